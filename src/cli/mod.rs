@@ -1,0 +1,1 @@
+//! Argument grammars and printers of the binaries.

@@ -1,0 +1,1 @@
+//! lvs.cf: the lossless syntax tree, the typed model, diagnostics and edits.

@@ -1,0 +1,1 @@
+//! What the command line, the GUI and programs share: status, events, commands, supervision.

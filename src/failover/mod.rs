@@ -1,0 +1,331 @@
+//! Failover: which of two directors holds the service, and how it changes hands.
+//!
+//! A heartbeat protocol is a state machine that implements [`Heartbeat`]. It is pure: datagrams,
+//! deadlines, commands and completions go in, one ordered stream of [`Output`]s comes out, and
+//! the driver (`runtime`) or the simulator (`sim`) carries them out. What can fail comes back:
+//! an address is announced only after adding it has been confirmed through
+//! [`Heartbeat::handle_completion`].
+//!
+//! [`pulse`] is Piranha's protocol in both versions.
+
+pub mod pulse;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Instant;
+
+/// A heartbeat protocol as a pure state machine, for one director of a pair.
+///
+/// The contract (ARCHITECTURE.md): after each `handle_*` call drain [`poll_output`] to `None`,
+/// then wait for the next input or until [`poll_timeout`]. A late, early or repeated
+/// [`handle_timeout`] is harmless.
+///
+/// [`poll_output`]: Self::poll_output
+/// [`poll_timeout`]: Self::poll_timeout
+/// [`handle_timeout`]: Self::handle_timeout
+pub trait Heartbeat: Send {
+    /// A datagram came in from `source` on heartbeat path `path`. Anything the protocol does not
+    /// accept is counted by reason and changes nothing.
+    fn handle_datagram(&mut self, now: Instant, path: PathId, source: SocketAddr, datagram: &[u8]);
+
+    /// The deadline passed.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// The action `id` that an earlier [`Output`] asked for is finished.
+    fn handle_completion(&mut self, now: Instant, id: ActionId, result: Result<(), ActionError>);
+
+    /// The administrator, or the process itself, wants something.
+    fn handle_command(&mut self, now: Instant, command: Command);
+
+    /// The data plane on this node came up or broke down.
+    fn handle_data_plane(&mut self, now: Instant, usable: bool);
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called next.
+    #[must_use]
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// The next thing to do. The order is meaningful.
+    #[must_use]
+    fn poll_output(&mut self) -> Option<Output>;
+
+    /// What can be said about this director and its peer.
+    fn status(&self, now: Instant) -> Status;
+}
+
+/// Which of the pair a director was configured to be.
+#[allow(clippy::exhaustive_enums, reason = "a pair has two")]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Wins when both want the service.
+    Primary,
+    /// Yields when both want the service.
+    Backup,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+        })
+    }
+}
+
+/// What a director is doing about the service right now.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Listening for the peer before the first decision.
+    Starting,
+    /// Ready to take over.
+    Standby,
+    /// Adding the addresses.
+    Acquiring,
+    /// Holding the addresses.
+    Active,
+    /// Giving the addresses up.
+    Releasing,
+    /// Unable to hold the service; the status says why.
+    Failed,
+    /// Stopped for good: the last heartbeat said so.
+    Stopped,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Standby => "standby",
+            Self::Acquiring => "acquiring",
+            Self::Active => "active",
+            Self::Releasing => "releasing",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// One way a heartbeat can travel between the directors; an index into the configured paths.
+/// Path 0 is the public one.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct PathId(pub u8);
+
+/// Ties the completion of an action to the [`Output`] that asked for it. Never used twice in the
+/// life of a machine, so that a late completion cannot be taken for another's.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct ActionId(pub u64);
+
+/// A floating address, brought up by whichever director is active: a VIP or the NAT router.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct VirtualAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// The device it belongs on, such as `eth0:1`.
+    pub device: String,
+}
+
+impl fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.address, self.device)
+    }
+}
+
+/// Something the machine wants done, in this order.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Output {
+    /// Send `payload` to the peer on `path`. Losing it is harmless.
+    Send {
+        /// The path, which also says where to.
+        path: PathId,
+        /// The datagram.
+        payload: Vec<u8>,
+    },
+    /// Bring the addresses up, then report with [`Heartbeat::handle_completion`].
+    Acquire {
+        /// To be named in the completion.
+        id: ActionId,
+        /// All addresses of the service.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// Take the addresses down, then report with [`Heartbeat::handle_completion`].
+    Release {
+        /// To be named in the completion.
+        id: ActionId,
+        /// All addresses of the service.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// Tell the network where the addresses are now (gratuitous ARP, neighbour advertisements).
+    /// Comes only after they are known to be up.
+    Announce {
+        /// All addresses of the service.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// The state changed.
+    Transition(Transition),
+    /// A takeover that could have happened did not.
+    Declined {
+        /// Why not.
+        reason: Cause,
+    },
+}
+
+/// A change of state and what brought it about; log line, metric and status all use this.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Transition {
+    /// The state before.
+    pub from: State,
+    /// The state after.
+    pub to: State,
+    /// What brought it about.
+    pub cause: Cause,
+}
+
+impl Transition {
+    /// A change from `from` to `to` because of `cause`.
+    #[must_use]
+    pub const fn new(from: State, to: State, cause: Cause) -> Self {
+        Self { from, to, cause }
+    }
+}
+
+/// Why a director changed its state, or did not.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// There is no peer (`backup_active = 0`) and nothing was heard for the dead time.
+    Alone,
+    /// The peer was silent for the dead time.
+    PeerDead,
+    /// The peer is active.
+    PeerActive,
+    /// Both are active and the peer is the primary.
+    PeerWins,
+    /// The peer runs and does not hold the service.
+    PeerStandby,
+    /// The peer said it cannot hold the service.
+    PeerFailed,
+    /// The peer hands the service over.
+    PeerHandsOver,
+    /// The peer said farewell.
+    PeerStopped,
+    /// This node was told to start as the active one.
+    Forced,
+    /// The administrator asked for a hand-over.
+    Requested,
+    /// The peer did not agree to a hand-over in time, or could not take it.
+    PeerRefused,
+    /// The process was told to stop.
+    Stopping,
+    /// The data plane on this node broke down.
+    DataPlaneFailed,
+    /// The data plane on this node works again.
+    DataPlaneUsable,
+    /// The addresses are up.
+    Acquired,
+    /// The addresses are down.
+    Released,
+    /// The addresses could not be brought up or down.
+    ActionFailed(ActionError),
+    /// The clock jumped further than the dead time: the node was suspended or stalled.
+    Suspended,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alone => "there is no peer",
+            Self::PeerDead => "partner dead",
+            Self::PeerActive => "partner active",
+            Self::PeerWins => "partner active and primary",
+            Self::PeerStandby => "partner inactive",
+            Self::PeerFailed => "partner cannot hold the service",
+            Self::PeerHandsOver => "partner hands over",
+            Self::PeerStopped => "partner said farewell",
+            Self::Forced => "told to start active",
+            Self::Requested => "hand-over requested",
+            Self::PeerRefused => "partner did not take the service",
+            Self::Stopping => "stopping",
+            Self::DataPlaneFailed => "data plane failed",
+            Self::DataPlaneUsable => "data plane usable",
+            Self::Acquired => "addresses up",
+            Self::Released => "addresses down",
+            Self::ActionFailed(error) => return error.fmt(f),
+            Self::Suspended => "this node was suspended or stalled beyond the dead time",
+        })
+    }
+}
+
+/// Why an action failed, in words for the operator.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
+#[serde(transparent)]
+#[error("{0}")]
+pub struct ActionError(pub String);
+
+/// What the administrator or the process itself can ask of a director.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Pass the service to the peer and go on as standby. Declined, with the reason, where the
+    /// peer could not take it.
+    HandOver,
+    /// Stop for good: pass the service to the peer if it can take it, give the addresses up, say
+    /// farewell. The end is the [`Transition`] to [`State::Stopped`].
+    Stop,
+}
+
+/// What a director knows about itself and its peer.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    /// Configured role.
+    pub role: Role,
+    /// Current state.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// What brought the state about.
+    pub cause: Option<Cause>,
+    /// Whether heartbeats are authenticated.
+    pub authenticated: bool,
+    /// The peer, once it was heard.
+    pub peer: Option<PeerStatus>,
+    /// When each heartbeat path last carried an accepted datagram, by [`PathId`].
+    pub paths: Vec<Option<Instant>>,
+    /// Datagrams that were not accepted, by reason.
+    pub rejected: Vec<(String, u64)>,
+}
+
+/// What the peer last said.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct PeerStatus {
+    /// Its state.
+    pub state: State,
+    /// When it said so.
+    pub heard: Instant,
+    /// Whether its configuration is the same as ours, where the protocol tells.
+    pub same_configuration: Option<bool>,
+}
+
+impl PeerStatus {
+    /// A peer that was in `state` at `heard`.
+    #[must_use]
+    pub const fn new(state: State, heard: Instant, same_configuration: Option<bool>) -> Self {
+        Self {
+            state,
+            heard,
+            same_configuration,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+/// How to probe a real server, as data: what lvs.cf or a program asks for.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckSpec {
+    /// A TCP connection can be made.
+    Connect,
+    /// Text sent after connecting gets the expected answer. Over UDP an answer is required in any
+    /// case.
+    SendExpect {
+        /// What is sent, escapes already decoded; empty sends nothing.
+        send: Vec<u8>,
+        /// What must come back.
+        expect: Expect,
+    },
+    /// An HTTP/1.1 request gets an accepted status.
+    Http(HttpSpec),
+}
+
+/// What must come back for a send/expect check to pass.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// Nothing is read.
+    Nothing,
+    /// The answer begins with these bytes, escapes already decoded.
+    Prefix(Vec<u8>),
+    /// At least one byte, whatever it is: `expect = "*"`.
+    Anything,
+    /// The first bytes of the answer match this extended regular expression somewhere.
+    Regex(String),
+}
+
+/// An HTTP check.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct HttpSpec {
+    /// The request target, `/` by default.
+    pub path: String,
+    /// The `Host` header; the server's address and port by default.
+    pub host: Option<String>,
+    /// The status codes that pass, 200 to 499 by default: a server that answers 5xx is broken,
+    /// one that answers 404 to a path it was never asked to have is not.
+    pub status: RangeInclusive<u16>,
+}
+
+impl Default for HttpSpec {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            host: None,
+            status: 200..=499,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The in-memory backend: dry runs, previews, and the model other backends are tested against.

@@ -1,0 +1,55 @@
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+/// What has passed since the entry was made or its counters were last zeroed.
+///
+/// The kernel counts packets; the relay, which never sees one, counts what it read and wrote and
+/// leaves the packet counters at zero.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Counters {
+    /// Connections scheduled.
+    pub connections: u64,
+    /// Packets from clients.
+    pub packets_in: u64,
+    /// Packets to clients.
+    pub packets_out: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes to clients.
+    pub bytes_out: u64,
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.packets_in += other.packets_in;
+        self.packets_out += other.packets_out;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
+}
+
+/// The connections a real server has right now.
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "the kernel's three counts, and schedulers are tested with literals"
+)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Load {
+    /// Connections in an active state: established or being established.
+    pub active: u32,
+    /// All other connections, those being closed for example. UDP flows count here.
+    pub inactive: u32,
+    /// Persistence templates that point here.
+    pub persistent: u32,
+}
+
+impl Load {
+    /// Active and inactive connections together, which is what thresholds look at.
+    #[must_use]
+    pub const fn total(self) -> u32 {
+        self.active.saturating_add(self.inactive)
+    }
+}

@@ -1,0 +1,8 @@
+//! The drivers: the only place with clocks, sockets, tasks and processes.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this is the layer the ban of the pure core points to"
+)]
+
+pub mod checks;
+pub mod relay;

@@ -1,0 +1,1 @@
+//! The relay data plane: the driver of [`crate::ipvs::relay`].

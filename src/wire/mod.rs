@@ -1,0 +1,1 @@
+//! Packet formats: bytes on the wire to values and back. Decoders are bounded and never panic.
