@@ -1,0 +1,40 @@
+//! Log lines of the daemons.
+
+use std::sync::Arc;
+
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::control::Event;
+use crate::runtime::pulse::Observer;
+
+/// Writes log lines to standard error; `verbose` includes details of single packets and probes.
+pub(super) fn init(verbose: bool) {
+    let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(use_colour())
+        .with_target(false)
+        .with_max_level(level)
+        .init();
+}
+
+/// Logs each event as one line.
+pub(super) fn observer() -> Observer {
+    Arc::new(|event: Event| log(&event))
+}
+
+/// Whether standard error is a terminal whose user did not ask for no colours.
+pub(super) fn use_colour() -> bool {
+    use std::io::IsTerminal;
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn log(event: &Event) {
+    let subsystem = event.subsystem();
+    let reason = event.why().map(|why| format!(" ({why})")).unwrap_or_default();
+    if event.is_warning() {
+        tracing::warn!("{subsystem}: {event}{reason}");
+    } else {
+        tracing::info!("{subsystem}: {event}{reason}");
+    }
+}
