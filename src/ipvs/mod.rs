@@ -36,7 +36,7 @@ mod table;
 #[cfg(feature = "runtime")]
 pub use backend::{Applied, Backend, BackendError};
 pub use destination::{Destination, Forwarding, Thresholds};
-pub use plan::{Capabilities, Op, Unsupported};
+pub use plan::{Capabilities, Op, Unsupported, plan};
 pub use service::{Helper, Persistence, SchedulerName, Service, ServiceKey};
 pub use stats::{Counters, Load};
 pub use table::{Entry, Table};
