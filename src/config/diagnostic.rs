@@ -1,0 +1,264 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+
+/// How much a [`Diagnostic`] weighs.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The configuration is used; the author should know something about it.
+    Warning,
+    /// The configuration is not used.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident = $code:tt, $meaning:tt;)+) => {
+        /// What kind of problem a [`Diagnostic`] reports. Codes are stable: a code keeps its
+        /// meaning for good and is never given away again.
+        ///
+        /// `E` codes are errors, `W` codes warnings.
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        pub enum Code {
+            $(
+                #[doc = concat!($code, ": ", $meaning, ".")]
+                #[serde(rename = $code)]
+                $variant,
+            )+
+        }
+
+        impl Code {
+            /// Every code there is, errors first, in ascending order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The code as it is shown, such as `E0102`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+
+            /// What it stands for, in one line.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $meaning,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    FileTooLarge = "E0001", "the file is larger than 16 MiB";
+    LineTooLong = "E0002", "a line is longer than 16 KiB";
+    EmptyFile = "E0003", "the file configures nothing";
+    UnterminatedQuote = "E0004", "a quoted value has no closing quote on its line";
+    TooManyProblems = "E0005", "there are more problems than are shown";
+    UnknownBlock = "E0010", "a block is neither virtual, failover nor server";
+    InvalidBlockName = "E0011", "a block has no name, or one with blanks and no quotes";
+    MissingBrace = "E0012", "the opening brace of a block is missing or on the next line";
+    GluedBrace = "E0013", "no blank stands before an opening brace";
+    TextAfterBrace = "E0014", "something follows a brace on the same line";
+    UnmatchedBrace = "E0015", "a brace has no partner";
+    MisplacedBlock = "E0016", "a block stands where it cannot, mostly for a missing brace";
+    NestedTooDeeply = "E0017", "blocks are nested more than eight deep";
+    ExpectedEquals = "E0101", "a line is not of the form NAME = VALUE";
+    UnknownDirective = "E0102", "there is no directive of this name";
+    MisplacedDirective = "E0103", "the directive belongs in another kind of block";
+    MissingValue = "E0104", "a directive has no value, or too few";
+    ExtraValue = "E0105", "a directive has more values than it takes";
+    GluedEquals = "E0106", "no blanks stand around the equals sign";
+    InvalidInteger = "E0201", "a value is not an integer";
+    OutOfRange = "E0202", "a number is outside the allowed range";
+    InvalidBoolean = "E0203", "a value is neither 0 nor 1";
+    InvalidDuration = "E0204", "a value is not a duration";
+    InvalidAddress = "E0205", "a value is not an IP address";
+    HostName = "E0206", "a host name stands where an address is needed";
+    InvalidMask = "E0207", "a value is not a netmask";
+    InvalidPort = "E0208", "a value is not a port";
+    InvalidChoice = "E0209", "a value is not one of the words allowed here";
+    UnknownScheduler = "E0210", "there is no scheduler of this name";
+    InvalidStatus = "E0211", "a value is not a range of HTTP status codes";
+    InvalidText = "E0212", "a text has a form or characters its directive cannot take";
+    MissingDirective = "E0301", "a directive that is needed is missing";
+    NothingActive = "E0302", "no virtual service is active";
+    DeadTimeTooShort = "E0303", "the dead time is not above the heartbeat interval";
+    DuplicateService = "E0304", "two active virtual services have the same address or mark";
+    DuplicateServer = "E0305", "two active real servers of a service have the same address";
+    FamilyMismatch = "E0306", "IPv4 and IPv6 addresses stand where one family is needed";
+    SamePeers = "E0307", "primary and backup have the same address";
+    ContradictoryCheck = "E0308", "directives ask for different health checks";
+    RelayCannot = "E0309", "the relay data plane lacks what a virtual service needs";
+    PortZero = "E0310", "port 0 needs persistence or a firewall mark";
+    UnusableAddress = "E0311", "an address is 0.0.0.0 or ::";
+    SendProgramUnsupported = "E0401", "checks by an external program are not supported yet";
+    FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
+    MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
+    CarriageReturns = "W0101", "lines end with CRLF";
+    TrailingComment = "W0102", "a comment stands behind a directive";
+    UnclosedBlock = "W0103", "a block is still open at the end of the file";
+    TextAfterClose = "W0104", "text behind a closing brace is ignored";
+    DuplicateDirective = "W0105", "a directive stands twice in a block, the last one counts";
+    SingleQuotes = "W0106", "0.8.6 takes single quotes for a part of this value";
+    ByteOrderMark = "W0107", "the file begins with a byte order mark";
+    BareMask = "W0201", "a netmask is written as a prefix length";
+    Octal = "W0202", "a number with a leading zero is octal";
+    RenamedScheduler = "W0203", "a scheduler has another name today";
+    SyncIdTruncated = "W0204", "only the low 8 bits of a sync id are used";
+    ShortAddress = "W0205", "an address is written in a short form";
+    DeadTimeTight = "W0301", "the dead time is below two heartbeat intervals";
+    NoBackup = "W0302", "backup_active is set and there is no backup";
+    PrivateIgnored = "W0303", "backup_private is not used without primary_private";
+    VipOnTwoDevices = "W0304", "one VIP is given with two devices";
+    MaskWithoutPersistence = "W0305", "pmask has no effect without persistent";
+    AllQuiesced = "W0306", "all active real servers of a service have weight 0";
+    NoActiveServer = "W0307", "an active virtual service has no active real server";
+    ActiveNotSet = "W0308", "a block does not say active = 1, so it is off";
+    PortAfterServers = "W0309", "a port stands behind the servers that take it over";
+    SilentUdpCheck = "W0310", "a UDP check sends nothing and waits for an answer";
+    CheckTextIgnored = "W0311", "send and expect have no effect with this kind of check";
+    OldHeartbeat = "W0312", "heartbeats of version 1 are not authenticated";
+    LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
+    SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
+}
+
+impl Code {
+    /// Whether it stops the configuration from being used.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        if self.as_str().starts_with('E') {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something to say about a place in an lvs.cf.
+///
+/// `cli::diagnostic::render` shows it with its line, in the way of rustc.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Diagnostic {
+    /// The kind of problem.
+    pub code: Code,
+    /// The severity that belongs to the code.
+    pub severity: Severity,
+    /// The place; empty at 0 for what concerns the whole file.
+    pub span: Span,
+    /// What is wrong, in lower case and without a full stop.
+    pub message: String,
+    /// The mend, where one is known.
+    pub help: Option<String>,
+    /// Other places that have to do with it.
+    pub related: Vec<Related>,
+}
+
+/// Another place that has to do with a [`Diagnostic`].
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Related {
+    /// The place.
+    pub span: Span,
+    /// What is there.
+    pub message: String,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            span,
+            message: message.into(),
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn related(mut self, span: Span, message: impl Into<String>) -> Self {
+        self.related.push(Related {
+            span,
+            message: message.into(),
+        });
+        self
+    }
+
+    /// Whether the configuration cannot be used for it.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// One line without the place: `error[E0102]: unknown directive ...`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]: {}", self.severity, self.code, self.message)
+    }
+}
+
+/// Collects diagnostics up to a limit, so that a file of rubbish costs no more than its own size.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sink {
+    kept: Vec<Diagnostic>,
+    dropped: usize,
+    failed: bool,
+}
+
+impl Sink {
+    /// How many diagnostics are kept.
+    const LIMIT: usize = 200;
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.failed |= diagnostic.is_error();
+        if self.kept.len() < Self::LIMIT {
+            self.kept.push(diagnostic);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.failed
+    }
+
+    /// All of them in the order of the file, and what was dropped as the last one.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        self.kept
+            .sort_by_key(|diagnostic| (diagnostic.span, diagnostic.code));
+        if self.dropped > 0 {
+            let message = format!("{} further problems are not shown", self.dropped);
+            let last = self.kept.last().map_or(Span::default(), |last| last.span);
+            self.kept
+                .push(Diagnostic::new(Code::TooManyProblems, last, message));
+        }
+        self.kept
+    }
+}

@@ -1,0 +1,396 @@
+//! The one table of directives: what parsing, suggestions and edits go by.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::suggest::nearest;
+use super::value::Kind;
+
+/// Where a directive stands.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Outside of any block.
+    Global,
+    /// In a `virtual` or `failover` block.
+    Virtual,
+    /// In a `server` block.
+    Server,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Global => "outside of any block",
+            Self::Virtual => "in a `virtual` block",
+            Self::Server => "in a `server` block",
+        })
+    }
+}
+
+/// Who knows a directive.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Since {
+    /// Red Hat's Piranha up to 0.8.6 knows it too.
+    Historical,
+    /// Only this program knows it: a node with Piranha 0.8.6 refuses the file.
+    Extension,
+}
+
+/// What is known of a directive in one [`Scope`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub struct Descriptor {
+    /// Which one.
+    pub directive: Directive,
+    /// Where it stands.
+    pub scope: Scope,
+    /// The default as it would be written; empty where there is none.
+    pub default: &'static str,
+    /// Who knows it.
+    pub since: Since,
+    /// What it does, in one line.
+    pub doc: &'static str,
+    pub(crate) kind: Kind,
+}
+
+impl Descriptor {
+    /// Every directive in every scope, in the order of the manual.
+    pub const ALL: &[Self] = DESCRIPTORS;
+
+    /// What its value looks like, in a few words.
+    #[must_use]
+    pub fn value(&self) -> String {
+        self.kind.to_string()
+    }
+}
+
+macro_rules! directives {
+    ($($variant:ident $name:tt { $($scope:ident $since:ident $kind:expr, $default:tt, $doc:tt;)+ })+) => {
+        /// A directive of lvs.cf by its name. What one means may differ from [`Scope`] to
+        /// [`Scope`].
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        pub enum Directive {
+            $(
+                #[doc = concat!("`", $name, "`:" $(, " ", $doc)+)]
+                #[serde(rename = $name)]
+                $variant,
+            )+
+        }
+
+        impl Directive {
+            /// Its name in the file.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            pub(crate) fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        const DESCRIPTORS: &[Descriptor] = &[$($(
+            Descriptor {
+                directive: Directive::$variant,
+                scope: Scope::$scope,
+                default: $default,
+                since: Since::$since,
+                doc: $doc,
+                kind: $kind,
+            },
+        )+)+];
+    };
+}
+
+const COUNT: Kind = Kind::Integer(1, i32::MAX as i64);
+const COUNT_OR_NONE: Kind = Kind::Integer(0, i32::MAX as i64);
+const ANY_INTEGER: Kind = Kind::Integer(i64::MIN, i64::MAX);
+
+directives! {
+    SerialNo "serial_no" {
+        Global Historical ANY_INTEGER, "", "Counter of the GUI's edits; no daemon looks at it.";
+    }
+    Service "service" {
+        Global Historical Kind::Choice(&["lvs", "fos"]), "lvs", "Which kind of blocks is used.";
+    }
+    Role "role" {
+        Global Extension Kind::Choice(&["primary", "backup"]), "", "What this node is; without it the node that has the address `primary` is the primary.";
+    }
+    Primary "primary" {
+        Global Historical Kind::Host, "", "Public address of the primary director.";
+    }
+    PrimaryPrivate "primary_private" {
+        Global Historical Kind::Host, "", "Address of the primary on the second heartbeat path.";
+    }
+    PrimaryShared "primary_shared" {
+        Global Historical Kind::Text, "", "Shared disk as the primary sees it (failover services).";
+    }
+    Backup "backup" {
+        Global Historical Kind::Host, "0.0.0.0", "Public address of the backup director.";
+    }
+    BackupActive "backup_active" {
+        Global Historical Kind::Boolean, "0", "Whether there is a second director.";
+    }
+    BackupPrivate "backup_private" {
+        Global Historical Kind::Host, "", "Address of the backup on the second heartbeat path.";
+    }
+    BackupShared "backup_shared" {
+        Global Historical Kind::Text, "", "Shared disk as the backup sees it (failover services).";
+    }
+    ReservationConflictAction "reservation_conflict_action" {
+        Global Historical Kind::Choice(&["nothing", "preempt"]), "nothing", "What to do about a shared disk that is reserved (failover services).";
+    }
+    Heartbeat "heartbeat" {
+        Global Historical Kind::Boolean, "0", "Without effect, in 0.8.6 too.";
+    }
+    HeartbeatPort "heartbeat_port" {
+        Global Historical Kind::Port(1), "539", "UDP port of the heartbeats, the same on both directors.";
+    }
+    HeartbeatVersion "heartbeat_version" {
+        Global Extension Kind::Integer(1, 2), "2", "Heartbeat protocol: 1 is that of 0.8.6, 2 can be authenticated.";
+    }
+    HeartbeatKey "heartbeat_key" {
+        Global Extension Kind::Path, "", "File with the key that authenticates heartbeats.";
+    }
+    Keepalive "keepalive" {
+        Global Historical Kind::Duration(1), "2", "Interval of the heartbeats.";
+    }
+    Deadtime "deadtime" {
+        Global Historical Kind::Duration(1), "5", "Silence after which the partner counts as dead.";
+    }
+    Failback "failback" {
+        Global Extension Kind::Boolean, "0", "Whether the primary takes the service back when it returns.";
+    }
+    Network "network" {
+        Global Historical Kind::Choice(FORWARDING), "nat", "How real servers are reached.";
+        Virtual Extension Kind::Choice(FORWARDING), "", "How real servers of this service are reached; the global value by default.";
+    }
+    NatRouter "nat_router" {
+        Global Historical Kind::AddressDevice, "", "Floating address that NAT real servers use as gateway, and its device.";
+    }
+    NatNmask "nat_nmask" {
+        Global Historical Kind::Mask, "", "Netmask of nat_router.";
+    }
+    Dataplane "dataplane" {
+        Global Extension Kind::Choice(&["auto", "kernel", "relay"]), "auto", "What carries the traffic: kernel IPVS, the relay, or the first that is usable.";
+    }
+    MonitorLinks "monitor_links" {
+        Global Historical Kind::Flag, "0", "Whether to give up when an own link goes down.";
+    }
+    Syncdaemon "syncdaemon" {
+        Global Historical Kind::Boolean, "0", "Whether connections are synchronised to the other director.";
+    }
+    SyncdIface "syncd_iface" {
+        Global Historical Kind::Text, "eth0", "Interface that carries connection synchronisation.";
+    }
+    SyncdId "syncd_id" {
+        Global Historical Kind::Integer(0, i32::MAX as i64), "0", "Id of connection synchronisation, 0 to 255.";
+    }
+    TcpTimeout "tcp_timeout" {
+        Global Historical Kind::Duration(0), "0", "When an idle TCP connection is forgotten; 0 leaves the data plane's value.";
+    }
+    TcpfinTimeout "tcpfin_timeout" {
+        Global Historical Kind::Duration(0), "0", "When a closed TCP connection is forgotten; 0 leaves the data plane's value.";
+    }
+    UdpTimeout "udp_timeout" {
+        Global Historical Kind::Duration(0), "0", "When an idle UDP flow is forgotten; 0 leaves the data plane's value.";
+    }
+    HardShutdown "hard_shutdown" {
+        Global Historical Kind::Boolean, "1", "In 0.8.6, whether one dead monitor stops the cluster.";
+    }
+    ActiveCmd "active_cmd" {
+        Global Historical Kind::Text, "", "Command that runs when this node turns active.";
+    }
+    InactiveCmd "inactive_cmd" {
+        Global Historical Kind::Text, "", "Command that runs when this node turns inactive, and at start.";
+    }
+    RshCommand "rsh_command" {
+        Global Historical Kind::Text, "rsh", "Remote shell of the load monitor `uptime`.";
+    }
+    Ipvsadm "ipvsadm" {
+        Global Historical Kind::Text, "/sbin/ipvsadm", "Path of ipvsadm; not used any more.";
+    }
+    DebugLevel "debug_level" {
+        Global Historical Kind::Text, "NONE", "Without effect, in 0.8.6 too.";
+    }
+    Sync "sync" {
+        Global Historical Kind::Boolean, "0", "Without effect, in 0.8.6 too.";
+    }
+    Active "active" {
+        Virtual Historical Kind::Boolean, "0", "Whether the service is offered.";
+        Server Historical Kind::Boolean, "0", "Whether the real server is used.";
+    }
+    Address "address" {
+        Virtual Historical Kind::AddressDevice, "", "The VIP, and the device that gets it.";
+        Server Historical Kind::Host, "", "Address of the real server.";
+    }
+    VipNmask "vip_nmask" {
+        Virtual Historical Kind::Mask, "", "Netmask of the VIP.";
+    }
+    Port "port" {
+        Virtual Historical Kind::Port(0), "80", "Port of the service; 0 is every port and needs persistence.";
+        Server Historical Kind::Port(0), "", "Port on the real server; that of the service by default.";
+    }
+    Protocol "protocol" {
+        Virtual Historical Kind::Choice(&["tcp", "udp"]), "tcp", "Protocol of the service.";
+    }
+    Fwmark "fwmark" {
+        Virtual Historical Kind::Integer(0, u32::MAX as i64), "0", "Firewall mark that makes the service instead of address and port; 0 is none.";
+    }
+    Scheduler "scheduler" {
+        Virtual Historical Kind::Scheduler, "wlc", "How a real server is picked for a new connection.";
+    }
+    Persistent "persistent" {
+        Virtual Historical Kind::Duration(0), "0", "How long a client keeps its real server; 0 is off.";
+    }
+    Pmask "pmask" {
+        Virtual Historical Kind::Mask, "255.255.255.255", "Clients that share this part of their address count as one.";
+    }
+    Helper "helper" {
+        Virtual Extension Kind::Choice(&["ftp", "none"]), "", "Help for a protocol with further connections; ftp on TCP port 21 by default.";
+    }
+    SorryServer "sorry_server" {
+        Virtual Historical Kind::Endpoint, "", "Who answers when no real server is up; the port of the service unless given.";
+    }
+    Check "check" {
+        Virtual Extension Kind::Choice(&["connect", "http", "send"]), "", "Kind of health check; chosen by the other directives by default.";
+    }
+    Send "send" {
+        Virtual Historical Kind::Payload, "", "What a check sends after connecting.";
+    }
+    Expect "expect" {
+        Virtual Historical Kind::Payload, "", "What the answer to a check begins with; * is any byte.";
+    }
+    UseRegex "use_regex" {
+        Virtual Historical Kind::Boolean, "0", "Whether expect is an extended regular expression.";
+    }
+    SendProgram "send_program" {
+        Virtual Historical Kind::Payload, "", "Program that checks; %h and %p stand for address and port.";
+    }
+    HttpPath "http_path" {
+        Virtual Extension Kind::Printable, "/", "What an HTTP check asks for.";
+    }
+    HttpHost "http_host" {
+        Virtual Extension Kind::Printable, "", "Host header of an HTTP check; address and port of the server by default.";
+    }
+    HttpStatus "http_status" {
+        Virtual Extension Kind::Status, "200-499", "Status codes that pass an HTTP check.";
+    }
+    Timeout "timeout" {
+        Virtual Historical Kind::Duration(1), "10", "Interval of the checks.";
+    }
+    CheckTimeout "check_timeout" {
+        Virtual Extension Kind::Duration(1), "", "How long a check may take; as long as its interval by default.";
+    }
+    Reentry "reentry" {
+        Virtual Historical Kind::Duration(0), "180", "How long checks must succeed before a server comes back.";
+    }
+    Rise "rise" {
+        Virtual Extension COUNT, "", "Successes before a server comes back; reentry decides by default.";
+    }
+    Fall "fall" {
+        Virtual Extension COUNT, "1", "Failures before a server is taken out.";
+    }
+    SlowStart "slow_start" {
+        Virtual Extension Kind::SlowStart, "historical", "How the weight of a returning server rises.";
+    }
+    LoadMonitor "load_monitor" {
+        Virtual Historical Kind::Text, "none", "What measures the load of real servers.";
+    }
+    QuiesceServer "quiesce_server" {
+        Virtual Historical Kind::Boolean, "0", "Whether a failed server stays with weight 0.";
+    }
+    ClientMonitor "client_monitor" {
+        Virtual Historical Kind::Text, "/usr/sbin/nanny", "Monitor program.";
+    }
+    StartCmd "start_cmd" {
+        Virtual Historical Kind::Payload, "", "Command that starts the service (failover services).";
+    }
+    StopCmd "stop_cmd" {
+        Virtual Historical Kind::Payload, "", "Command that stops the service (failover services).";
+    }
+    Master "master" {
+        Virtual Historical Kind::Text, "", "Without effect, in 0.8.6 too.";
+    }
+    Dirs "dirs" {
+        Virtual Historical Kind::List, "", "Without effect, in 0.8.6 too.";
+    }
+    Weight "weight" {
+        Server Historical COUNT_OR_NONE, "1", "Share of new connections; 0 takes none.";
+    }
+    UThreshold "u_threshold" {
+        Server Extension COUNT_OR_NONE, "0", "Connections at which the server takes no more; 0 is no limit.";
+    }
+    LThreshold "l_threshold" {
+        Server Extension COUNT_OR_NONE, "0", "Connections below which it takes some again; 0 is three quarters of u_threshold.";
+    }
+}
+
+const FORWARDING: &[&str] = &["nat", "direct", "tunnel"];
+
+impl Directive {
+    /// What is known of it in `scope`, or `None` if it cannot stand there.
+    #[must_use]
+    pub fn descriptor(self, scope: Scope) -> Option<&'static Descriptor> {
+        DESCRIPTORS
+            .iter()
+            .find(|row| row.directive == self && row.scope == scope)
+    }
+
+    /// The scopes it can stand in.
+    pub fn scopes(self) -> impl Iterator<Item = Scope> {
+        let rows = DESCRIPTORS.iter();
+        rows.filter(move |row| row.directive == self)
+            .map(|row| row.scope)
+    }
+
+    /// The directive that `name` was most likely meant to be in `scope`, or else anywhere.
+    pub(crate) fn nearest(name: &str, scope: Scope) -> Option<Self> {
+        let here = DESCRIPTORS.iter().filter(|row| row.scope == scope);
+        nearest(name, here.map(|row| row.directive.name()))
+            .or_else(|| nearest(name, DESCRIPTORS.iter().map(|row| row.directive.name())))
+            .and_then(Self::from_name)
+    }
+}
+
+impl fmt::Display for Directive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_row_of_the_table_is_found_by_name_and_scope() {
+        let mut seen = BTreeSet::new();
+        for row in Descriptor::ALL {
+            let name = row.directive.name();
+            assert_eq!(Directive::from_name(name), Some(row.directive));
+            assert!(seen.insert((name, row.scope)), "{name} stands twice");
+            assert!(row.doc.ends_with('.'), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_default_of_the_table_is_a_value_the_directive_takes() {
+        for row in Descriptor::ALL.iter().filter(|row| !row.default.is_empty()) {
+            let words: Vec<_> = row.default.split(' ').map(str::as_bytes).collect();
+            assert!(row.kind.read(&words).is_ok(), "{}", row.directive);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What no single directive can tell: how blocks go together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::fields::Fields;
+use super::{Code, Config, Context, Diagnostic, Directive, Span};
+use crate::config::model::{DataPlane, Virtual};
+use crate::ipvs::Forwarding;
+use crate::net::Family;
+
+impl Context<'_> {
+    pub(super) fn check_semantics(&mut self, config: &Config, global: &Fields) {
+        if config.active_virtuals().next().is_none() && !self.sink.has_errors() {
+            self.nothing_active(config);
+        }
+        self.duplicate_services(config);
+        self.devices(config);
+        for service in config.active_virtuals() {
+            self.check_service(service);
+            self.check_servers(service);
+            if config.dataplane == DataPlane::Relay {
+                self.check_relay(service, global);
+            }
+        }
+    }
+
+    fn nothing_active(&mut self, config: &Config) {
+        let span = config
+            .virtuals
+            .first()
+            .map_or(Span::default(), |first| first.span);
+        let message = "no virtual service is active";
+        self.report(
+            Diagnostic::new(Code::NothingActive, span, message)
+                .help("there must be at least one `virtual` block with `active = 1`"),
+        );
+    }
+
+    fn duplicate_services(&mut self, config: &Config) {
+        let mut seen = BTreeMap::new();
+        for service in config.active_virtuals() {
+            if let Some(first) = seen.insert(service.key(), service.span) {
+                let message = format!("`{}` is a second {}", service.name, service.key());
+                self.report(
+                    Diagnostic::new(Code::DuplicateService, service.span, message)
+                        .related(first, "the first one is here")
+                        .help("change address, port, protocol or mark, or set `active = 0`"),
+                );
+            }
+        }
+    }
+
+    fn devices(&mut self, config: &Config) {
+        let mut seen: BTreeMap<IpAddr, &Virtual> = BTreeMap::new();
+        for service in config.active_virtuals() {
+            let first = *seen.entry(service.address).or_insert(service);
+            if first.device != service.device {
+                let message = format!(
+                    "{} is on `{}` here and on `{}` above, which counts",
+                    service.address, service.device, first.device
+                );
+                self.report(
+                    Diagnostic::new(Code::VipOnTwoDevices, service.span, message)
+                        .related(first.span, format!("`{}` is given here", first.device))
+                        .help(format!("write `{}` in both blocks", first.device)),
+                );
+            }
+        }
+    }
+
+    fn check_service(&mut self, service: &Virtual) {
+        if service.address.is_unspecified() {
+            let message = format!("`{}` is active without a VIP", service.name);
+            self.report(
+                Diagnostic::new(Code::UnusableAddress, service.span, message)
+                    .help("set `address` to the VIP, or `active = 0`"),
+            );
+        }
+        if service.port == 0 && service.fwmark.is_none() && service.persistence.is_none() {
+            let message = "port 0, every port, needs persistence or a firewall mark";
+            self.report(
+                Diagnostic::new(Code::PortZero, service.span, message)
+                    .help("add `persistent = 300`, or name the port"),
+            );
+        }
+        if let Some(sorry) = service.sorry_server {
+            self.check_family(service, sorry.ip(), "the sorry server", service.span);
+        }
+        if service.active_servers().next().is_none() {
+            let message = format!("`{}` has no active real server", service.name);
+            self.report(
+                Diagnostic::new(Code::NoActiveServer, service.span, message)
+                    .help("set `active = 1` in a `server` block"),
+            );
+        } else if service
+            .active_servers()
+            .all(|server| server.weight.is_quiesced())
+        {
+            let message = format!(
+                "all active real servers of `{}` have weight 0",
+                service.name
+            );
+            self.report(
+                Diagnostic::new(Code::AllQuiesced, service.span, message)
+                    .help("no new connection can go anywhere: give one a weight"),
+            );
+        }
+    }
+
+    fn check_servers(&mut self, service: &Virtual) {
+        let mut seen = BTreeMap::new();
+        for server in service.active_servers() {
+            if server.address.ip().is_unspecified() {
+                let message = format!("`{}` is active without an address", server.name);
+                self.report(
+                    Diagnostic::new(Code::UnusableAddress, server.span, message)
+                        .help("set `address`, or `active = 0`"),
+                );
+            } else {
+                self.check_family(
+                    service,
+                    server.address.ip(),
+                    "this real server",
+                    server.span,
+                );
+            }
+            if let Some(first) = seen.insert(server.address, server.span) {
+                let message = format!("`{}` is a second {}", server.name, server.address);
+                self.report(
+                    Diagnostic::new(Code::DuplicateServer, server.span, message)
+                        .related(first, "the first one is here")
+                        .help("change address or port, or set `active = 0`"),
+                );
+            }
+        }
+    }
+
+    /// Only a tunnel can carry one address family in the other.
+    fn check_family(&mut self, service: &Virtual, address: IpAddr, who: &str, span: Span) {
+        let same = Family::of(service.address) == Family::of(address);
+        if same || service.forwarding == Forwarding::Tunnel {
+            return;
+        }
+        let message = format!(
+            "{who} is {address} and the VIP {}: `network = {}` needs one address family",
+            service.address, service.forwarding
+        );
+        self.report(
+            Diagnostic::new(Code::FamilyMismatch, span, message)
+                .related(service.span, "the VIP is given here"),
+        );
+    }
+
+    fn check_relay(&mut self, service: &Virtual, global: &Fields) {
+        let mut lacking = BTreeSet::new();
+        if service.forwarding != Forwarding::Nat {
+            lacking.insert(format!("`network = {}`", service.forwarding));
+        }
+        if service.fwmark.is_some() {
+            lacking.insert("firewall marks".to_owned());
+        }
+        for what in lacking {
+            let message = format!("the relay cannot do {what}, which `{}` needs", service.name);
+            let chosen = global.span(Directive::Dataplane).unwrap_or_default();
+            self.report(
+                Diagnostic::new(Code::RelayCannot, service.span, message)
+                    .related(chosen, "the relay is chosen here")
+                    .help("use `dataplane = kernel`, or a service by address with `network = nat`"),
+            );
+        }
+    }
+}

@@ -1,0 +1,224 @@
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::fields::{Fields, Section};
+use super::global::forwarding;
+use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
+use crate::config::model::{RealServer, SlowStart, Virtual};
+use crate::config::value::Value;
+use crate::ipvs::{Helper, Persistence, Service, Thresholds};
+use crate::net::{Family, FirewallMark, OutOfRange, Protocol, Weight};
+
+impl Context<'_> {
+    /// A `virtual` block, unless it is so broken that nothing can be said about it.
+    pub(super) fn service(
+        &mut self,
+        block: &BlockSection,
+        blocks: &[BlockSection],
+        config: &Config,
+    ) -> Option<Virtual> {
+        let fields = &block.fields;
+        let help = "write `address = VIP DEVICE`, such as `address = 192.0.2.80 eth0:1`";
+        self.missing(fields, Directive::Address, block.span, help);
+        self.active_not_set(&block.section);
+        let (address, device) = fields.address_device(Directive::Address)?;
+        let mut service = plain(&block.section, address, device, config);
+        service.vip_nmask = self.prefix(fields, Directive::VipNmask, Family::of(address));
+        service.persistence = self.persistence(fields, Family::of(address));
+        service.check = self.check(fields, &service);
+        self.unsupported(fields, &service);
+        service.helper = match fields.choice(Directive::Helper) {
+            Some("ftp") => Some(Helper::Ftp),
+            Some(_) => None,
+            None => Service::new(service.key()).helper(),
+        };
+        self.servers(block, blocks, &mut service);
+        Some(service)
+    }
+
+    fn servers(&mut self, block: &BlockSection, blocks: &[BlockSection], service: &mut Virtual) {
+        let mut inherited = None;
+        for child in block.children.iter().map(|&index| &blocks[index]) {
+            if child.kind == BlockKind::Server {
+                if !child.fields.mentions(Directive::Port) {
+                    inherited.get_or_insert(child.span);
+                }
+                let server = self.server(&child.section, service.port);
+                service.servers.extend(server);
+            }
+        }
+        self.late_port(&block.fields, inherited);
+    }
+
+    /// Warns if `port` stands behind a server that takes it over: 0.8.6 gives that server what
+    /// was read so far.
+    fn late_port(&mut self, fields: &Fields, server: Option<Span>) {
+        let (Some(port), Some(server)) = (fields.span(Directive::Port), server) else {
+            return;
+        };
+        if server.start < port.start {
+            let message = "this port also holds for the servers above, which 0.8.6 gives port 80";
+            self.report(
+                Diagnostic::new(Code::PortAfterServers, port, message)
+                    .related(server, "this server takes it over")
+                    .help("move `port` above the first `server` block"),
+            );
+        }
+    }
+
+    fn server(&mut self, section: &Section, port: u16) -> Option<RealServer> {
+        let fields = &section.fields;
+        let help = "write `address = ADDRESS` with the address of the real server";
+        self.missing(fields, Directive::Address, section.span, help);
+        self.active_not_set(section);
+        let address = fields.host(Directive::Address)?;
+        let port = fields.port(Directive::Port).unwrap_or(port);
+        Some(RealServer {
+            name: section.name.clone(),
+            address: SocketAddr::new(address, port),
+            active: fields.boolean(Directive::Active).unwrap_or(false),
+            weight: fields
+                .count(Directive::Weight)
+                .and_then(|weight| Weight::new(weight).ok())
+                .unwrap_or_default(),
+            thresholds: self.thresholds(fields),
+            span: section.span,
+        })
+    }
+
+    fn thresholds(&mut self, fields: &Fields) -> Thresholds {
+        let upper = fields.count(Directive::UThreshold).unwrap_or(0);
+        let lower = fields.count(Directive::LThreshold).unwrap_or(0);
+        match Thresholds::new(upper, lower) {
+            Ok(thresholds) => thresholds,
+            Err(error) => {
+                self.out_of_range(fields, Directive::LThreshold, error);
+                Thresholds::NONE
+            }
+        }
+    }
+
+    fn out_of_range(&mut self, fields: &Fields, directive: Directive, error: OutOfRange) {
+        let span = fields.span(directive).unwrap_or_default();
+        let message = format!("{} out of range", error.what);
+        let help = format!("allowed is {}", error.allowed);
+        self.report(Diagnostic::new(Code::OutOfRange, span, message).help(help));
+    }
+
+    fn persistence(&mut self, fields: &Fields, family: Family) -> Option<Persistence> {
+        let prefix = self
+            .prefix(fields, Directive::Pmask, family)
+            .filter(|&prefix| prefix < family.bits());
+        let Some(timeout) = fields.duration_or_none(Directive::Persistent) else {
+            if prefix.is_some() && !fields.mentions(Directive::Persistent) {
+                let message = "`pmask` has no effect without `persistent`";
+                self.report_at(
+                    fields,
+                    Directive::Pmask,
+                    Code::MaskWithoutPersistence,
+                    message,
+                );
+            }
+            return None;
+        };
+        let persistence = Persistence::new(timeout)
+            .and_then(|whole| prefix.map_or(Ok(whole), |prefix| whole.with_prefix(prefix)));
+        match persistence {
+            Ok(persistence) => Some(persistence),
+            Err(error) => {
+                self.out_of_range(fields, Directive::Persistent, error);
+                None
+            }
+        }
+    }
+
+    /// A block without `active` is off: the classic oversight.
+    fn active_not_set(&mut self, section: &Section) {
+        if !section.fields.mentions(Directive::Active) {
+            let message = format!("`{}` is off: it does not say `active`", section.name);
+            self.report(
+                Diagnostic::new(Code::ActiveNotSet, section.span, message)
+                    .help("add `active = 1`, or `active = 0` if that is meant"),
+            );
+        }
+    }
+
+    /// What an active service asks for and cannot have yet.
+    fn unsupported(&mut self, fields: &Fields, service: &Virtual) {
+        if !service.active {
+            return;
+        }
+        if fields.payload(Directive::SendProgram).is_some() {
+            let span = fields.span(Directive::SendProgram).unwrap_or_default();
+            let message = "checks by an external program are not supported yet";
+            self.report(
+                Diagnostic::new(Code::SendProgramUnsupported, span, message)
+                    .help("use `send` and `expect`, or `check = http`, or `check = connect`"),
+            );
+        }
+        let monitor = fields.text(Directive::ClientMonitor);
+        let own = monitor.filter(|path| path.rsplit('/').next() != Some("nanny"));
+        if own.is_some() {
+            let message = "monitor programs of one's own are not supported yet";
+            let directive = Directive::ClientMonitor;
+            self.report_at(fields, directive, Code::MonitorUnsupported, message);
+        }
+        if service.load_monitor.is_some() {
+            let message = "load monitors are not supported yet: weights stay as they are";
+            let directive = Directive::LoadMonitor;
+            self.report_at(fields, directive, Code::LoadMonitorIgnored, message);
+        }
+    }
+}
+
+/// The directives that are taken over as they are.
+fn plain(section: &Section, address: IpAddr, device: String, config: &Config) -> Virtual {
+    let fields = &section.fields;
+    let seconds = |directive, default| {
+        fields
+            .duration(directive)
+            .unwrap_or(Duration::from_secs(default))
+    };
+    let port = fields.port(Directive::Port).unwrap_or(80);
+    let interval = seconds(Directive::Timeout, 10);
+    Virtual {
+        name: section.name.clone(),
+        active: fields.boolean(Directive::Active).unwrap_or(false),
+        address,
+        device,
+        vip_nmask: None,
+        port,
+        protocol: match fields.choice(Directive::Protocol) {
+            Some("udp") => Protocol::Udp,
+            _ => Protocol::Tcp,
+        },
+        fwmark: fields.count(Directive::Fwmark).and_then(FirewallMark::new),
+        scheduler: match fields.special(Directive::Scheduler) {
+            Some(Value::Scheduler(name)) => name.clone(),
+            _ => Default::default(),
+        },
+        persistence: None,
+        forwarding: forwarding(fields).unwrap_or(config.network),
+        helper: None,
+        check: crate::health::CheckSpec::Connect,
+        interval,
+        timeout: fields.duration(Directive::CheckTimeout).unwrap_or(interval),
+        reentry: seconds(Directive::Reentry, 180),
+        rise: fields.count(Directive::Rise),
+        fall: fields.count(Directive::Fall).unwrap_or(1),
+        slow_start: match fields.special(Directive::SlowStart) {
+            Some(Value::SlowStart(slow_start)) => *slow_start,
+            _ => SlowStart::default(),
+        },
+        quiesce_server: fields.boolean(Directive::QuiesceServer).unwrap_or(false),
+        sorry_server: fields
+            .endpoint(Directive::SorryServer)
+            .filter(|(address, _)| !address.is_unspecified())
+            .map(|(address, own)| SocketAddr::new(address, own.unwrap_or(port))),
+        load_monitor: fields
+            .text(Directive::LoadMonitor)
+            .filter(|monitor| monitor != "none"),
+        servers: Vec::new(),
+        span: section.span,
+    }
+}

@@ -1,0 +1,273 @@
+//! The typed model: what an lvs.cf means.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+use crate::failover::Role;
+use crate::health::CheckSpec;
+use crate::ipvs::{
+    Destination, Forwarding, Helper, Persistence, SchedulerName, Service, ServiceKey, Thresholds,
+};
+use crate::net::{Family, FirewallMark, Protocol, Weight};
+
+/// A whole configuration without an error in it.
+///
+/// [`load`](super::load) is the only source of one. Defaults are those of Piranha 0.8.6 where it
+/// had the directive.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Config {
+    /// `role`: what this node is. Without it the node that has the address `primary` is the
+    /// primary, as in 0.8.6.
+    pub role: Option<Role>,
+    /// `primary`: public address of the primary director.
+    pub primary: IpAddr,
+    /// `primary_private`: its address on the second heartbeat path.
+    pub primary_private: Option<IpAddr>,
+    /// `backup`: public address of the backup director. Always there with `backup_active`.
+    pub backup: Option<IpAddr>,
+    /// `backup_private`: its address on the second heartbeat path. Never there without
+    /// `primary_private`.
+    pub backup_private: Option<IpAddr>,
+    /// `backup_active`: whether there is a second director. Off by default.
+    pub backup_active: bool,
+    /// `heartbeat_port`: UDP port on both directors, 539 by default.
+    pub heartbeat_port: u16,
+    /// `heartbeat_version`: 2 by default.
+    pub heartbeat_version: HeartbeatVersion,
+    /// `heartbeat_key`: the file with the key that authenticates heartbeats.
+    pub heartbeat_key: Option<PathBuf>,
+    /// `keepalive`: interval of the heartbeats, 2 s by default. Always below `deadtime`.
+    pub keepalive: Duration,
+    /// `deadtime`: silence after which the partner counts as dead, 5 s by default.
+    pub deadtime: Duration,
+    /// `failback`: whether the primary takes the service back when it returns. Off by default.
+    pub failback: bool,
+    /// `network`: how real servers are reached, NAT by default.
+    pub network: Forwarding,
+    /// `nat_router`: the floating address that NAT real servers use as gateway, and its device.
+    pub nat_router: Option<(IpAddr, String)>,
+    /// `nat_nmask`: its netmask as a prefix length.
+    pub nat_nmask: Option<u8>,
+    /// `dataplane`: what carries the traffic.
+    pub dataplane: DataPlane,
+    /// `tcp_timeout`: when an idle TCP connection is forgotten; the data plane's own value where
+    /// not given or 0.
+    pub tcp_timeout: Option<Duration>,
+    /// `tcpfin_timeout`: when a closed TCP connection is forgotten; as above.
+    pub tcpfin_timeout: Option<Duration>,
+    /// `udp_timeout`: when an idle UDP flow is forgotten; as above.
+    pub udp_timeout: Option<Duration>,
+    /// `hard_shutdown`: in 0.8.6 whether one dead monitor stops the cluster. On by default. Here
+    /// a check cannot die on its own.
+    pub hard_shutdown: bool,
+    /// `monitor_links`: whether to give up when an own link goes down. Off by default.
+    pub monitor_links: bool,
+    /// `syncdaemon`: whether connections are to be synchronised. Off by default.
+    pub syncdaemon: bool,
+    /// `syncd_iface`: the interface for it, `eth0` by default.
+    pub syncd_iface: String,
+    /// `syncd_id`: its id, 0 by default.
+    pub syncd_id: u8,
+    /// `active_cmd`: what runs when this node turns active.
+    pub active_cmd: Option<String>,
+    /// `inactive_cmd`: what runs when this node turns inactive, and once at start.
+    pub inactive_cmd: Option<String>,
+    /// `serial_no`: counter of the GUI's edits.
+    pub serial_no: Option<i64>,
+    /// Directives that nothing acts on.
+    pub legacy: Legacy,
+    /// The `virtual` blocks in the order of the file, those with `active = 0` included.
+    pub virtuals: Vec<Virtual>,
+}
+
+impl Config {
+    /// The virtual services that are offered.
+    pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> {
+        self.virtuals.iter().filter(|service| service.active)
+    }
+}
+
+/// Directives of old files that are read and kept, and that nothing acts on.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Legacy {
+    /// `heartbeat`
+    pub heartbeat: Option<bool>,
+    /// `sync`
+    pub sync: Option<bool>,
+    /// `debug_level`
+    pub debug_level: Option<String>,
+    /// `ipvsadm`
+    pub ipvsadm: Option<String>,
+    /// `rsh_command`
+    pub rsh_command: Option<String>,
+    /// `primary_shared`
+    pub primary_shared: Option<String>,
+    /// `backup_shared`
+    pub backup_shared: Option<String>,
+    /// `reservation_conflict_action`
+    pub reservation_conflict_action: Option<String>,
+}
+
+/// A `virtual` block.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Virtual {
+    /// The block's name, a label.
+    pub name: String,
+    /// `active`: whether the service is offered. Off by default.
+    pub active: bool,
+    /// `address`: the VIP. Only an inactive service may have an unspecified one.
+    pub address: IpAddr,
+    /// `address`: the device that gets it, such as `eth0:1`.
+    pub device: String,
+    /// `vip_nmask`: its netmask as a prefix length.
+    pub vip_nmask: Option<u8>,
+    /// `port`: 80 by default. 0 means every port.
+    pub port: u16,
+    /// `protocol`: TCP by default.
+    pub protocol: Protocol,
+    /// `fwmark`: the mark that makes the service instead of address and port.
+    pub fwmark: Option<FirewallMark>,
+    /// `scheduler`: `wlc` by default.
+    pub scheduler: SchedulerName,
+    /// `persistent` and `pmask`: off by default.
+    pub persistence: Option<Persistence>,
+    /// `network`: how the real servers are reached; the global value by default.
+    pub forwarding: Forwarding,
+    /// `helper`: FTP on TCP port 21 by default.
+    pub helper: Option<Helper>,
+    /// `check`, `send`, `expect`, `use_regex`, `http_*`: how real servers are probed.
+    pub check: CheckSpec,
+    /// `timeout`: how often, every 10 s by default.
+    pub interval: Duration,
+    /// `check_timeout`: how long connecting and reading may take; the interval by default.
+    pub timeout: Duration,
+    /// `reentry`: how long checks must succeed before a server comes back, 180 s by default.
+    pub reentry: Duration,
+    /// `rise`: successes before a server comes back; where not given `reentry` decides.
+    pub rise: Option<u32>,
+    /// `fall`: failures before a server is taken out, 1 by default. Never 0.
+    pub fall: u32,
+    /// `slow_start`: how the weight of a returning server rises.
+    pub slow_start: SlowStart,
+    /// `quiesce_server`: whether a failed server stays in the table with weight 0. Off by default.
+    pub quiesce_server: bool,
+    /// `sorry_server`: who answers when no real server is up.
+    pub sorry_server: Option<SocketAddr>,
+    /// `load_monitor`: what measures load, where it is not `none`. Nothing acts on it yet.
+    pub load_monitor: Option<String>,
+    /// The `server` blocks in the order of the file, those with `active = 0` included.
+    pub servers: Vec<RealServer>,
+    /// The block's header in the file.
+    pub span: Span,
+}
+
+impl Virtual {
+    /// What identifies the service: its mark if it has one, else protocol, VIP and port.
+    #[must_use]
+    pub const fn key(&self) -> ServiceKey {
+        match self.fwmark {
+            Some(mark) => ServiceKey::mark(mark, Family::of(self.address)),
+            None => ServiceKey::Address {
+                protocol: self.protocol,
+                address: SocketAddr::new(self.address, self.port),
+            },
+        }
+    }
+
+    /// The service as a data plane takes it, without its real servers.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        let service = Service::new(self.key())
+            .with_scheduler(self.scheduler.clone())
+            .with_helper(self.helper);
+        match self.persistence {
+            Some(persistence) => service.with_persistence(persistence),
+            None => service,
+        }
+    }
+
+    /// The real servers that are used.
+    pub fn active_servers(&self) -> impl Iterator<Item = &RealServer> {
+        self.servers.iter().filter(|server| server.active)
+    }
+}
+
+/// A `server` block.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RealServer {
+    /// The block's name, a label.
+    pub name: String,
+    /// `address` and `port`; the port of the service by default. Only an inactive server may have
+    /// an unspecified address.
+    pub address: SocketAddr,
+    /// `active`: whether it is used. Off by default.
+    pub active: bool,
+    /// `weight`: its share of new connections, 1 by default.
+    pub weight: Weight,
+    /// `u_threshold` and `l_threshold`: no limit by default.
+    pub thresholds: Thresholds,
+    /// The block's header in the file.
+    pub span: Span,
+}
+
+impl RealServer {
+    /// The real server as a data plane takes it, at its full configured weight.
+    #[must_use]
+    pub fn destination(&self, forwarding: Forwarding) -> Destination {
+        Destination::new(self.address)
+            .with_forwarding(forwarding)
+            .with_weight(self.weight)
+            .with_thresholds(self.thresholds)
+    }
+}
+
+/// `heartbeat_version`
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a protocol version more is a breaking change of the model"
+)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeartbeatVersion {
+    /// The 4-byte datagram of 0.8.6, for a mixed pair.
+    V1,
+    /// Authenticated where there is a key.
+    #[default]
+    V2,
+}
+
+/// `dataplane`
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataPlane {
+    /// The kernel's IPVS where it is usable, else the relay.
+    #[default]
+    Auto,
+    /// The kernel's IPVS.
+    Kernel,
+    /// The relay in this process.
+    Relay,
+}
+
+/// `slow_start`
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlowStart {
+    /// As in 0.8.6: a 32nd of the weight, doubled every 20 s.
+    #[default]
+    Historical,
+    /// The full weight at once.
+    Off,
+    /// The full weight after this time.
+    Ramp(Duration),
+}

@@ -1,0 +1,254 @@
+//! The kinds of values: how each is read, and what is said when it cannot be.
+
+mod address;
+mod number;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+pub(crate) use address::Mask;
+pub(crate) use text::{decode, encode};
+
+use super::model::SlowStart;
+use super::suggest::nearest;
+use super::{Code, Diagnostic, Span};
+use crate::ipvs::SchedulerName;
+
+/// What a directive takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// A number in C's notation, within bounds.
+    Integer(i64, i64),
+    /// 0 or 1.
+    Boolean,
+    /// A number, true unless 0.
+    Flag,
+    /// A time of at least so many milliseconds: seconds, or a number with a unit.
+    Duration(u64),
+    /// A port of at least this number, or the name of a well-known service.
+    Port(u16),
+    Host,
+    AddressDevice,
+    /// An address, perhaps with a port.
+    Endpoint,
+    Mask,
+    Choice(&'static [&'static str]),
+    Scheduler,
+    /// Text that is taken as it is.
+    Text,
+    Path,
+    /// Text without blanks and control characters, for a line of a protocol.
+    Printable,
+    /// Bytes with escapes.
+    Payload,
+    /// `[ a b ]`
+    List,
+    /// `200-399`
+    Status,
+    SlowStart,
+}
+
+/// A value that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Integer(i64),
+    Boolean(bool),
+    Duration(Duration),
+    Port(u16),
+    Host(IpAddr),
+    AddressDevice(IpAddr, String),
+    Endpoint(IpAddr, Option<u16>),
+    Mask(Option<Mask>),
+    Choice(&'static str),
+    Scheduler(SchedulerName),
+    Text(String),
+    Payload(Vec<u8>),
+    Status(RangeInclusive<u16>),
+    SlowStart(SlowStart),
+}
+
+/// Something to say about a value; the place is added by whoever knows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Problem {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Problem {
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn at(self, span: Span) -> Diagnostic {
+        let mut diagnostic = Diagnostic::new(self.code, span, self.message);
+        diagnostic.help = self.help;
+        diagnostic
+    }
+}
+
+impl Kind {
+    /// How many values it takes; `None` is any number.
+    pub(crate) const fn arity(self) -> Option<usize> {
+        match self {
+            Self::AddressDevice => Some(2),
+            Self::List => None,
+            _ => Some(1),
+        }
+    }
+
+    /// Reads the values of one directive, quotes already taken off.
+    pub(crate) fn read(self, words: &[&[u8]]) -> Result<Value, Problem> {
+        let first = words.first().copied().unwrap_or_default();
+        if let Self::Payload = self {
+            return Ok(Value::Payload(first.to_vec()));
+        }
+        let first = utf8(first)?;
+        match self {
+            Self::Integer(least, most) => number::integer_within(first, least, most),
+            Self::Boolean => number::boolean(first),
+            Self::Flag => Ok(Value::Boolean(number::integer(first)? != 0)),
+            Self::Duration(least) => {
+                number::duration(first, Duration::from_millis(least)).map(Value::Duration)
+            }
+            Self::Port(least) => number::port(first, least).map(Value::Port),
+            Self::Host => address::host(first).map(Value::Host),
+            Self::AddressDevice => {
+                let device = utf8(words.get(1).copied().unwrap_or_default())?;
+                address::address_device(first, device)
+            }
+            Self::Endpoint => address::endpoint(first),
+            Self::Mask => address::mask(first).map(Value::Mask),
+            Self::Choice(words) => choice(first, words),
+            Self::Scheduler => scheduler(first),
+            Self::Text | Self::Path => Ok(Value::Text(first.to_owned())),
+            Self::Printable => text::printable(first),
+            Self::Payload => Ok(Value::Payload(first.as_bytes().to_vec())),
+            Self::List => list(words),
+            Self::Status => number::status(first).map(Value::Status),
+            Self::SlowStart => slow_start(first).map(Value::SlowStart),
+        }
+    }
+
+    /// What is worth saying about values that were read.
+    pub(crate) fn remark(self, words: &[&[u8]]) -> Option<Problem> {
+        let first = std::str::from_utf8(words.first()?).ok()?;
+        match self {
+            Self::Integer(..) | Self::Flag | Self::Duration(_) | Self::Port(_) => {
+                number::octal(first)
+            }
+            Self::Host | Self::AddressDevice | Self::Endpoint => address::remark(first),
+            Self::Scheduler if first == "pcc" => Some(
+                Problem::new(Code::RenamedScheduler, "`pcc` is called `lc` today")
+                    .help("write `scheduler = lc`"),
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Integer(..) | Self::Flag => "number",
+            Self::Boolean => "0 or 1",
+            Self::Duration(_) => "seconds, or a number with ms, s, m or h",
+            Self::Port(_) => "port number or service name",
+            Self::Host => "IP address",
+            Self::AddressDevice => "IP address and device",
+            Self::Endpoint => "IP address, or address:port",
+            Self::Mask => "netmask",
+            Self::Choice(words) => return f.write_str(&words.join(", ")),
+            Self::Scheduler => "scheduler",
+            Self::Text | Self::Payload => "text",
+            Self::Path => "file name",
+            Self::Printable => "text without blanks",
+            Self::List => "list in brackets",
+            Self::Status => "status codes such as 200-399",
+            Self::SlowStart => "historical, 0, or a duration",
+        })
+    }
+}
+
+/// The schedulers of the kernel.
+const SCHEDULERS: &[&str] = &[
+    "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos",
+];
+
+fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+        let message = format!("the value is not UTF-8: byte 0x{byte:02x}");
+        Problem::new(Code::InvalidText, message).help("save the file as UTF-8")
+    })
+}
+
+fn choice(word: &str, allowed: &[&'static str]) -> Result<Value, Problem> {
+    match allowed.iter().find(|&&candidate| candidate == word) {
+        Some(candidate) => Ok(Value::Choice(candidate)),
+        None => Err(unknown(Code::InvalidChoice, "value", word, allowed)),
+    }
+}
+
+fn scheduler(word: &str) -> Result<Value, Problem> {
+    let name = if word == "pcc" { "lc" } else { word };
+    match name.parse() {
+        Ok(scheduler) if SCHEDULERS.contains(&name) => Ok(Value::Scheduler(scheduler)),
+        _ => Err(unknown(
+            Code::UnknownScheduler,
+            "scheduler",
+            word,
+            SCHEDULERS,
+        )),
+    }
+}
+
+fn unknown(code: Code, what: &str, word: &str, allowed: &[&str]) -> Problem {
+    let all = allowed.join(", ");
+    Problem::new(code, format!("unknown {what} `{word}`")).help(
+        match nearest(word, allowed.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`? (there are {all})"),
+            None => format!("write one of {all}"),
+        },
+    )
+}
+
+fn list(words: &[&[u8]]) -> Result<Value, Problem> {
+    match words {
+        [b"[", items @ .., b"]"] => Ok(Value::Text(
+            String::from_utf8_lossy(&items.join(&b' ')).into_owned(),
+        )),
+        _ => {
+            Err(Problem::new(Code::InvalidText, "a list is needed")
+                .help("write it as `[ one two ]`"))
+        }
+    }
+}
+
+fn slow_start(word: &str) -> Result<SlowStart, Problem> {
+    if word == "historical" {
+        return Ok(SlowStart::Historical);
+    }
+    let ramp = number::duration(word, Duration::ZERO)
+        .map_err(|problem| problem.help("write `historical`, `0`, or a duration such as `30s`"))?;
+    Ok(if ramp.is_zero() {
+        SlowStart::Off
+    } else {
+        SlowStart::Ramp(ramp)
+    })
+}
