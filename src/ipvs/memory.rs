@@ -246,3 +246,104 @@ mod backend {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web() -> ServiceKey {
+        ServiceKey::tcp("192.0.2.80:80".parse().unwrap())
+    }
+
+    fn server() -> Destination {
+        Destination::new("10.0.0.1:80".parse().unwrap())
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_is_refused_and_changes_nothing() {
+        let (service, address) = (web(), server().address());
+        let mut memory = Memory::default();
+        let refuse = |memory: &mut Memory, op, error| {
+            let before = memory.clone();
+            assert_eq!(memory.apply_op(&op), Err(error));
+            assert_eq!(memory.table(), before.table());
+        };
+        let add = Op::AddService(Service::new(service));
+        let edit = Op::EditService(Service::new(service));
+        let nowhere = MemoryError::NoService { service };
+        refuse(&mut memory, edit, nowhere.clone());
+        refuse(&mut memory, Op::RemoveService(service), nowhere.clone());
+        refuse(&mut memory, Op::AddDestination(service, server()), nowhere);
+
+        memory.apply_op(&add).unwrap();
+        refuse(&mut memory, add, MemoryError::ServiceExists { service });
+        let nobody = MemoryError::NoDestination { service, address };
+        let edit = Op::EditDestination(service, server());
+        refuse(&mut memory, edit, nobody.clone());
+        refuse(&mut memory, Op::RemoveDestination(service, address), nobody);
+
+        let add = Op::AddDestination(service, server());
+        memory.apply_op(&add).unwrap();
+        refuse(
+            &mut memory,
+            add,
+            MemoryError::DestinationExists { service, address },
+        );
+    }
+
+    #[test]
+    fn what_it_was_made_without_is_refused() {
+        let mut memory = Memory::new(Capabilities::nothing());
+        let refused = memory.apply_op(&Op::AddService(Service::new(web())));
+        assert!(matches!(refused, Err(MemoryError::Unsupported(_))));
+        assert!(memory.table().is_empty());
+    }
+
+    #[test]
+    fn failures_on_demand_change_nothing_and_end() {
+        let mut memory = Memory::default();
+        memory.fail_next(2);
+        let add = Op::AddService(Service::new(web()));
+        assert_eq!(memory.apply_op(&add), Err(MemoryError::OnDemand));
+        assert_eq!(memory.apply_op(&add), Err(MemoryError::OnDemand));
+        assert!(memory.table().is_empty());
+        assert_eq!(memory.apply_op(&add), Ok(()));
+    }
+
+    #[cfg(feature = "runtime")]
+    #[tokio::test]
+    async fn as_a_backend_it_goes_on_after_an_operation_that_fails() {
+        use crate::ipvs::Backend;
+
+        let mut backend: Box<dyn Backend> = Box::new(Memory::default());
+        let ops = [
+            Op::RemoveService(web()),
+            Op::AddService(Service::new(web())),
+            Op::AddDestination(web(), server()),
+            Op::AddDestination(web(), server()),
+        ];
+        let applied = backend.apply(&ops).await.unwrap();
+        let refusals: Vec<_> = applied
+            .into_iter()
+            .map(|result| result.err().map(|error| error.to_string()))
+            .collect();
+        let expected = [
+            Some("TCP 192.0.2.80:80: is not there"),
+            None,
+            None,
+            Some("TCP 192.0.2.80:80, real server 10.0.0.1:80: is there already"),
+        ];
+        assert_eq!(
+            refusals.iter().map(Option::as_deref).collect::<Vec<_>>(),
+            expected
+        );
+        let observed = backend.observe().await.unwrap();
+        assert!(
+            observed
+                .get(&web())
+                .unwrap()
+                .get(server().address())
+                .is_some()
+        );
+    }
+}

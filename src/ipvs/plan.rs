@@ -249,3 +249,88 @@ fn change_entry(desired: &Entry, current: &Entry, ops: &mut Vec<Op>) {
     let surplus = present.filter(|address| desired.get(*address).is_none());
     ops.extend(surplus.map(|address| Op::RemoveDestination(key, address)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Family, FirewallMark, Weight};
+
+    fn web() -> ServiceKey {
+        ServiceKey::tcp("192.0.2.80:80".parse().unwrap())
+    }
+
+    fn server(last_octet: u8) -> Destination {
+        Destination::new(SocketAddr::from(([10, 0, 0, last_octet], 80)))
+    }
+
+    fn table(key: ServiceKey, destinations: &[Destination]) -> Table {
+        let mut table = Table::new();
+        let entry = table.insert(Service::new(key));
+        for destination in destinations {
+            entry.insert(*destination);
+        }
+        table
+    }
+
+    #[test]
+    fn servers_come_before_others_are_drained_or_go() {
+        let observed = table(
+            web(),
+            &[server(1), server(2), server(3).with_weight(Weight::ZERO)],
+        );
+        let drained = server(1).with_weight(Weight::ZERO);
+        let mut desired = table(web(), &[drained, server(3), server(4)]);
+        let rr = Service::new(web()).with_scheduler("rr".parse().unwrap());
+        desired.insert(rr.clone());
+
+        let ops = plan(&desired, &observed, &Capabilities::everything()).unwrap();
+        let expected = [
+            Op::EditService(rr),
+            Op::AddDestination(web(), server(4)),
+            Op::EditDestination(web(), server(3)),
+            Op::EditDestination(web(), drained),
+            Op::RemoveDestination(web(), server(2).address()),
+        ];
+        assert_eq!(ops, expected);
+    }
+
+    #[test]
+    fn a_service_that_is_no_longer_wanted_goes_last_in_one_operation() {
+        let dns = ServiceKey::udp("192.0.2.80:53".parse().unwrap());
+        let observed = table(dns, &[server(1), server(2)]);
+        let ops = plan(&table(web(), &[]), &observed, &Capabilities::everything());
+        let expected = [Op::AddService(Service::new(web())), Op::RemoveService(dns)];
+        assert_eq!(ops.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_refusal_names_the_service_and_what_the_data_plane_lacks() {
+        let refusal = |key, destinations: &[_], capabilities: &Capabilities| {
+            let desired = table(key, destinations);
+            // Also where it is in force already.
+            let refused = plan(&desired, &desired, capabilities).unwrap_err();
+            assert_eq!(refused.service(), key);
+            refused.to_string()
+        };
+        let mut capabilities = Capabilities::nothing();
+        assert_eq!(
+            refusal(web(), &[], &capabilities),
+            "TCP 192.0.2.80:80: the data plane has no scheduler wlc"
+        );
+        capabilities.schedulers = None;
+        assert_eq!(
+            refusal(web(), &[server(1)], &capabilities),
+            "TCP 192.0.2.80:80: the data plane cannot reach 10.0.0.1:80 by nat"
+        );
+        let mark = ServiceKey::mark(FirewallMark::new(7).unwrap(), Family::Ipv6);
+        assert_eq!(
+            refusal(mark, &[], &capabilities),
+            "FWM 7 IPv6: the data plane has no services by firewall mark"
+        );
+        let any_port = ServiceKey::udp("192.0.2.80:0".parse().unwrap());
+        assert_eq!(
+            refusal(any_port, &[], &capabilities),
+            "UDP 192.0.2.80:0: the data plane needs a port"
+        );
+    }
+}

@@ -1,23 +1,45 @@
-use super::{Flow, Scheduler, Servers};
+use super::tournament::{Cost, Tournament};
+use super::{Flow, Scheduler, Server, Servers};
 
-/// `lc`: the server with the least [overhead](super::Server::overhead), whatever its weight; of
-/// equals the newest (`ip_vs_lc.c`).
+/// `lc`: the server with the least [overhead](Server::overhead), whatever its weight; of equals
+/// the newest (`ip_vs_lc.c`).
 #[derive(Clone, Debug, Default)]
-pub struct LeastConnection;
+pub struct LeastConnection {
+    tournament: Tournament,
+}
+
+impl LeastConnection {
+    fn play_again(&mut self, position: usize, servers: &Servers) {
+        if let Some(server) = servers.at(position) {
+            self.tournament.update(position, cost(server));
+        }
+    }
+}
 
 impl Scheduler for LeastConnection {
     fn name(&self) -> &'static str {
         "lc"
     }
 
-    fn pick(&mut self, _flow: &Flow, servers: &Servers) -> Option<usize> {
-        let list = servers.as_slice().iter().enumerate();
-        list.filter(|(_, server)| server.is_eligible())
-            .min_by_key(|(_, server)| server.overhead())
-            .map(|(position, _)| position)
+    fn pick(&mut self, _flow: &Flow, _servers: &Servers) -> Option<usize> {
+        self.tournament.winner()
     }
 
-    fn start(&mut self, _servers: &Servers) {}
+    fn start(&mut self, servers: &Servers) {
+        self.tournament.build(servers, cost);
+    }
+
+    fn on_edited(&mut self, position: usize, servers: &Servers) {
+        self.play_again(position, servers);
+    }
+
+    fn on_load(&mut self, position: usize, servers: &Servers) {
+        self.play_again(position, servers);
+    }
+}
+
+const fn cost(server: &Server) -> Cost {
+    Cost::of(server, 1)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod rr;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod tournament;
 mod wlc;
 mod wrr;
 
@@ -75,8 +76,10 @@ pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
     REGISTRY.iter().map(|(name, _)| *name)
 }
 
+type Make = fn() -> Box<dyn Scheduler>;
+
 /// Every scheduler of this crate: a new one is a file and a line here.
-const REGISTRY: &[(&str, fn() -> Box<dyn Scheduler>)] = &[
+const REGISTRY: &[(&str, Make)] = &[
     ("lc", || Box::<LeastConnection>::default()),
     ("rr", || Box::<RoundRobin>::default()),
     ("wlc", || Box::<WeightedLeastConnection>::default()),

@@ -1,57 +1,49 @@
+use super::tournament::{Cost, Tournament};
 use super::{Flow, Scheduler, Server, Servers};
 
 /// `wlc`: the server with the least [overhead](Server::overhead) for its weight; of equals the
 /// newest (`ip_vs_wlc.c`).
 #[derive(Clone, Debug, Default)]
-pub struct WeightedLeastConnection;
+pub struct WeightedLeastConnection {
+    tournament: Tournament,
+}
+
+impl WeightedLeastConnection {
+    fn play_again(&mut self, position: usize, servers: &Servers) {
+        if let Some(server) = servers.at(position) {
+            self.tournament.update(position, cost(server));
+        }
+    }
+}
 
 impl Scheduler for WeightedLeastConnection {
     fn name(&self) -> &'static str {
         "wlc"
     }
 
-    fn pick(&mut self, _flow: &Flow, servers: &Servers) -> Option<usize> {
-        let list = servers.as_slice().iter().enumerate();
-        list.filter(|(_, server)| server.is_eligible())
-            .map(|(position, server)| (position, Cost::of(server)))
-            .reduce(|least, other| {
-                if other.1.is_below(least.1) {
-                    other
-                } else {
-                    least
-                }
-            })
-            .map(|(position, _)| position)
+    fn pick(&mut self, _flow: &Flow, _servers: &Servers) -> Option<usize> {
+        self.tournament.winner()
     }
 
-    fn start(&mut self, _servers: &Servers) {}
+    fn start(&mut self, servers: &Servers) {
+        self.tournament.build(servers, cost);
+    }
+
+    fn on_edited(&mut self, position: usize, servers: &Servers) {
+        self.play_again(position, servers);
+    }
+
+    fn on_load(&mut self, position: usize, servers: &Servers) {
+        self.play_again(position, servers);
+    }
 }
 
-/// Overhead divided by weight, compared without dividing.
-#[derive(Clone, Copy)]
-struct Cost {
-    overhead: u64,
-    weight: u32,
-}
-
-impl Cost {
-    const fn of(server: &Server) -> Self {
-        Self {
-            overhead: server.overhead(),
-            weight: server.weight().get(),
-        }
-    }
-
-    /// In 128 bits: the kernel's 64 overflow where both a load and a weight come near 2^31.
-    const fn is_below(self, other: Self) -> bool {
-        (self.overhead as u128) * (other.weight as u128)
-            < (other.overhead as u128) * (self.weight as u128)
-    }
+const fn cost(server: &Server) -> Cost {
+    Cost::of(server, server.weight().get())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Cost;
     use crate::scheduler::tests::{Bench, pool};
 
     fn pick_and_open(bench: &mut Bench, count: usize) -> Vec<usize> {
@@ -74,18 +66,5 @@ mod tests {
         let mut bench = pool("wlc", &[1, 0]);
         bench.load(0, 1000, 0);
         assert_eq!(bench.pick(), Some(0));
-    }
-
-    #[test]
-    fn the_greatest_load_and_weight_do_not_overflow() {
-        let full = Cost {
-            overhead: 257 * 0xffff_ffff,
-            weight: 1,
-        };
-        let heavy = Cost {
-            overhead: 257 * 0xffff_ffff,
-            weight: 0x7fff_ffff,
-        };
-        assert!(heavy.is_below(full) && !full.is_below(heavy));
     }
 }
