@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::control::Event;
-use crate::runtime::pulse::Observer;
+use crate::runtime::heartbeat::Observer;
 
 /// Writes log lines to standard error; `verbose` includes details of single packets and probes.
 pub(super) fn init(verbose: bool) {

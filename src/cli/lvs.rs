@@ -13,7 +13,7 @@ use super::{Failure, finish, log, read_config};
 use crate::control::supervision::{Report, Request};
 use crate::failover::ActionId;
 use crate::runtime::director::Director;
-use crate::runtime::pulse::Link;
+use crate::runtime::heartbeat::Link;
 use crate::runtime::supervisor;
 
 /// The data plane and the health checks of a director.

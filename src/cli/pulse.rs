@@ -12,7 +12,7 @@ use super::{Failure, finish, log, read_config};
 use crate::control::supervision::{Report, Request};
 use crate::failover::{Command, VirtualAddress};
 use crate::runtime::node::Node;
-use crate::runtime::pulse::{Control, Link};
+use crate::runtime::heartbeat::{Control, Link};
 use crate::runtime::supervisor::{LvsCommand, supervise};
 
 /// How long `lvs` may take to get its table ready, as in 0.8.6.

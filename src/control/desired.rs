@@ -48,7 +48,8 @@ impl Desired {
     /// Takes a new configuration over. Servers that stay keep their verdict.
     pub fn configure(&mut self, config: &Config) {
         let before = std::mem::take(&mut self.services);
-        self.services = active(config).map(|v| (v.key(), Wanted::new(v, before.get(&v.key())))).collect();
+        let wanted = |v: &Virtual| (v.key(), Wanted::new(v, before.get(&v.key())));
+        self.services = config.active_virtuals().map(wanted).collect();
     }
 
     /// Notes what the table should hold for a server: `None` to be out, 0 to be quiesced. A server
@@ -91,16 +92,12 @@ pub fn whole_table(config: &Config) -> Table {
     desired.table()
 }
 
-fn active(config: &Config) -> impl Iterator<Item = &Virtual> {
-    config.virtuals.iter().filter(|v| v.active)
-}
-
 impl Wanted {
     fn new(v: &Virtual, before: Option<&Self>) -> Self {
         let verdict = |address| {
             before.and_then(|wanted| wanted.servers.get(&address)).map_or(Verdict::Pending, |s| s.verdict)
         };
-        let servers = v.servers.iter().filter(|server| server.active);
+        let servers = v.active_servers();
         Self {
             service: v.service(),
             forwarding: v.forwarding,

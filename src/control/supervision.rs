@@ -4,10 +4,12 @@
 //! process, the same values over a channel. The end of the stream tells `lvs` that `pulse` is
 //! gone: it gives every address up at once, so that no address answers without a heartbeat.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::failover::{ActionError, ActionId, VirtualAddress};
 
 /// The longest line either side accepts, in bytes: room for some ten thousand addresses.
@@ -66,18 +68,53 @@ impl Request {
     }
 }
 
+/// What lvs.cf tells `pulse`, which does not read the file again by itself: reading waits for a
+/// disk, and heartbeats wait for nothing.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Terms {
+    /// The addresses of all active virtual services and the NAT router.
+    pub addresses: Vec<VirtualAddress>,
+    /// A digest of what both directors must have in common.
+    pub digest: u64,
+    /// How often a heartbeat is sent.
+    pub keepalive: Duration,
+    /// Silence after which the partner is dead.
+    pub dead_time: Duration,
+    /// Whether a returning primary takes the service back.
+    pub failback: bool,
+}
+
+impl Terms {
+    /// The terms of `config`, whose digest is `digest`. Each address is listed once, with the
+    /// first device named for it.
+    #[must_use]
+    pub fn new(config: &Config, digest: u64) -> Self {
+        let mut seen = BTreeSet::new();
+        let vips = config.active_virtuals().filter(|v| v.fwmark.is_none());
+        let addresses = vips
+            .map(|v| (v.address, &v.device))
+            .chain(config.nat_router.iter().map(|(address, device)| (*address, device)))
+            .filter(|(address, _)| seen.insert(*address))
+            .map(|(address, device)| VirtualAddress { address, device: device.clone() })
+            .collect();
+        Self {
+            addresses,
+            digest,
+            keepalive: config.keepalive,
+            dead_time: config.deadtime,
+            failback: config.failback,
+        }
+    }
+}
+
 /// From `lvs` to `pulse`.
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
     /// The configuration in force. The first one says that the table is ready.
-    Configured {
-        /// The addresses of all active virtual services and the NAT router.
-        addresses: Vec<VirtualAddress>,
-        /// A digest of what both directors must have in common.
-        digest: u64,
-    },
+    Configured(Terms),
     /// What became of a request.
     Done {
         /// The id of the request.

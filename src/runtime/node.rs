@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 use super::configuration;
-use super::pulse::{Control, Link, Observer, Path, Pulse};
+use super::heartbeat::{Control, Link, Observer, Path, Pulse};
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
 use crate::failover::pulse::{self, Key, Machine};

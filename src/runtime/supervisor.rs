@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 use super::director::Director;
-use super::pulse::Link;
+use super::heartbeat::Link;
 use crate::control::supervision::{MAX_LINE, Report, Request};
 
 /// The pause before `lvs` is started again; it doubles with each death up to [`MAX_PAUSE`].

@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 
 use self::watch::{ServerKey, Watch};
 use super::configuration::{self, Accepted, ConfigError};
-use super::pulse::{Link, Observer};
+use super::heartbeat::{Link, Observer};
 use super::relay::Relay;
 use crate::config::{Config, DataPlane};
-use crate::control::supervision::{Report, Request};
+use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health;
@@ -99,7 +99,7 @@ impl Director {
         Ok(director)
     }
 
-    /// Runs in this process, on a link for a [`Pulse`](super::pulse::Pulse).
+    /// Runs in this process, on a link for a [`Pulse`](super::heartbeat::Pulse).
     ///
     /// Must be called within a tokio runtime.
     #[must_use]
@@ -174,10 +174,11 @@ impl Director {
     }
 
     fn configured(&self) -> Report {
-        Report::Configured {
-            addresses: addresses::of(&self.config),
-            digest: configuration::digest(&self.config),
-        }
+        Report::Configured(self.terms())
+    }
+
+    fn terms(&self) -> Terms {
+        Terms::new(&self.config, configuration::digest(&self.config))
     }
 
     async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
@@ -193,7 +194,7 @@ impl Director {
 
     /// Gives every address up and waits for connections to end, at most `drain`.
     async fn stop(self, drain: Duration) {
-        addresses::release(&self.relay, &addresses::of(&self.config)).await;
+        addresses::release(&self.relay, &self.terms().addresses).await;
         let idle = async {
             while self.relay.connections() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -244,8 +245,8 @@ impl Director {
     }
 
     fn service_name(&self, key: ServiceKey) -> String {
-        let mut virtuals = self.config.virtuals.iter();
-        virtuals.find(|v| v.active && v.key() == key).map_or_else(|| key.to_string(), |v| v.name.clone())
+        let mut virtuals = self.config.active_virtuals();
+        virtuals.find(|v| v.key() == key).map_or_else(|| key.to_string(), |v| v.name.clone())
     }
 
     /// Brings one service to what it should be; what fails is put right by the next audit.
@@ -333,7 +334,7 @@ impl Director {
             return Ok(());
         };
         let key = unsupported.service();
-        let line = config.virtuals.iter().find(|v| v.active && v.key() == key).map_or(0, |v| v.line);
+        let line = config.active_virtuals().find(|v| v.key() == key).map_or(0, |v| v.line);
         Err(StartError::Unsupported { path: self.path.clone(), line, unsupported })
     }
 

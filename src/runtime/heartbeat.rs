@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 
 use super::clock;
 use crate::control::Event;
-use crate::control::supervision::{Report, Request};
-use crate::failover::{Command, Heartbeat, Output, PathId, State, Status, VirtualAddress};
+use crate::control::supervision::{Report, Request, Terms};
+use crate::failover::{Command, Heartbeat, Output, PathId, State, Status};
+use crate::time::Instant;
 
 /// Where events go. Called on the thread the event happens on: it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
@@ -59,10 +60,10 @@ impl Link {
     /// A link to nobody: every address is said to be up or down and none is touched. For
     /// `pulse --test-start`. Must be called within a tokio runtime.
     #[must_use]
-    pub fn rehearsal(addresses: Vec<VirtualAddress>, digest: u64) -> Self {
+    pub fn rehearsal(terms: Terms) -> Self {
         let (requests, mut receiver) = mpsc::unbounded_channel();
         let (sender, reports) = mpsc::unbounded_channel();
-        let _ = sender.send(Report::Configured { addresses, digest });
+        let _ = sender.send(Report::Configured(terms));
         tokio::spawn(async move {
             while let Some(request) = receiver.recv().await {
                 match request {
@@ -90,14 +91,14 @@ pub enum Control {
     Status(tokio::sync::oneshot::Sender<Status>),
 }
 
-/// Takes a configuration report to the machine, whose type the driver does not know.
+/// A heartbeat machine that can go on with another configuration.
 pub trait Reconfigure: Heartbeat {
-    /// The addresses of the service or the digest of the configuration changed.
-    fn reconfigure(&mut self, now: crate::time::Instant, addresses: Vec<VirtualAddress>, digest: u64);
+    /// What lvs.cf says of the service and of the heartbeats was read again.
+    fn reconfigure(&mut self, now: Instant, terms: Terms);
 }
 
-/// A running heartbeat.
-pub struct Pulse<M> {
+/// Drives a heartbeat machine.
+pub struct Driver<M> {
     machine: M,
     paths: Vec<Path>,
     link: Link,
@@ -115,7 +116,7 @@ enum Input {
     Timeout,
 }
 
-impl<M: Reconfigure> Pulse<M> {
+impl<M: Reconfigure> Driver<M> {
     /// Puts a machine together with what it drives. The paths are those of its configuration, in
     /// the same order.
     pub const fn new(
@@ -191,8 +192,8 @@ impl<M: Reconfigure> Pulse<M> {
     fn on_report(&mut self, report: Report) {
         let now = clock::now();
         match report {
-            Report::Configured { addresses, digest } => {
-                self.machine.reconfigure(now, addresses, digest);
+            Report::Configured(terms) => {
+                self.machine.reconfigure(now, terms);
                 self.machine.handle_data_plane(now, true);
             }
             Report::Done { id, result } => {
