@@ -5,4 +5,6 @@
 )]
 
 pub mod checks;
+pub mod clock;
+pub mod nanny;
 pub mod relay;
