@@ -11,7 +11,7 @@ use piranha::failover::Command;
 use piranha::runtime::configuration;
 use piranha::runtime::director::Director;
 use piranha::runtime::node::Node;
-use piranha::runtime::pulse::{Control, Observer};
+use piranha::runtime::heartbeat::{Control, Observer};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Result, other};
@@ -33,10 +33,10 @@ async fn direct(path: &Path) -> Result<()> {
     let config = configuration::read(path)?.config;
     let director = Director::start(path.to_owned(), Arc::clone(&observer)).await?;
     let mut link = director.spawn();
-    let Some(Report::Configured { addresses, digest }) = link.reports.recv().await else {
+    let Some(Report::Configured(terms)) = link.reports.recv().await else {
         return Err(other("the director did not get ready"));
     };
-    let node = Node::new(&config, addresses, digest, link, false, observer)?;
+    let node = Node::new(&config, terms, link, false, observer)?;
     let control = node.control();
     tokio::spawn(async move {
         let mut terminate = signal(SignalKind::terminate())?;

@@ -1,5 +1,4 @@
 //! Argument grammars and printers of the binaries.
-#![allow(clippy::disallowed_methods, reason = "the binaries run on the operating system")]
 
 pub mod diagnostic;
 mod log;

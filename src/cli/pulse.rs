@@ -9,8 +9,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::{Failure, finish, log, read_config};
-use crate::control::supervision::{Report, Request};
-use crate::failover::{Command, VirtualAddress};
+use crate::config::Config;
+use crate::control::supervision::{Report, Request, Terms};
+use crate::failover::Command;
+use crate::runtime::configuration;
 use crate::runtime::node::Node;
 use crate::runtime::heartbeat::{Control, Link};
 use crate::runtime::supervisor::{LvsCommand, supervise};
@@ -62,9 +64,9 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = read_config(&arguments.configfile)?;
     let mut signals = Signals::new()?;
-    let mut link = link(&arguments)?;
-    let addresses = first_report(&mut link).await?;
-    let node = Node::new(&config, addresses, link, arguments.forceactive, log::observer())?;
+    let mut link = link(&arguments, &config)?;
+    let terms = first_report(&mut link).await?;
+    let node = Node::new(&config, terms, link, arguments.forceactive, log::observer())?;
     let control = node.control();
     let running = node.run();
     tokio::pin!(running);
@@ -78,9 +80,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn link(arguments: &Arguments) -> Result<Link, Failure> {
+fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
     if arguments.test_start {
-        return Ok(Link::rehearsal());
+        return Ok(Link::rehearsal(Terms::new(config, configuration::digest(config))));
     }
     let program = match &arguments.lvs {
         Some(program) => program.clone(),
@@ -90,9 +92,9 @@ fn link(arguments: &Arguments) -> Result<Link, Failure> {
     supervise(command).map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))
 }
 
-async fn first_report(link: &mut Link) -> Result<Vec<VirtualAddress>, Failure> {
+async fn first_report(link: &mut Link) -> Result<Terms, Failure> {
     match tokio::time::timeout(LVS_START, link.reports.recv()).await {
-        Ok(Some(Report::Configured { addresses, .. })) => Ok(addresses),
+        Ok(Some(Report::Configured(terms))) => Ok(terms),
         Ok(Some(Report::Broken { reason })) => Err(Failure::new(reason)),
         Ok(_) => Err(Failure::new("lvs did not get ready")),
         Err(_) => Err(Failure::new("lvs did not get ready in 10 s")),

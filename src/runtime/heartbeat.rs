@@ -94,7 +94,10 @@ pub enum Control {
 /// A heartbeat machine that can go on with another configuration.
 pub trait Reconfigure: Heartbeat {
     /// What lvs.cf says of the service and of the heartbeats was read again.
-    fn reconfigure(&mut self, now: Instant, terms: Terms);
+    ///
+    /// # Errors
+    /// Why it goes on as before, in words.
+    fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String>;
 }
 
 /// Drives a heartbeat machine.
@@ -193,7 +196,9 @@ impl<M: Reconfigure> Driver<M> {
         let now = clock::now();
         match report {
             Report::Configured(terms) => {
-                self.machine.reconfigure(now, terms);
+                if let Err(reason) = self.machine.reconfigure(now, terms) {
+                    (self.observer)(Event::Warning { text: reason });
+                }
                 self.machine.handle_data_plane(now, true);
             }
             Report::Done { id, result } => {

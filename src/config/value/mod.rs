@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) use address::Mask;
 pub(crate) use text::{decode, encode};
 
-use super::model::SlowStart;
+use crate::health::SlowStart;
 use super::suggest::nearest;
 use super::{Code, Diagnostic, Span};
 use crate::ipvs::SchedulerName;

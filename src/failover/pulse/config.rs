@@ -87,6 +87,12 @@ impl Config {
         })
     }
 
+    /// A builder that starts from this configuration, for one that differs a little.
+    #[must_use = "a builder does nothing until it builds"]
+    pub fn to_builder(&self) -> Builder {
+        Builder(self.clone())
+    }
+
     /// Whether there is no peer (`backup_active = 0`).
     #[must_use]
     pub const fn is_alone(&self) -> bool {

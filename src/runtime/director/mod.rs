@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
 use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
@@ -53,9 +54,14 @@ pub enum StartError {
         /// Why it cannot be had.
         reason: String,
     },
-    /// A health check cannot be made.
-    #[error(transparent)]
-    Check(#[from] super::checks::CheckError),
+    /// The servers cannot be checked as configured.
+    #[error("{}: {source}", path.display())]
+    Watch {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: WatchError,
+    },
     /// The data plane refused the first table.
     #[error(transparent)]
     DataPlane(#[from] BackendError),
@@ -93,7 +99,7 @@ impl Director {
             observer,
         };
         director.check_supported(&director.config)?;
-        director.watch.configure(&director.config)?;
+        director.configure_watch()?;
         director.apply_timeouts();
         director.reconcile(&director.desired.table()).await?;
         Ok(director)
@@ -140,12 +146,20 @@ impl Director {
     pub async fn reload(&mut self) -> Result<usize, StartError> {
         let Accepted { config, .. } = configuration::read(&self.path)?;
         self.check_supported(&config)?;
-        self.watch.configure(&config)?;
-        self.desired.configure(&config);
-        self.config = config;
+        let before = std::mem::replace(&mut self.config, config);
+        if let Err(error) = self.configure_watch() {
+            self.config = before;
+            return Err(error);
+        }
+        self.desired.configure(&self.config);
         self.drained.clear();
         self.apply_timeouts();
         self.reconcile(&self.desired.table()).await.map_err(StartError::from)
+    }
+
+    fn configure_watch(&mut self) -> Result<(), StartError> {
+        let watched = self.watch.configure(&self.config);
+        watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })
     }
 
     async fn on_request(&mut self, request: Request, reports: &mpsc::UnboundedSender<Report>) {
