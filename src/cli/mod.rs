@@ -56,21 +56,21 @@ fn on_one_thread(future: impl Future<Output = Result<(), Failure>>) -> Result<()
 fn read_config(path: &Path) -> Result<Config, Failure> {
     match configuration::read(path) {
         Ok(accepted) => {
-            print_diagnostics(path, &accepted.source, &accepted.warnings);
+            print_diagnostics(path, &accepted.text, &accepted.warnings);
             Ok(accepted.config)
         }
-        Err(ConfigError::Invalid { source, diagnostics, .. }) => {
-            print_diagnostics(path, &source, &diagnostics);
+        Err(ConfigError::Invalid { text, diagnostics, .. }) => {
+            print_diagnostics(path, &text, &diagnostics);
             Err(Failure::new(format!("{}: the configuration has errors; nothing was changed", path.display())))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn print_diagnostics(path: &Path, source: &[u8], diagnostics: &[crate::config::Diagnostic]) {
+fn print_diagnostics(path: &Path, text: &[u8], diagnostics: &[crate::config::Diagnostic]) {
     if !diagnostics.is_empty() {
         let name = path.display().to_string();
-        eprintln!("{}", diagnostic::render(&name, source, diagnostics, log::use_colour()));
+        eprintln!("{}", diagnostic::render(&name, text, diagnostics, log::use_colour()));
     }
 }
 

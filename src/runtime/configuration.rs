@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{self, Config, Diagnostic, Severity};
+use crate::config::{self, Config, Diagnostic, Document, Loaded, Severity, Span};
 
 /// The largest file that is read.
 const MAX_BYTES: u64 = 16 << 20;
@@ -18,8 +18,8 @@ pub struct Accepted {
     pub config: Config,
     /// Warnings; no errors.
     pub warnings: Vec<Diagnostic>,
-    /// The bytes the warnings point into.
-    pub source: Vec<u8>,
+    /// The bytes that spans point into.
+    pub text: Vec<u8>,
 }
 
 /// Why a configuration cannot be run. Nothing was changed.
@@ -35,12 +35,12 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file has errors.
-    #[error("{}", first_error(path, source, diagnostics))]
+    #[error("{}", first_error(path, text, diagnostics))]
     Invalid {
         /// The file.
         path: PathBuf,
         /// Its contents.
-        source: Vec<u8>,
+        text: Vec<u8>,
         /// All diagnostics, warnings included.
         diagnostics: Vec<Diagnostic>,
     },
@@ -51,17 +51,19 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`] if it cannot be read or has errors.
 pub fn read(path: &Path) -> Result<Accepted, ConfigError> {
-    let source = read_bounded(path)
+    let text = read_bounded(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let loaded = config::load(&source);
-    match loaded.config {
-        Some(config) => Ok(Accepted { config, warnings: loaded.diagnostics, source }),
-        None => Err(ConfigError::Invalid {
-            path: path.to_owned(),
-            source,
-            diagnostics: loaded.diagnostics,
-        }),
+    let Loaded { config, diagnostics, .. } = config::load(&text);
+    match config {
+        Some(config) => Ok(Accepted { config, warnings: diagnostics, text }),
+        None => Err(ConfigError::Invalid { path: path.to_owned(), text, diagnostics }),
     }
+}
+
+/// `lvs.cf:12:9`, where `span` begins in `text`.
+#[must_use]
+pub fn place(path: &Path, text: &[u8], span: Span) -> String {
+    format!("{}:{}", path.display(), Document::parse(text).position(span.start))
 }
 
 /// A digest of what the two directors of a pair must have in common: everything but the role and
@@ -84,20 +86,19 @@ pub fn hash(bytes: &[u8]) -> u64 {
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut source = Vec::new();
-    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut source)?;
-    if source.len() as u64 > MAX_BYTES {
+    let mut text = Vec::new();
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
     }
-    Ok(source)
+    Ok(text)
 }
 
 /// `lvs.cf:12:9: message (and 2 more)`: all of it that fits on one line of a log.
-fn first_error(path: &Path, source: &[u8], diagnostics: &[Diagnostic]) -> String {
+fn first_error(path: &Path, text: &[u8], diagnostics: &[Diagnostic]) -> String {
     let mut errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
     let Some(first) = errors.next() else { return format!("{}: refused", path.display()) };
-    let position = config::Document::parse(source).position(first.span.start);
-    let place = format!("{}:{}:{}", path.display(), position.line, position.column);
+    let place = place(path, text, first.span);
     match errors.count() {
         0 => format!("{place}: {}", first.message),
         more => format!("{place}: {} (and {more} more)", first.message),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::failover::pulse::{Key, KeyError};
+use crate::wire::pulse::{Key, KeyError};
 
 /// More than any key; the rest of a larger file is not read.
 const MAX_BYTES: u64 = 4096;

@@ -71,7 +71,7 @@ fn a_method_the_relay_lacks_is_refused_with_its_line() {
     let path = files.write("lvs.cf", &text);
     let (status, log) = Daemon::start(LVS, &["-n", "-t", "-c", path.to_str().unwrap()]).end();
     assert_eq!(status.code(), Some(1));
-    assert!(log.contains("lvs.cf:8: TCP 127.78.5.80:8080") && log.contains("direct"), "{log}");
+    assert!(log.contains("lvs.cf:8:1: TCP 127.78.5.80:8080") && log.contains("direct"), "{log}");
 }
 
 #[test]

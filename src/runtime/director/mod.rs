@@ -8,22 +8,22 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
-use super::configuration::{self, Accepted, ConfigError};
+use super::configuration::{self, Accepted, ConfigError, place};
 use super::heartbeat::{Link, Observer};
-use super::relay::Relay;
+use super::relay::{Relay, RelayConfig};
 use crate::config::{Config, DataPlane};
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health;
-use crate::ipvs::{Backend, BackendError, Op, ServiceKey, Table, Unsupported, plan};
+use crate::ipvs::{Backend, BackendError, Capabilities, Op, ServiceKey, Table, Unsupported, plan};
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
 /// for.
@@ -37,12 +37,10 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The data plane cannot carry the configuration.
-    #[error("{}:{line}: {unsupported}", path.display())]
+    #[error("{place}: {unsupported}")]
     Unsupported {
-        /// The file.
-        path: PathBuf,
-        /// The line of the virtual service.
-        line: usize,
+        /// The file, and the line and column of the virtual service in it.
+        place: String,
         /// What is missing.
         unsupported: Unsupported,
     },
@@ -86,8 +84,10 @@ impl Director {
     /// # Errors
     /// [`StartError`]; nothing was left behind.
     pub async fn start(path: PathBuf, observer: Observer) -> Result<Self, StartError> {
-        let Accepted { config, .. } = configuration::read(&path)?;
-        let relay = start_data_plane(&config, &observer)?;
+        let accepted = configuration::read(&path)?;
+        let relay = start_data_plane(&accepted.config, &observer)?;
+        check_supported(&path, &accepted, relay.capabilities())?;
+        let config = accepted.config;
         let mut director = Self {
             path,
             desired: Desired::new(&config),
@@ -98,9 +98,7 @@ impl Director {
             drained: BTreeSet::new(),
             observer,
         };
-        director.check_supported(&director.config)?;
         director.configure_watch()?;
-        director.apply_timeouts();
         director.reconcile(&director.desired.table()).await?;
         Ok(director)
     }
@@ -144,16 +142,15 @@ impl Director {
     /// # Errors
     /// [`StartError`]; what ran is still running.
     pub async fn reload(&mut self) -> Result<usize, StartError> {
-        let Accepted { config, .. } = configuration::read(&self.path)?;
-        self.check_supported(&config)?;
-        let before = std::mem::replace(&mut self.config, config);
+        let accepted = configuration::read(&self.path)?;
+        check_supported(&self.path, &accepted, self.relay.capabilities())?;
+        let before = std::mem::replace(&mut self.config, accepted.config);
         if let Err(error) = self.configure_watch() {
             self.config = before;
             return Err(error);
         }
         self.desired.configure(&self.config);
         self.drained.clear();
-        self.apply_timeouts();
         self.reconcile(&self.desired.table()).await.map_err(StartError::from)
     }
 
@@ -209,12 +206,7 @@ impl Director {
     /// Gives every address up and waits for connections to end, at most `drain`.
     async fn stop(self, drain: Duration) {
         addresses::release(&self.relay, &self.terms().addresses).await;
-        let idle = async {
-            while self.relay.connections() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let _ = tokio::time::timeout(drain, idle).await;
+        self.relay.drain(drain).await;
         self.relay.shutdown();
     }
 
@@ -342,19 +334,24 @@ impl Director {
         self.tell(Event::Drained { service, server: name, address: server.address });
     }
 
-    fn check_supported(&self, config: &Config) -> Result<(), StartError> {
-        let whole = whole_table(config);
-        let Err(unsupported) = plan(&whole, &Table::new(), self.relay.capabilities()) else {
-            return Ok(());
-        };
-        let key = unsupported.service();
-        let line = config.active_virtuals().find(|v| v.key() == key).map_or(0, |v| v.line);
-        Err(StartError::Unsupported { path: self.path.clone(), line, unsupported })
-    }
-
     fn tell(&self, event: Event) {
         (self.observer)(event);
     }
+}
+
+/// Refuses a configuration that the data plane cannot carry, before anything has changed.
+fn check_supported(
+    path: &Path,
+    accepted: &Accepted,
+    capabilities: &Capabilities,
+) -> Result<(), StartError> {
+    let Err(unsupported) = capabilities.check(&whole_table(&accepted.config)) else {
+        return Ok(());
+    };
+    let key = unsupported.service();
+    let service = accepted.config.active_virtuals().find(|v| v.key() == key);
+    let span = service.map(|v| v.span).unwrap_or_default();
+    Err(StartError::Unsupported { place: place(path, &accepted.text, span), unsupported })
 }
 
 fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, StartError> {
@@ -366,8 +363,16 @@ fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, Start
             return Err(StartError::NoDataPlane { name: "kernel", reason: reason.to_owned() });
         }
     };
-    let relay = Relay::start(Default::default())
+    let relay = Relay::new(relay_config(config))
         .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })?;
     observer(Event::DataPlane { name: "relay".to_owned(), reason: reason.to_owned() });
     Ok(relay)
+}
+
+fn relay_config(config: &Config) -> RelayConfig {
+    let mut relay = RelayConfig::default();
+    let given = |timeout: Option<Duration>| timeout.filter(|timeout| !timeout.is_zero());
+    relay.idle_timeout = given(config.tcp_timeout).unwrap_or(relay.idle_timeout);
+    relay.udp_idle_timeout = given(config.udp_timeout).unwrap_or(relay.udp_idle_timeout);
+    relay
 }
