@@ -98,7 +98,10 @@ mod tests {
         table.insert(Instant::from_millis(0), client(1), 'a');
         table.insert(Instant::from_millis(1), client(2), 'b');
         table.touch(Instant::from_millis(2), client(1));
-        assert_eq!(table.insert(Instant::from_millis(3), client(3), 'c'), Some('b'));
+        assert_eq!(
+            table.insert(Instant::from_millis(3), client(3), 'c'),
+            Some('b')
+        );
         assert_eq!(table.len(), 2);
     }
 }

@@ -350,7 +350,10 @@ fn find_six_numbers(line: &[u8]) -> Option<(Range<usize>, u16)> {
     while let Some(skip) = line.get(from..)?.iter().position(is_number_byte) {
         let start = from + skip;
         let rest = &line[start..];
-        let length = rest.iter().position(|b| !is_number_byte(b)).unwrap_or(rest.len());
+        let length = rest
+            .iter()
+            .position(|b| !is_number_byte(b))
+            .unwrap_or(rest.len());
         if let Some(address) = plain_address(&rest[..length]) {
             return Some((start..start + length, address.port()));
         }

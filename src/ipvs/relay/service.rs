@@ -84,21 +84,28 @@ impl Ticket {
 }
 
 /// Why a change of a service's servers was not made. Nothing was changed.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "a server is there or it is not"
-)]
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", self.as_str())]
 pub enum Conflict {
     /// To be added, but there.
-    #[error("the server is there already")]
     Exists,
     /// To be changed or removed, but not there.
-    #[error("there is no such server")]
     Missing,
     /// To be reached by another method than NAT.
-    #[error("the relay reaches servers by NAT only")]
     Forwarding,
+}
+
+impl Conflict {
+    /// The problem in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exists => "the server is there already",
+            Self::Missing => "there is no such server",
+            Self::Forwarding => "the relay reaches servers by NAT only",
+        }
+    }
 }
 
 impl VirtualService {
@@ -419,7 +426,8 @@ impl VirtualService {
     fn expire_templates(&mut self, now: Instant) {
         while let Some((client, template)) = self.templates.pop_expired(now) {
             if template.connections > 0 {
-                self.templates.insert(client, template, now + TEMPLATE_GRACE);
+                self.templates
+                    .insert(client, template, now + TEMPLATE_GRACE);
             } else {
                 self.count_template(template.server, -1);
             }
