@@ -4,6 +4,11 @@
 //! cargo bench --bench scheduler
 //! ```
 
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark of nothing is worth nothing"
+)]
+
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -211,7 +211,7 @@ impl Persistence {
     #[must_use]
     pub fn prefix(&self, family: Family) -> u8 {
         self.prefix
-            .map_or(family.bits(), |prefix| prefix.min(family.bits()))
+            .map_or_else(|| family.bits(), |prefix| prefix.min(family.bits()))
     }
 
     /// The client (or group of clients) that `address` belongs to: the address with all bits

@@ -3,6 +3,8 @@
 //! One property for each law, run by proptest (`tests/properties/main.rs`) and by the fuzzer
 //! (`fuzz/fuzz_targets/plan_ops.rs`). They take plain numbers, which both can make and shrink.
 
+#![allow(clippy::expect_used, reason = "a property fails by a panic")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

@@ -3,6 +3,8 @@
 //! One property, run by proptest (`tests/properties/main.rs`) and by the fuzzer
 //! (`fuzz/fuzz_targets/pool_ops.rs`). It takes plain numbers, which both can make and shrink.
 
+#![allow(clippy::expect_used, reason = "a property fails by a panic")]
+
 use std::net::SocketAddr;
 
 use piranha::ipvs::Thresholds;
@@ -199,7 +201,7 @@ impl Run {
             return;
         };
         let model = &mut self.models[index];
-        if a % 2 == 0 {
+        if a & 1 == 0 {
             self.pool.open(model.id);
             model.active += 1;
         } else {
