@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ftp_client::Fetching;
 use ledger::Ledger;
 use process::Cast;
 use report::{Promise, Report, Takeover};
@@ -111,68 +112,28 @@ fn story(json: bool, hold: bool) -> Result<bool> {
 
 fn play(timeline: &Timeline, cast: &Cast) -> Result<Report> {
     let (watchdog, ledger) = (Watchdog::start()?, Arc::new(Ledger::new()));
-    let timeout = Duration::from_secs(1);
-    let vip = parse(WEB)?;
-    await_answer(vip)?;
+    await_answer(parse(WEB)?)?;
     let started = ledger.begin_phase("calm");
-    let settings = http_client::Settings {
-        vip,
-        clients: 4,
-        pace: Duration::from_millis(20),
-        path: "/bytes/1000".to_owned(),
-        timeout,
-    };
-    let load = http_client::Load::start(&settings, &ledger)?;
+    let load = http_client::Load::start(&load(parse(WEB)?), &ledger)?;
     thread::sleep(Duration::from_secs(1));
+    let transfers = start_transfers()?;
+    await_progress(&transfers)?;
+    thread::sleep(Duration::from_millis(300));
 
-    let transfer = |server, mode, size| {
-        let server = parse(server)?;
-        let patience = Duration::from_secs(3);
-        let request = ftp_client::Request {
-            server,
-            mode,
-            size,
-            patience,
-        };
-        io::Result::Ok(thread::spawn(move || ftp_client::fetch(request)))
-    };
-    use ftp_client::Mode::{Active, ExtendedActive, ExtendedPassive, Passive};
-    let transfers = [
-        transfer(FTP, Passive, 1_000_000)?,
-        transfer(FTP, ExtendedPassive, 1_000_001)?,
-        transfer(FTP, Active, 1_000_002)?,
-        transfer(FTP, ExtendedActive, 1_000_003)?,
-        transfer(FTP6, ExtendedPassive, 1_000_004)?,
-        transfer(FTP6, ExtendedActive, 1_000_005)?,
-    ];
-    thread::sleep(Duration::from_millis(400));
-    let kill = ledger.begin_phase("web1 and ftp1 killed");
-    for name in ["web1", "ftp1"] {
-        cast.kill(name)?;
-        let status = cast.wait(name, timeout)?;
-        timeline.event(name, "process", "killed", &format!("{status:?}"));
-    }
-    thread::sleep(Duration::from_millis(100));
-    cast.start("web1", &["web", WEB, "web1"])?;
-    cast.start("ftp1", &["ftp", FTP, "ftp1", "1000000"])?;
-    timeline.event(
-        "web1",
-        "process",
-        "back",
-        &format!("{:?}", cast.pid("web1")),
-    );
+    let killed = ledger.begin_phase("web1 and ftp1 killed");
+    kill_and_restart(timeline, cast)?;
     thread::sleep(Duration::from_millis(500));
+
     ledger.begin_phase("recovered");
     let mut report = Report::default();
     for transfer in transfers {
-        let file = transfer.join().or(Err("a transfer panicked"))?;
-        report.files.push(file);
+        report.files.push(transfer.finish()?);
     }
     let end = ledger.end_phase();
     load.stop();
     cast.signal("ftp2", Signal::TERM)?;
 
-    let gap = ledger.longest_gap(kill, end);
+    let gap = ledger.longest_gap(killed, end);
     let stalls = gap
         .map(|gap| watchdog.between(gap.from, gap.to))
         .unwrap_or_default();
@@ -192,17 +153,84 @@ fn play(timeline: &Timeline, cast: &Cast) -> Result<Report> {
     let weights = BTreeMap::from([("web1".to_owned(), 1), ("web2".to_owned(), 0)]);
     report.shares = ledger::shares(&ledger.answers(started, end), &weights, 0.02);
     report.phases = ledger.phases();
-    let forgotten = ledger.forgotten();
-    report.promises.push(Promise::new(
-        "every request is accounted for",
-        forgotten == 0,
-        format!("{forgotten} forgotten"),
-    ));
-    let took = format!("{:?}", timeline.began().elapsed());
-    report
-        .promises
-        .push(Promise::new("the story ends", true, took));
+    report.promises = promises(timeline, &ledger);
     Ok(report)
+}
+
+fn load(vip: SocketAddr) -> http_client::Settings {
+    http_client::Settings {
+        vip,
+        clients: 4,
+        pace: Duration::from_millis(20),
+        path: "/bytes/1000".to_owned(),
+        timeout: Duration::from_secs(1),
+    }
+}
+
+fn start_transfers() -> Result<Vec<Fetching>> {
+    use ftp_client::Mode::{Active, ExtendedActive, ExtendedPassive, Passive};
+    let plans = [
+        (FTP, Passive, 1_000_000),
+        (FTP, ExtendedPassive, 1_000_001),
+        (FTP, Active, 1_000_002),
+        (FTP, ExtendedActive, 1_000_003),
+        (FTP6, ExtendedPassive, 1_000_004),
+        (FTP6, ExtendedActive, 1_000_005),
+    ];
+    let patience = Duration::from_secs(3);
+    let mut transfers = Vec::new();
+    for (server, mode, size) in plans {
+        let server = parse(server)?;
+        transfers.push(Fetching::start(ftp_client::Request {
+            server,
+            mode,
+            size,
+            patience,
+        })?);
+    }
+    Ok(transfers)
+}
+
+fn await_progress(transfers: &[Fetching]) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while transfers.iter().any(|transfer| transfer.bytes() == 0) {
+        if Instant::now() > deadline {
+            return Err("a transfer did not begin".into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn kill_and_restart(timeline: &Timeline, cast: &Cast) -> Result<()> {
+    for name in ["web1", "ftp1"] {
+        cast.kill(name)?;
+        let status = cast.wait(name, Duration::from_secs(1))?;
+        timeline.event(name, "process", "killed", &format!("{status:?}"));
+    }
+    thread::sleep(Duration::from_millis(100));
+    cast.start("web1", &["web", WEB, "web1"])?;
+    cast.start("ftp1", &["ftp", FTP, "ftp1", "1000000"])?;
+    timeline.event(
+        "web1",
+        "process",
+        "back",
+        &format!("{:?}", cast.pid("web1")),
+    );
+    Ok(())
+}
+
+fn promises(timeline: &Timeline, ledger: &Ledger) -> Vec<Promise> {
+    let forgotten = ledger.forgotten();
+    let took = format!("{:.1} s", timeline.began().elapsed().as_secs_f64());
+    vec![
+        Promise::new(
+            "every request is accounted for",
+            forgotten == 0,
+            format!("{forgotten} forgotten"),
+        ),
+        Promise::new("the story ends", true, took),
+    ]
 }
 
 fn await_answer(server: SocketAddr) -> Result<()> {
