@@ -9,7 +9,9 @@ mod connection;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -91,11 +93,40 @@ pub(crate) struct Report {
     pub(crate) failure: Option<String>,
 }
 
-/// Fetches the file. Never fails as such: what went wrong is in the report.
-pub(crate) fn fetch(request: Request) -> Report {
-    let mut transfer = Transfer::new(request);
-    let failure = transfer.run().err();
-    transfer.report(failure)
+/// A transfer under way, on a thread of its own.
+pub(crate) struct Fetching {
+    bytes: Arc<AtomicU64>,
+    thread: JoinHandle<Report>,
+}
+
+impl Fetching {
+    /// Starts fetching.
+    ///
+    /// # Errors
+    /// When the thread cannot be started. What goes wrong later is in the report.
+    pub(crate) fn start(request: Request) -> io::Result<Self> {
+        let mut transfer = Transfer::new(request);
+        let bytes = Arc::clone(&transfer.bytes_so_far);
+        let thread = thread::Builder::new().spawn(move || {
+            let failure = transfer.run().err();
+            transfer.report(failure)
+        })?;
+        Ok(Self { bytes, thread })
+    }
+
+    /// Verified bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the end. Patience and the bound on resumes see to it that there is one.
+    ///
+    /// # Errors
+    /// When the transfer panicked.
+    pub(crate) fn finish(self) -> io::Result<Report> {
+        let report = self.thread.join().ok();
+        report.ok_or_else(|| io::Error::other("a transfer panicked"))
+    }
 }
 
 /// Why an attempt ended before the file was complete.
@@ -119,6 +150,8 @@ struct Transfer {
     content: Content,
     fingerprint: Fingerprint,
     bytes: u64,
+    /// The same, for those who watch.
+    bytes_so_far: Arc<AtomicU64>,
     resumes: u32,
     started: Instant,
     last_progress: Instant,
@@ -133,6 +166,7 @@ impl Transfer {
             content: Content::of_size(request.size),
             fingerprint: Fingerprint::new(),
             bytes: 0,
+            bytes_so_far: Arc::default(),
             resumes: 0,
             started: now,
             last_progress: now,
@@ -209,6 +243,7 @@ impl Transfer {
         }
         self.fingerprint.update(received);
         self.bytes += received.len() as u64;
+        self.bytes_so_far.store(self.bytes, Ordering::Relaxed);
         let now = Instant::now();
         self.longest_pause = self.longest_pause.max(now - self.last_progress);
         self.last_progress = now;

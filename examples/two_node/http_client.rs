@@ -154,7 +154,9 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 fn classify(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Failure::Refused,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Failure::Reset,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => Failure::Reset,
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::TimedOut,
         io::ErrorKind::InvalidData => Failure::BadAnswer,
         _ => Failure::Other,

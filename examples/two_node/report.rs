@@ -174,8 +174,7 @@ impl Table {
     }
 
     fn holds_numbers(&self, column: usize) -> bool {
-        self.cells(column)
-            .all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
+        self.cells(column).all(is_number)
     }
 
     fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
@@ -206,6 +205,12 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
+}
+
+/// Whether `cell` is a number, alone or with a unit: `12`, `0.5 s`, `33.3 %`.
+fn is_number(cell: &str) -> bool {
+    let (number, unit) = cell.split_once(' ').unwrap_or((cell, ""));
+    number.parse::<f64>().is_ok() && unit.len() <= 2
 }
 
 fn phases_table(phases: &[PhaseSummary]) -> Table {

@@ -30,6 +30,10 @@ fn request(server: SocketAddr, mode: Mode, size: u64) -> Request {
     }
 }
 
+fn fetch(request: Request) -> Report {
+    Fetching::start(request).unwrap().finish().unwrap()
+}
+
 #[test]
 fn every_mode_brings_the_whole_file() {
     use Mode::{Active, ExtendedActive, ExtendedPassive, Passive};
@@ -76,6 +80,18 @@ fn a_transfer_is_given_up_when_nobody_answers_for_too_long() {
             .failure
             .is_some_and(|why| why.contains("no progress"))
     );
+}
+
+#[test]
+fn progress_can_be_watched() {
+    let slow = server("127.0.0.1", Some(100_000));
+    let fetching = Fetching::start(request(slow, Mode::Passive, 20_000)).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while fetching.bytes() == 0 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!((1..20_000).contains(&fetching.bytes()));
+    assert!(fetching.finish().unwrap().whole);
 }
 
 mod broken {

@@ -114,6 +114,8 @@ struct Session<'a> {
     plan: Plan,
     /// After `EPSV ALL` the client promised to use nothing else (RFC 2428, 4).
     only_extended_passive: bool,
+    /// The offset of REST, for the next transfer. RFC 3659 (5.3) wants REST right before it, but
+    /// forgetting the offset over a PASV in between would hand the client a corrupt file.
     restart_at: u64,
 }
 
@@ -164,8 +166,6 @@ impl<'a> Session<'a> {
     fn execute(&mut self, line: &str) -> io::Result<Next> {
         let (verb, argument) = line.split_once(' ').unwrap_or((line, ""));
         let verb = verb.to_ascii_uppercase();
-        // REST holds for the command that follows it, whatever that is (RFC 3659, 5.3).
-        let restart_at = std::mem::take(&mut self.restart_at);
         match verb.as_str() {
             "QUIT" => {
                 self.reply("221 Goodbye.")?;
@@ -190,8 +190,8 @@ impl<'a> Session<'a> {
             "EPRT" => self.active(ftp_wire::read_extended(argument))?,
             "REST" => self.restart(argument)?,
             "SIZE" => self.size(argument)?,
-            "RETR" => self.retrieve(argument, restart_at)?,
-            "STOR" => self.store(argument, restart_at)?,
+            "RETR" => self.retrieve(argument)?,
+            "STOR" => self.store(argument)?,
             "LIST" => self.send_text(&self.files.listing())?,
             "NLST" => self.send_text(&self.files.names())?,
             "ABOR" => self.reply("226 No transfer to abort.")?,
@@ -303,7 +303,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn retrieve(&mut self, path: &str, offset: u64) -> io::Result<()> {
+    fn retrieve(&mut self, path: &str) -> io::Result<()> {
+        let offset = std::mem::take(&mut self.restart_at);
         let Some(file) = self.files.find(path) else {
             return self.reply("550 No such file; file-SIZE.bin exists for every SIZE.");
         };
@@ -318,7 +319,8 @@ impl<'a> Session<'a> {
         self.transfer(|session, data| session.send(data, &file, 0))
     }
 
-    fn store(&mut self, path: &str, offset: u64) -> io::Result<()> {
+    fn store(&mut self, path: &str) -> io::Result<()> {
+        let offset = std::mem::take(&mut self.restart_at);
         if let Err(reason) = Files::storable(path) {
             return self.reply(&format!("553 Not stored: {reason}."));
         }
