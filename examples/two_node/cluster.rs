@@ -36,6 +36,13 @@ struct Said {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(usize);
 
+impl Mark {
+    /// Before anything was said.
+    pub(crate) fn start() -> Self {
+        Self(0)
+    }
+}
+
 impl Cluster {
     /// An empty cluster whose processes will tell `timeline` what happens to them.
     pub(crate) fn new(timeline: Arc<Timeline>, files: Files) -> Result<Self> {
@@ -45,7 +52,12 @@ impl Cluster {
             listen(&printer, &listener, name, stream, line);
         })?;
         cast.stop_on_interrupt()?;
-        Ok(Self { cast, timeline, files, said })
+        Ok(Self {
+            cast,
+            timeline,
+            files,
+            said,
+        })
     }
 
     /// Starts all real servers; the FTP server sends at most `ftp_rate` bytes a second on each
@@ -69,7 +81,9 @@ impl Cluster {
 
     /// Starts both directors.
     pub(crate) fn start_directors(&self) -> Result<()> {
-        DIRECTORS.iter().try_for_each(|name| self.start_director(name))
+        DIRECTORS
+            .iter()
+            .try_for_each(|name| self.start_director(name))
     }
 
     /// Starts one director, again if it was killed.
@@ -86,7 +100,8 @@ impl Cluster {
             Signal::USR1 => "SIGUSR1",
             _ => "a signal",
         };
-        self.timeline.event(name, "story", &format!("gets {words}"), why);
+        self.timeline
+            .event(name, "story", &format!("gets {words}"), why);
         let now = Instant::now();
         self.cast.signal(name, signal)?;
         Ok(now)
@@ -109,12 +124,17 @@ impl Cluster {
         let mut said = self.said();
         loop {
             let news = said.get(mark.0..).unwrap_or_default();
-            if news.iter().any(|(name, event)| name == node && matches(event)) {
+            if news
+                .iter()
+                .any(|(name, event)| name == node && matches(event))
+            {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(other(format!("{node} did not say within {PATIENCE:?}: {what}")));
+                return Err(other(format!(
+                    "{node} did not say within {PATIENCE:?}: {what}"
+                )));
             }
             let woken = self.said.more.wait_timeout(said, left);
             said = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -123,16 +143,21 @@ impl Cluster {
 
     /// Waits until `node` has come to `state` after `mark`.
     pub(crate) fn wait_for_state(&self, mark: Mark, node: &str, state: State) -> Result<()> {
-        self.wait(mark, node, &state.to_string(), |event| {
-            matches!(event, Event::Transition(Transition { to, .. }) if *to == state)
-        })
+        self.wait(
+            mark,
+            node,
+            &state.to_string(),
+            |event| matches!(event, Event::Transition(Transition { to, .. }) if *to == state),
+        )
     }
 
     /// How often `node` changed its state after `mark`.
     pub(crate) fn transitions(&self, mark: Mark, node: &str) -> usize {
         let said = self.said();
         let news = said.get(mark.0..).unwrap_or_default();
-        news.iter().filter(|(name, event)| name == node && matches!(event, Event::Transition(_))).count()
+        news.iter()
+            .filter(|(name, event)| name == node && matches!(event, Event::Transition(_)))
+            .count()
     }
 
     /// Puts a line of the story itself on the timeline.
@@ -153,7 +178,10 @@ impl Cluster {
     /// What a user may do with a cluster that is held.
     pub(crate) fn invitation(&self) -> String {
         let (web, ftp) = (self.web_vip(), self.ftp_vip());
-        let members = DIRECTORS.iter().map(|name| (*name).to_owned()).chain(self.files.server_names());
+        let members = DIRECTORS
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain(self.files.server_names());
         let pids = members.filter_map(|name| {
             let pid = self.cast.pid(&name).map(Pid::as_raw_pid)?;
             Some(format!("    {name:<4} {pid}\n"))
@@ -176,7 +204,12 @@ impl Cluster {
 
     fn start(&self, name: &str, arguments: &[&str]) -> Result<()> {
         let pid = self.cast.start(name, arguments)?;
-        self.timeline.event(name, "story", &format!("starts, pid {}", pid.as_raw_pid()), "");
+        self.timeline.event(
+            name,
+            "story",
+            &format!("starts, pid {}", pid.as_raw_pid()),
+            "",
+        );
         Ok(())
     }
 
@@ -187,7 +220,10 @@ impl Cluster {
     }
 
     fn said(&self) -> MutexGuard<'_, Vec<(String, Event)>> {
-        self.said.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.said
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

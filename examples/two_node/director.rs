@@ -10,8 +10,8 @@ use piranha::control::supervision::{Report, Request};
 use piranha::failover::Command;
 use piranha::runtime::configuration;
 use piranha::runtime::director::Director;
-use piranha::runtime::node::Node;
 use piranha::runtime::heartbeat::{Control, Observer};
+use piranha::runtime::node::Node;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Result, other};
@@ -21,7 +21,10 @@ const DRAIN: Duration = Duration::from_millis(300);
 
 /// Runs a director until SIGTERM. SIGUSR1 hands the service over, SIGHUP reads the file again.
 pub(crate) fn run(config: &Path) -> Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(direct(config))
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(direct(config))
 }
 
 async fn direct(path: &Path) -> Result<()> {

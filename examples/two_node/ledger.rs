@@ -138,6 +138,19 @@ impl PhaseSummary {
         }
     }
 
+    /// A phase that never was.
+    pub(crate) fn empty() -> Self {
+        let now = Instant::now();
+        Self::new(
+            &Phase {
+                name: String::new(),
+                from: now,
+                to: None,
+            },
+            now,
+        )
+    }
+
     fn add(&mut self, record: &Record, servers: &[String]) {
         let count = match record.sender {
             Sender::Client => &mut self.clients,

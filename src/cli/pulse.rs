@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::Command;
 use crate::runtime::configuration;
-use crate::runtime::node::Node;
 use crate::runtime::heartbeat::{Control, Link};
+use crate::runtime::node::Node;
 use crate::runtime::supervisor::{LvsCommand, supervise};
 
 /// How long `lvs` may take to get its table ready, as in 0.8.6.
@@ -82,14 +82,21 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
     if arguments.test_start {
-        return Ok(Link::rehearsal(Terms::new(config, configuration::digest(config))));
+        return Ok(Link::rehearsal(Terms::new(
+            config,
+            configuration::digest(config),
+        )));
     }
     let program = match &arguments.lvs {
         Some(program) => program.clone(),
         None => super::sibling("lvs")?,
     };
-    let command = LvsCommand { program: program.clone(), config: arguments.configfile.clone() };
-    supervise(command).map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))
+    let command = LvsCommand {
+        program: program.clone(),
+        config: arguments.configfile.clone(),
+    };
+    supervise(command)
+        .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))
 }
 
 async fn first_report(link: &mut Link) -> Result<Terms, Failure> {

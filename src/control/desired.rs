@@ -70,7 +70,11 @@ impl Desired {
     /// The whole table.
     #[must_use]
     pub fn table(&self) -> Table {
-        self.services.values().map(Wanted::entry).collect::<Vec<_>>().into()
+        self.services
+            .values()
+            .map(Wanted::entry)
+            .collect::<Vec<_>>()
+            .into()
     }
 
     /// The sorry server of the service `key`, while it serves.
@@ -95,7 +99,9 @@ pub fn whole_table(config: &Config) -> Table {
 impl Wanted {
     fn new(v: &Virtual, before: Option<&Self>) -> Self {
         let verdict = |address| {
-            before.and_then(|wanted| wanted.servers.get(&address)).map_or(Verdict::Pending, |s| s.verdict)
+            before
+                .and_then(|wanted| wanted.servers.get(&address))
+                .map_or(Verdict::Pending, |s| s.verdict)
         };
         let servers = v.active_servers();
         Self {
@@ -104,7 +110,10 @@ impl Wanted {
             sorry: v.sorry_server,
             servers: servers
                 .map(|s| {
-                    let standing = Standing { thresholds: s.thresholds, verdict: verdict(s.address) };
+                    let standing = Standing {
+                        thresholds: s.thresholds,
+                        verdict: verdict(s.address),
+                    };
                     (s.address, standing)
                 })
                 .collect(),
@@ -115,7 +124,10 @@ impl Wanted {
         let mut entry = Entry::new(self.service.clone());
         for (&address, standing) in &self.servers {
             if let Verdict::In(weight) = standing.verdict {
-                entry.insert(self.destination(address, weight).with_thresholds(standing.thresholds));
+                entry.insert(
+                    self.destination(address, weight)
+                        .with_thresholds(standing.thresholds),
+                );
             }
         }
         if let Some(sorry) = self.serving_sorry() {
@@ -125,7 +137,9 @@ impl Wanted {
     }
 
     fn destination(&self, address: SocketAddr, weight: Weight) -> Destination {
-        Destination::new(address).with_forwarding(self.forwarding).with_weight(weight)
+        Destination::new(address)
+            .with_forwarding(self.forwarding)
+            .with_weight(weight)
     }
 
     fn serving_sorry(&self) -> Option<SocketAddr> {
@@ -134,6 +148,7 @@ impl Wanted {
             Verdict::Out => false,
             Verdict::In(weight) => !weight.is_quiesced(),
         };
-        self.sorry.filter(|_| !self.servers.values().any(takes_connections))
+        self.sorry
+            .filter(|_| !self.servers.values().any(takes_connections))
     }
 }

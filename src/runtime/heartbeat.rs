@@ -42,7 +42,10 @@ impl Path {
     pub fn bind(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, peer })
+        Ok(Self {
+            socket: UdpSocket::from_std(socket)?,
+            peer,
+        })
     }
 }
 
@@ -129,7 +132,15 @@ impl<M: Reconfigure> Driver<M> {
         control: mpsc::Receiver<Control>,
         observer: Observer,
     ) -> Self {
-        Self { machine, paths, link, linked: true, unanswered: Vec::new(), control, observer }
+        Self {
+            machine,
+            paths,
+            link,
+            linked: true,
+            unanswered: Vec::new(),
+            control,
+            observer,
+        }
     }
 
     /// Runs until the machine has stopped, which [`Command::Stop`] brings about.
@@ -170,13 +181,20 @@ impl<M: Reconfigure> Driver<M> {
         let mut buffer = [0; MAX_DATAGRAM];
         for (number, path) in (0..).zip(&self.paths) {
             for _ in 0..MAX_BURST {
-                let Ok((length, source)) = path.socket.try_recv_from(&mut buffer) else { break };
+                let Ok((length, source)) = path.socket.try_recv_from(&mut buffer) else {
+                    break;
+                };
                 let id = PathId(number);
-                self.machine.handle_datagram(clock::now(), id, source, &buffer[..length]);
+                self.machine
+                    .handle_datagram(clock::now(), id, source, &buffer[..length]);
             }
         }
         let now = clock::now();
-        if self.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        if self
+            .machine
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= now)
+        {
             self.machine.handle_timeout(now);
         }
     }
@@ -226,7 +244,9 @@ impl<M: Reconfigure> Driver<M> {
     }
 
     fn on_broken(&mut self, reason: String) {
-        (self.observer)(Event::Warning { text: format!("data plane lost: {reason}") });
+        (self.observer)(Event::Warning {
+            text: format!("data plane lost: {reason}"),
+        });
         self.machine.handle_data_plane(clock::now(), false);
     }
 
@@ -235,8 +255,12 @@ impl<M: Reconfigure> Driver<M> {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send { path, payload } => self.send(path, &payload),
-                Output::Acquire { id, addresses } => self.request(Request::Acquire { id, addresses }),
-                Output::Release { id, addresses } => self.request(Request::Release { id, addresses }),
+                Output::Acquire { id, addresses } => {
+                    self.request(Request::Acquire { id, addresses })
+                }
+                Output::Release { id, addresses } => {
+                    self.request(Request::Release { id, addresses })
+                }
                 // The relay's addresses are loopback's or already routed here: no neighbour to tell.
                 Output::Announce { .. } => {}
                 Output::Transition(transition) => (self.observer)(Event::Transition(transition)),
@@ -268,8 +292,14 @@ impl<M: Reconfigure> Driver<M> {
 /// Waits until a datagram can be read from one of the paths.
 async fn readable(paths: &[Path]) {
     std::future::poll_fn(|context| {
-        let ready = paths.iter().any(|path| path.socket.poll_recv_ready(context).is_ready());
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        let ready = paths
+            .iter()
+            .any(|path| path.socket.poll_recv_ready(context).is_ready());
+        if ready {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
 }

@@ -136,9 +136,3 @@ pub trait Scheduler: Send {
         let _ = (position, servers);
     }
 }
-
-/// A scheduler by its kernel name, or `None` if this crate does not have it.
-#[must_use]
-pub fn by_name(_name: &str) -> Option<Box<dyn Scheduler>> {
-    None
-}

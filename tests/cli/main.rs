@@ -1,5 +1,8 @@
 //! The daemons as processes: what they do with bad input, signals and each other's death.
-#![allow(clippy::disallowed_methods, reason = "tests run on the operating system")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests run on the operating system"
+)]
 
 mod bad_input;
 mod daemon;

@@ -5,8 +5,8 @@ use super::fields::{Fields, Section};
 use super::global::forwarding;
 use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
 use crate::config::model::{RealServer, Virtual};
-use crate::health::SlowStart;
 use crate::config::value::Value;
+use crate::health::SlowStart;
 use crate::ipvs::{Helper, Persistence, Service, Thresholds};
 use crate::net::{Family, FirewallMark, OutOfRange, Protocol, Weight};
 

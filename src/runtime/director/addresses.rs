@@ -6,7 +6,10 @@ use crate::failover::{ActionError, VirtualAddress};
 use crate::runtime::relay::Relay;
 
 /// Has the relay listen on all of `addresses`, or on none.
-pub(super) async fn acquire(relay: &Relay, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
+pub(super) async fn acquire(
+    relay: &Relay,
+    addresses: &[VirtualAddress],
+) -> Result<(), ActionError> {
     let mut acquired: Vec<IpAddr> = Vec::new();
     for address in addresses {
         if let Err(error) = relay.acquire(address.address).await {

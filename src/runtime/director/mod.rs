@@ -151,12 +151,17 @@ impl Director {
         }
         self.desired.configure(&self.config);
         self.drained.clear();
-        self.reconcile(&self.desired.table()).await.map_err(StartError::from)
+        self.reconcile(&self.desired.table())
+            .await
+            .map_err(StartError::from)
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
         let watched = self.watch.configure(&self.config);
-        watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })
+        watched.map_err(|source| StartError::Watch {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     async fn on_request(&mut self, request: Request, reports: &mpsc::UnboundedSender<Report>) {
@@ -180,7 +185,9 @@ impl Director {
                 self.tell(Event::Reloaded { changes });
                 let _ = reports.send(self.configured());
             }
-            Err(error) => self.tell(Event::ReloadFailed { reason: error.to_string() }),
+            Err(error) => self.tell(Event::ReloadFailed {
+                reason: error.to_string(),
+            }),
         }
     }
 
@@ -194,13 +201,17 @@ impl Director {
 
     async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
         addresses::acquire(&self.relay, wanted).await?;
-        self.tell(Event::Acquired { addresses: wanted.to_vec() });
+        self.tell(Event::Acquired {
+            addresses: wanted.to_vec(),
+        });
         Ok(())
     }
 
     async fn release(&mut self, addresses: &[VirtualAddress]) {
         addresses::release(&self.relay, addresses).await;
-        self.tell(Event::Released { addresses: addresses.to_vec() });
+        self.tell(Event::Released {
+            addresses: addresses.to_vec(),
+        });
     }
 
     /// Gives every address up and waits for connections to end, at most `drain`.
@@ -214,13 +225,16 @@ impl Director {
         match output {
             health::Output::Weight(weight) => {
                 let sorry_before = self.desired.sorry_server(server.service);
-                self.desired.set_weight(server.service, server.address, weight);
+                self.desired
+                    .set_weight(server.service, server.address, weight);
                 self.tell_weight(server, weight);
                 self.tell_sorry(server.service, sorry_before);
                 self.reconcile_service(server.service).await;
             }
             health::Output::Changed { from, to, reason } => {
-                let Some(names) = self.watch.names(server) else { return };
+                let Some(names) = self.watch.names(server) else {
+                    return;
+                };
                 let event = Event::Health {
                     service: names.service.clone(),
                     server: names.server.clone(),
@@ -237,30 +251,56 @@ impl Director {
 
     fn tell_weight(&mut self, server: ServerKey, weight: Option<crate::net::Weight>) {
         self.drained.remove(&server);
-        let Some(names) = self.watch.names(server) else { return };
+        let Some(names) = self.watch.names(server) else {
+            return;
+        };
         let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Weight { service, server: name, address: server.address, weight });
+        self.tell(Event::Weight {
+            service,
+            server: name,
+            address: server.address,
+            weight,
+        });
     }
 
     fn tell_sorry(&self, key: ServiceKey, before: Option<SocketAddr>) {
         let now = self.desired.sorry_server(key);
         if let (Some(address), true) = (now.or(before), now != before) {
             let service = self.service_name(key);
-            self.tell(Event::SorryServer { service, address, serving: now.is_some() });
+            self.tell(Event::SorryServer {
+                service,
+                address,
+                serving: now.is_some(),
+            });
         }
     }
 
     fn service_name(&self, key: ServiceKey) -> String {
         let mut virtuals = self.config.active_virtuals();
-        virtuals.find(|v| v.key() == key).map_or_else(|| key.to_string(), |v| v.name.clone())
+        virtuals
+            .find(|v| v.key() == key)
+            .map_or_else(|| key.to_string(), |v| v.name.clone())
     }
 
     /// Brings one service to what it should be; what fails is put right by the next audit.
     async fn reconcile_service(&mut self, key: ServiceKey) {
-        let wanted: Table = self.desired.entry(key).into_iter().collect::<Vec<_>>().into();
-        let present: Table = self.in_force.get(&key).cloned().into_iter().collect::<Vec<_>>().into();
+        let wanted: Table = self
+            .desired
+            .entry(key)
+            .into_iter()
+            .collect::<Vec<_>>()
+            .into();
+        let present: Table = self
+            .in_force
+            .get(&key)
+            .cloned()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .into();
         if let Err(error) = self.apply_difference(&wanted, &present).await {
-            self.tell(Event::Warning { text: error.to_string() });
+            self.tell(Event::Warning {
+                text: error.to_string(),
+            });
         }
     }
 
@@ -271,8 +311,14 @@ impl Director {
         result
     }
 
-    async fn apply_difference(&mut self, wanted: &Table, present: &Table) -> Result<usize, BackendError> {
-        let Ok(ops) = plan(wanted, present, self.relay.capabilities()) else { return Ok(0) };
+    async fn apply_difference(
+        &mut self,
+        wanted: &Table,
+        present: &Table,
+    ) -> Result<usize, BackendError> {
+        let Ok(ops) = plan(wanted, present, self.relay.capabilities()) else {
+            return Ok(0);
+        };
         if ops.is_empty() {
             return Ok(0);
         }
@@ -280,7 +326,9 @@ impl Director {
         for (op, result) in ops.iter().zip(results) {
             match result {
                 Ok(()) => self.note(op),
-                Err(error) => self.tell(Event::Warning { text: error.to_string() }),
+                Err(error) => self.tell(Event::Warning {
+                    text: error.to_string(),
+                }),
             }
         }
         Ok(ops.len())
@@ -311,7 +359,9 @@ impl Director {
     async fn audit(&mut self) {
         match self.reconcile(&self.desired.table()).await {
             Ok(_) => self.look_for_drained(),
-            Err(error) => self.tell(Event::Warning { text: error.to_string() }),
+            Err(error) => self.tell(Event::Warning {
+                text: error.to_string(),
+            }),
         }
     }
 
@@ -319,7 +369,10 @@ impl Director {
     fn look_for_drained(&mut self) {
         for status in self.relay.status() {
             for destination in &status.destinations {
-                let server = ServerKey { service: status.key, address: destination.address };
+                let server = ServerKey {
+                    service: status.key,
+                    address: destination.address,
+                };
                 let empty = destination.weight.is_quiesced() && destination.load.total() == 0;
                 if empty && self.watch.names(server).is_some() && self.drained.insert(server) {
                     self.tell_drained(server);
@@ -329,9 +382,15 @@ impl Director {
     }
 
     fn tell_drained(&self, server: ServerKey) {
-        let Some(names) = self.watch.names(server) else { return };
+        let Some(names) = self.watch.names(server) else {
+            return;
+        };
         let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Drained { service, server: name, address: server.address });
+        self.tell(Event::Drained {
+            service,
+            server: name,
+            address: server.address,
+        });
     }
 
     fn tell(&self, event: Event) {
@@ -351,7 +410,10 @@ fn check_supported(
     let key = unsupported.service();
     let service = accepted.config.active_virtuals().find(|v| v.key() == key);
     let span = service.map(|v| v.span).unwrap_or_default();
-    Err(StartError::Unsupported { place: place(path, &accepted.text, span), unsupported })
+    Err(StartError::Unsupported {
+        place: place(path, &accepted.text, span),
+        unsupported,
+    })
 }
 
 fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, StartError> {
@@ -359,13 +421,22 @@ fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, Start
         DataPlane::Relay => "as configured",
         DataPlane::Auto => "this version balances in this process only",
         DataPlane::Kernel => {
-            let reason = "this version does not control the kernel's table yet; write `relay` or `auto`";
-            return Err(StartError::NoDataPlane { name: "kernel", reason: reason.to_owned() });
+            let reason =
+                "this version does not control the kernel's table yet; write `relay` or `auto`";
+            return Err(StartError::NoDataPlane {
+                name: "kernel",
+                reason: reason.to_owned(),
+            });
         }
     };
-    let relay = Relay::new(relay_config(config))
-        .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })?;
-    observer(Event::DataPlane { name: "relay".to_owned(), reason: reason.to_owned() });
+    let relay = Relay::new(relay_config(config)).map_err(|error| StartError::NoDataPlane {
+        name: "relay",
+        reason: error.to_string(),
+    })?;
+    observer(Event::DataPlane {
+        name: "relay".to_owned(),
+        reason: reason.to_owned(),
+    });
     Ok(relay)
 }
 

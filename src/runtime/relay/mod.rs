@@ -73,11 +73,6 @@ use cell::{Gauge, ServiceCell};
 use listener::Bound;
 use worker::{Command, WAKER, Worker};
 
-/// The kernel's schedulers, by name.
-const KERNEL_SCHEDULERS: [&str; 14] = [
-    "rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "dh", "sh", "mh", "lblc", "lblcr", "twos",
-];
-
 /// How a relay works. Every field has a default.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -97,15 +92,13 @@ pub struct RelayConfig {
     pub max_udp_flows: usize,
     /// Finds a scheduler by name. [`scheduler::by_name`].
     pub scheduler: fn(&str) -> Option<Box<dyn Scheduler>>,
-    /// The names to ask `scheduler` for when listing [`Capabilities`]. The kernel's.
+    /// The names to ask `scheduler` for when listing [`Capabilities`]. [`scheduler::names`].
     pub scheduler_names: Vec<SchedulerName>,
 }
 
 impl Default for RelayConfig {
     fn default() -> Self {
-        let names = KERNEL_SCHEDULERS
-            .iter()
-            .filter_map(|name| name.parse().ok());
+        let names = scheduler::names().filter_map(|name| name.parse().ok());
         Self {
             workers: None,
             connect_timeout: Duration::from_secs(3),
