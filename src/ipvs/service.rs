@@ -98,7 +98,7 @@ impl fmt::Display for ServiceKey {
 /// A scheduler by its kernel name, such as `wlc`: 1 to 15 printable ASCII characters.
 ///
 /// Any name is accepted, also of a scheduler this crate does not implement: the kernel may have
-/// it. Whether a data plane knows it is for [`plan`](super::plan) to say.
+/// it. Whether a data plane knows it is for [`plan`](super::plan()) to say.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SchedulerName(Box<str>);

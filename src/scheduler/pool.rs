@@ -88,6 +88,9 @@ impl Pool {
     }
 
     /// The server for a new connection, or `None` if none may take one.
+    ///
+    /// # Panics
+    /// In debug builds, if the scheduler breaks its contract and picks a server that may not.
     #[must_use]
     pub fn pick(&mut self, flow: &Flow) -> Option<ServerId> {
         let position = self.scheduler.pick(flow, &self.servers)?;
