@@ -321,7 +321,9 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 fn weight(text: &str) -> Result<Weight, String> {
-    let number: u32 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    let number: u32 = text
+        .parse()
+        .map_err(|_not_a_number| "expected a number".to_owned())?;
     Weight::new(number).map_err(|error| error.to_string())
 }
 
