@@ -88,7 +88,7 @@ struct Args {
     #[arg(long)]
     once: bool,
     /// Print what would be done and exit
-    #[arg(long = "test-start", alias = "norun", visible_alias = "norun")]
+    #[arg(long = "test-start", visible_alias = "norun")]
     norun: bool,
     /// Print each check and each weight too
     #[arg(short, long)]
