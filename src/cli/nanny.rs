@@ -88,7 +88,7 @@ struct Args {
     #[arg(long)]
     once: bool,
     /// Print what would be done and exit
-    #[arg(long = "test-start", alias = "norun", visible_alias = "norun")]
+    #[arg(long = "test-start", visible_alias = "norun")]
     norun: bool,
     /// Print each check and each weight too
     #[arg(short, long)]
@@ -321,7 +321,9 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 fn weight(text: &str) -> Result<Weight, String> {
-    let number: u32 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    let number: u32 = text
+        .parse()
+        .map_err(|_not_a_number| "expected a number".to_owned())?;
     Weight::new(number).map_err(|error| error.to_string())
 }
 

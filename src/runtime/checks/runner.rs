@@ -19,7 +19,7 @@ use crate::runtime::clock;
 /// then, so a key should not be used again for another server.
 ///
 /// A full channel holds the monitor up rather than lose an output. Ten thousand of these are
-/// cheap: a task, a timer and a few hundred bytes each.
+/// cheap: each is a task, a timer and less than 2 kB.
 #[derive(Debug)]
 pub struct Runner {
     shared: Arc<Shared>,
