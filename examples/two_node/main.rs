@@ -102,11 +102,7 @@ fn story(json: bool, hold: bool) -> Result<bool> {
     }
     let report = play(&timeline, &cast)?;
     cast.stop();
-    if json {
-        println!("{}", report.to_json()?);
-    } else {
-        println!("\n{report}");
-    }
+    timeline.close(&report);
     Ok(report.held())
 }
 
