@@ -255,6 +255,8 @@ impl Ledger {
     /// whoever sent them. Its ends may lie outside the window: cutting it off there would hide
     /// the part of an outage that began just before the story took note. A gap therefore is never
     /// zero; with the prober asking every millisecond, it is an undisturbed service's 1 to 2 ms.
+    ///
+    /// The window has to end while clients are at work: their going home looks like an outage.
     pub(crate) fn longest_gap(&self, from: Instant, to: Instant) -> Option<Gap> {
         let successes = self.successes();
         let first = successes
