@@ -219,12 +219,13 @@ fn phases_table(phases: &[PhaseSummary]) -> Table {
             failed.to_string(),
             phase.prober.sent.to_string(),
             phase.prober.failed.to_string(),
+            format!("{:.1} ms", millis(phase.slowest)),
             reasons.join(", "),
         ]
     };
     Table {
         header: vec![
-            "phase", "length", "requests", "failed", "probes", "failed", "failures",
+            "phase", "length", "requests", "failed", "probes", "failed", "slowest", "failures",
         ],
         rows: phases.iter().map(row).collect(),
     }
@@ -376,6 +377,7 @@ mod tests {
                     sent: 1900,
                     failed: 240,
                 },
+                slowest: 12 * MS,
                 reasons: [(Failure::Refused, 240), (Failure::Reset, 7)].into(),
                 servers: [("web1".to_owned(), 10)].into(),
             }],
