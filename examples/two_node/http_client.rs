@@ -82,7 +82,7 @@ impl Load {
                 while !stop.load(Ordering::Relaxed) {
                     let started = Instant::now();
                     let outcome = get(settings.vip, &settings.path, settings.timeout);
-                    ledger.record(sender, Instant::now(), outcome);
+                    ledger.record(sender, started, Instant::now(), outcome);
                     thread::sleep(settings.pace.saturating_sub(started.elapsed()));
                 }
             })?;

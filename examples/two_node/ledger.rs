@@ -62,6 +62,7 @@ pub(crate) type Outcome = Result<String, Failure>;
 #[derive(Clone, Copy, Debug)]
 struct Record {
     sender: Sender,
+    start: Instant,
     end: Instant,
     /// The server's place in [`Pages::servers`].
     outcome: Result<usize, Failure>,
@@ -120,6 +121,9 @@ pub(crate) struct PhaseSummary {
     /// Requests of the prober, which never stops asking, so that failures here are a measure of
     /// time and not of harm.
     pub(crate) prober: Count,
+    /// The longest a successful request took, from connecting to the end of the answer.
+    #[serde(rename = "slowest_ms", serialize_with = "serialize_millis")]
+    pub(crate) slowest: Duration,
     /// Failures of clients and prober by reason.
     pub(crate) reasons: BTreeMap<Failure, u64>,
     /// Answers by server, clients and prober together, since the director schedules both.
@@ -133,6 +137,7 @@ impl PhaseSummary {
             length: to.saturating_duration_since(phase.from),
             clients: Count::default(),
             prober: Count::default(),
+            slowest: Duration::ZERO,
             reasons: BTreeMap::new(),
             servers: BTreeMap::new(),
         }
@@ -159,6 +164,7 @@ impl PhaseSummary {
         count.sent += 1;
         match record.outcome {
             Ok(server) => {
+                self.slowest = self.slowest.max(record.end - record.start);
                 let name = servers.get(server).cloned().unwrap_or_default();
                 *self.servers.entry(name).or_default() += 1;
             }
@@ -188,7 +194,7 @@ impl Gap {
     }
 }
 
-/// The shared record of all requests. Writing costs one short lock and 40 bytes. Reading goes
+/// The shared record of all requests. Writing costs one short lock and 56 bytes. Reading goes
 /// through all of it, and the clients wait meanwhile, so it is best done between measurements.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Pages>);
@@ -199,8 +205,8 @@ impl Ledger {
         Self::default()
     }
 
-    /// Writes down a request that ended at `end`.
-    pub(crate) fn record(&self, sender: Sender, end: Instant, outcome: Outcome) {
+    /// Writes down a request that went from `start` to `end`.
+    pub(crate) fn record(&self, sender: Sender, start: Instant, end: Instant, outcome: Outcome) {
         let mut pages = self.pages();
         if pages.records.len() == RECORD_LIMIT {
             pages.forgotten += 1;
@@ -209,6 +215,7 @@ impl Ledger {
         let outcome = outcome.map(|name| pages.server_number(name));
         pages.records.push(Record {
             sender,
+            start,
             end,
             outcome,
         });
@@ -268,6 +275,8 @@ impl Ledger {
     /// whoever sent them. Its ends may lie outside the window: cutting it off there would hide
     /// the part of an outage that began just before the story took note. A gap therefore is never
     /// zero; with the prober asking every millisecond, it is an undisturbed service's 1 to 2 ms.
+    ///
+    /// The window has to end while clients are at work: their going home looks like an outage.
     pub(crate) fn longest_gap(&self, from: Instant, to: Instant) -> Option<Gap> {
         let successes = self.successes();
         let first = successes
@@ -404,7 +413,7 @@ mod tests {
     fn ledger(successes: &[u32]) -> (Ledger, Instant) {
         let (ledger, zero) = (Ledger::new(), Instant::now());
         for at in successes {
-            ledger.record(Sender::Prober, zero + *at * MS, Ok("web1".to_owned()));
+            ledger.record(Sender::Prober, zero, zero + *at * MS, Ok("web1".to_owned()));
         }
         (ledger, zero)
     }
@@ -448,13 +457,13 @@ mod tests {
 
     #[test]
     fn a_record_is_as_small_as_the_documentation_says() {
-        assert!(size_of::<Record>() <= 40);
+        assert!(size_of::<Record>() <= 56);
     }
 
     #[test]
     fn failures_never_end_a_gap() {
         let (ledger, zero) = ledger(&[1, 40]);
-        ledger.record(Sender::Client, zero + 20 * MS, Err(Failure::Refused));
+        ledger.record(Sender::Client, zero, zero + 20 * MS, Err(Failure::Refused));
         let gap = ledger.longest_gap(zero, zero + 40 * MS).unwrap();
         assert_eq!(gap.length(), 39 * MS);
     }
@@ -462,19 +471,22 @@ mod tests {
     #[test]
     fn a_request_counts_in_the_phase_in_which_it_ended() {
         let ledger = Ledger::new();
+        let before = Instant::now();
         let first = ledger.begin_phase("calm");
         let second = ledger.begin_phase("storm");
         let end = ledger.end_phase();
-        ledger.record(Sender::Client, first, Ok("web1".to_owned()));
-        ledger.record(Sender::Prober, second, Err(Failure::Reset));
-        ledger.record(Sender::Client, end, Ok("web2".to_owned()));
+        ledger.record(Sender::Client, before, first, Ok("web1".to_owned()));
+        ledger.record(Sender::Prober, before, second, Err(Failure::Reset));
+        ledger.record(Sender::Client, before, end, Ok("web2".to_owned()));
         let [calm, storm] = &ledger.phases()[..] else {
             panic!("two phases");
         };
         assert_eq!(calm.clients, Count { sent: 1, failed: 0 });
+        assert_eq!(calm.slowest, first - before);
         assert_eq!(calm.servers.get("web1"), Some(&1));
         assert_eq!(storm.prober, Count { sent: 1, failed: 1 });
         assert_eq!(storm.clients, Count::default());
+        assert_eq!(storm.slowest, Duration::ZERO);
         assert_eq!(storm.reasons.get(&Failure::Reset), Some(&1));
     }
 

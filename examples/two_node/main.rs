@@ -136,11 +136,7 @@ fn tell(arguments: &Arguments) -> Result<bool> {
     }
     let report = story::tell(&cluster, arguments.speed)?;
     cluster.stop();
-    if arguments.json {
-        println!("{}", report.to_json()?);
-    } else {
-        println!("\n{report}");
-    }
+    timeline.close(&report);
     Ok(report.held())
 }
 

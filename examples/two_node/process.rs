@@ -313,7 +313,7 @@ impl Member {
         if let Some(status) = self.ended {
             return Ok(status);
         }
-        // Fails where the whole group consists of the dead child, which is what is wanted.
+        // Whether anybody was left to kill makes no difference.
         let _ = kill_process_group(self.pid, Signal::KILL);
         let status = self.child.wait()?;
         self.ended = Some(status);

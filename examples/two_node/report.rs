@@ -129,14 +129,6 @@ impl Report {
             && self.shares.iter().all(|share| share.held)
             && self.files.iter().all(|file| file.whole)
     }
-
-    /// The report as one line of JSON.
-    ///
-    /// # Errors
-    /// When a value has no form in JSON; none of those here is such.
-    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
 }
 
 impl fmt::Display for Report {
@@ -227,12 +219,13 @@ fn phases_table(phases: &[PhaseSummary]) -> Table {
             failed.to_string(),
             phase.prober.sent.to_string(),
             phase.prober.failed.to_string(),
+            format!("{:.1} ms", millis(phase.slowest)),
             reasons.join(", "),
         ]
     };
     Table {
         header: vec![
-            "phase", "length", "requests", "failed", "probes", "failed", "failures",
+            "phase", "length", "requests", "failed", "probes", "failed", "slowest", "failures",
         ],
         rows: phases.iter().map(row).collect(),
     }
@@ -384,6 +377,7 @@ mod tests {
                     sent: 1900,
                     failed: 240,
                 },
+                slowest: 12 * MS,
                 reasons: [(Failure::Refused, 240), (Failure::Reset, 7)].into(),
                 servers: [("web1".to_owned(), 10)].into(),
             }],
@@ -448,7 +442,7 @@ mod tests {
 
     #[test]
     fn json_carries_durations_in_milliseconds() {
-        let json: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::to_value(report()).unwrap();
         assert_eq!(json["takeovers"][0]["gap_ms"], 31.0);
         assert_eq!(json["takeovers"][0]["verdict"], "held_but_for_stalls");
         assert_eq!(json["phases"][0]["reasons"]["refused"], 240);

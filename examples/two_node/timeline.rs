@@ -1,10 +1,13 @@
 //! The story as it unfolds: one line per event, for people or, as JSON lines, for programs.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+use crate::report::Report;
 
 const DIM: &str = "\x1b[2m";
 const BOLD: &str = "\x1b[1m";
@@ -70,11 +73,30 @@ impl Timeline {
         // Inside the lock, so that the times of the lines never run backwards.
         let time = self.began.elapsed();
         let line = self.format.line(time, node, subsystem, what, why);
-        // Nobody reading any more (a closed pipe) is no reason to stop the story.
-        let _ = output
-            .write_all(line.as_bytes())
-            .and_then(|()| output.flush());
+        print(&mut **output, &line);
     }
+
+    /// Prints the closing report: the tables, or one more JSON line, `{"report": ...}`.
+    pub(crate) fn close(&self, report: &Report) {
+        let text = match self.format {
+            Format::Json => json_line(&BTreeMap::from([("report", report)])),
+            Format::Text { .. } => format!("\n{report}"),
+        };
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        print(&mut **output, &text);
+    }
+}
+
+/// Prints, or does not: nobody reading any more (a closed pipe) is no reason to stop the story.
+fn print(output: &mut dyn Write, text: &str) {
+    let _ = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
+}
+
+/// One line of JSON. The types printed here all have a form in JSON.
+fn json_line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default() + "\n"
 }
 
 impl Format {
@@ -83,14 +105,13 @@ impl Format {
             Self::Json => {
                 // Whole milliseconds, so that the number stays short.
                 let time = f64::from(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)) / 1e3;
-                let event = Event {
+                json_line(&Event {
                     time,
                     node,
                     subsystem,
                     what,
                     why,
-                };
-                serde_json::to_string(&event).unwrap_or_default() + "\n"
+                })
             }
             Self::Text { colour: true } => {
                 let why = reason(why, DIM, PLAIN);
@@ -148,6 +169,22 @@ mod tests {
             .iter()
             .fold(coloured, |line, code| line.replace(code, ""));
         assert_eq!(bare, line(Format::Text { colour: false }, "peer silent"));
+    }
+
+    #[test]
+    fn a_reader_that_left_does_not_stop_the_story() {
+        struct ClosedPipe;
+        impl Write for ClosedPipe {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let timeline = Timeline::to(Box::new(ClosedPipe), Format::Json);
+        timeline.event("lb1", "pulse", "took over", "");
+        timeline.close(&Report::default());
     }
 
     #[test]

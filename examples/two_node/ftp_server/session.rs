@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use super::Settings;
 use super::data::{Plan, Throttle};
 use super::files::{File, Files, STORED_SIZE_LIMIT};
@@ -122,6 +124,9 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(control: TcpStream, settings: &'a Settings, files: &'a Files) -> io::Result<Self> {
         control.set_nodelay(true)?;
+        // ABOR may come as urgent data (RFC 959, 4.1.3), of which the system would otherwise take
+        // the last byte out of the stream: the line would have no end.
+        SockRef::from(&control).set_out_of_band_inline(true)?;
         control.set_write_timeout(Some(REPLY_TIMEOUT))?;
         Ok(Self {
             commands: read_commands(control.try_clone()?)?,

@@ -2,6 +2,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use super::*;
 use crate::content::Content;
 use crate::ftp_wire;
@@ -139,16 +141,32 @@ fn a_file_beyond_the_bound_is_refused_and_not_kept() {
 }
 
 #[test]
-fn abort_ends_a_running_transfer() {
-    let mut client = Typist::logged_in(start(Some(1_000)));
-    let data = client.data();
-    client.says("RETR file-1000000.bin", "150");
-    // As RFC 959 has it: telnet's interrupt signals first.
-    client.0.write_all(b"\xff\xf4\xff\xf2ABOR\r\n").unwrap();
-    client.hears("ABOR", "426");
-    client.hears("ABOR", "226");
-    assert!(read_all(data).len() < 1_000_000);
-    client.says("NOOP", "200");
+fn abort_ends_a_running_transfer_however_it_is_sent() {
+    let ways: [fn(&TcpStream) -> io::Result<()>; 3] = [
+        |mut control| control.write_all(b"ABOR\r\n"),
+        // As RFC 959 has it: telnet's interrupt, then its data mark as urgent data.
+        |mut control| {
+            control.write_all(b"\xff\xf4\xff")?;
+            SockRef::from(control).send_out_of_band(b"\xf2")?;
+            control.write_all(b"ABOR\r\n")
+        },
+        // As Python's ftplib has it: all of it urgent, of which the last byte is.
+        |control| {
+            SockRef::from(control)
+                .send_out_of_band(b"ABOR\r\n")
+                .map(drop)
+        },
+    ];
+    for abort in ways {
+        let mut client = Typist::logged_in(start(Some(1_000)));
+        let data = client.data();
+        client.says("RETR file-1000000.bin", "150");
+        abort(&client.0).unwrap();
+        client.hears("ABOR", "426");
+        client.hears("ABOR", "226");
+        assert!(read_all(data).len() < 1_000_000);
+        client.says("NOOP", "200");
+    }
 }
 
 #[test]
