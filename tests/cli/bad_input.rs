@@ -87,12 +87,12 @@ fn a_busy_service_port_fails_the_node_until_it_is_free() {
 fn a_method_the_relay_lacks_is_refused_with_its_line() {
     let files = Files::new();
     let text = alone(5, &service("web", "127.78.5.80", 8080, "127.78.5.11", 8080))
-        .replace("dataplane", "network = direct\ndataplane");
+        .replace("dataplane = relay", "network = direct");
     let path = files.write("lvs.cf", &text);
     let (status, log) = Daemon::start(LVS, &["-n", "-t", "-c", path.to_str().unwrap()]).end();
     assert_eq!(status.code(), Some(1));
     assert!(
-        log.contains("lvs.cf:8:1: TCP 127.78.5.80:8080") && log.contains("direct"),
+        log.contains("lvs.cf:7:1: TCP 127.78.5.80:8080") && log.contains("direct"),
         "{log}"
     );
 }
