@@ -84,16 +84,19 @@ impl Desired {
     }
 }
 
-/// The table of `config` with every server in it: what a data plane must be able to carry.
+/// The table of `config` with every server in it at its full weight: what a data plane must be
+/// able to carry, and what two configurations are compared by.
 #[must_use]
 pub fn whole_table(config: &Config) -> Table {
-    let mut desired = Desired::new(config);
-    for wanted in desired.services.values_mut() {
-        for standing in wanted.servers.values_mut() {
-            standing.verdict = Verdict::In(Weight::ONE);
-        }
+    config.active_virtuals().map(whole_entry).collect::<Vec<_>>().into()
+}
+
+fn whole_entry(v: &Virtual) -> Entry {
+    let mut entry = Entry::new(v.service());
+    for server in v.active_servers() {
+        entry.insert(server.destination(v.forwarding));
     }
-    desired.table()
+    entry
 }
 
 impl Wanted {

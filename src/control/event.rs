@@ -93,7 +93,8 @@ pub enum Event {
     },
     /// The configuration was read again and is in force.
     Reloaded {
-        /// How many operations on the table that took.
+        /// In how many places the table it asks for differs from the one before. 0 does not mean
+        /// that nothing changed: checks and timers are not in the table.
         changes: usize,
     },
     /// The configuration was read again and refused; what ran is still running.
@@ -263,7 +264,9 @@ impl fmt::Display for Event {
                     "{address} is drained: no connection left ({service}/{server})"
                 )
             }
-            Self::Reloaded { changes } => write!(f, "configuration reloaded, {changes} changes"),
+            Self::Reloaded { changes } => {
+                write!(f, "configuration reloaded, {changes} changes to the table")
+            }
             Self::ReloadFailed { .. } => {
                 f.write_str("configuration refused, what ran is still running")
             }

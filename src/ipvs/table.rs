@@ -29,6 +29,11 @@ impl Table {
         entry
     }
 
+    /// Puts `entry` in, in place of the one with its key. Returns what was replaced.
+    pub fn replace(&mut self, entry: Entry) -> Option<Entry> {
+        self.entries.insert(entry.service.key(), entry)
+    }
+
     /// Takes the service `key` out, with its servers.
     pub fn remove(&mut self, key: &ServiceKey) -> Option<Entry> {
         self.entries.remove(key)

@@ -4,6 +4,7 @@
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
 mod addresses;
+mod reconciler;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use self::watch::WatchError;
+use self::reconciler::Reconciler;
 use self::watch::{ServerKey, Watch};
 use super::configuration::{self, Accepted, ConfigError, place};
 use super::heartbeat::{Link, Observer};
@@ -23,7 +25,8 @@ use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health;
-use crate::ipvs::{Backend, BackendError, Capabilities, Op, ServiceKey, Table, Unsupported, plan};
+use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Unsupported, plan};
+use crate::net::Weight;
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
 /// for.
@@ -70,8 +73,8 @@ pub struct Director {
     path: PathBuf,
     config: Config,
     relay: Relay,
+    table: Reconciler<Relay>,
     desired: Desired,
-    in_force: Table,
     watch: Watch,
     drained: BTreeSet<ServerKey>,
     observer: Observer,
@@ -92,18 +95,18 @@ impl Director {
             path,
             desired: Desired::new(&config),
             config,
+            table: Reconciler::new(relay.clone()),
             relay,
-            in_force: Table::new(),
             watch: Watch::default(),
             drained: BTreeSet::new(),
             observer,
         };
         director.configure_watch()?;
-        director.reconcile(&director.desired.table()).await?;
+        director.table.whole(&director.desired.table()).await?;
         Ok(director)
     }
 
-    /// Runs in this process, on a link for a [`Pulse`](super::heartbeat::Pulse).
+    /// Runs in this process, on a link for a [`Driver`](super::heartbeat::Driver).
     ///
     /// Must be called within a tokio runtime.
     #[must_use]
@@ -137,7 +140,8 @@ impl Director {
         }
     }
 
-    /// Reads the configuration again and makes it so, touching only what differs.
+    /// Reads the configuration again and makes it so, touching only what differs. Returns in how
+    /// many places the table it asks for differs from the one before.
     ///
     /// # Errors
     /// [`StartError`]; what ran is still running.
@@ -151,9 +155,9 @@ impl Director {
         }
         self.desired.configure(&self.config);
         self.drained.clear();
-        self.reconcile(&self.desired.table())
-            .await
-            .map_err(StartError::from)
+        self.table.whole(&self.desired.table()).await?;
+        let changes = plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
+        Ok(changes.map_or(0, |changes| changes.len()))
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
@@ -223,14 +227,7 @@ impl Director {
 
     async fn on_health(&mut self, server: ServerKey, output: health::Output) {
         match output {
-            health::Output::Weight(weight) => {
-                let sorry_before = self.desired.sorry_server(server.service);
-                self.desired
-                    .set_weight(server.service, server.address, weight);
-                self.tell_weight(server, weight);
-                self.tell_sorry(server.service, sorry_before);
-                self.reconcile_service(server.service).await;
-            }
+            health::Output::Weight(weight) => self.on_weight(server, weight).await,
             health::Output::Changed { from, to, reason } => {
                 let Some(names) = self.watch.names(server) else {
                     return;
@@ -245,12 +242,23 @@ impl Director {
                 };
                 self.tell(event);
             }
-            _ => {}
+            // The runner keeps its probes to itself.
+            health::Output::Probe { .. } | health::Output::Cancel { .. } => {}
         }
     }
 
-    fn tell_weight(&mut self, server: ServerKey, weight: Option<crate::net::Weight>) {
+    async fn on_weight(&mut self, server: ServerKey, weight: Option<Weight>) {
+        let sorry_before = self.desired.sorry_server(server.service);
+        self.desired.set_weight(server.service, server.address, weight);
         self.drained.remove(&server);
+        let entry = self.desired.entry(server.service);
+        let result = self.table.service(server.service, entry).await;
+        self.warn_of(result);
+        self.tell_weight(server, weight);
+        self.tell_sorry(server.service, sorry_before);
+    }
+
+    fn tell_weight(&self, server: ServerKey, weight: Option<Weight>) {
         let Some(names) = self.watch.names(server) else {
             return;
         };
@@ -282,86 +290,16 @@ impl Director {
             .map_or_else(|| key.to_string(), |v| v.name.clone())
     }
 
-    /// Brings one service to what it should be; what fails is put right by the next audit.
-    async fn reconcile_service(&mut self, key: ServiceKey) {
-        let wanted: Table = self
-            .desired
-            .entry(key)
-            .into_iter()
-            .collect::<Vec<_>>()
-            .into();
-        let present: Table = self
-            .in_force
-            .get(&key)
-            .cloned()
-            .into_iter()
-            .collect::<Vec<_>>()
-            .into();
-        if let Err(error) = self.apply_difference(&wanted, &present).await {
-            self.tell(Event::Warning {
-                text: error.to_string(),
-            });
-        }
-    }
-
-    async fn reconcile(&mut self, wanted: &Table) -> Result<usize, BackendError> {
-        let present = std::mem::take(&mut self.in_force);
-        let result = self.apply_difference(wanted, &present).await;
-        self.in_force = self.relay.observe().await?;
-        result
-    }
-
-    async fn apply_difference(
-        &mut self,
-        wanted: &Table,
-        present: &Table,
-    ) -> Result<usize, BackendError> {
-        let Ok(ops) = plan(wanted, present, self.relay.capabilities()) else {
-            return Ok(0);
-        };
-        if ops.is_empty() {
-            return Ok(0);
-        }
-        let results = self.relay.apply(&ops).await?;
-        for (op, result) in ops.iter().zip(results) {
-            match result {
-                Ok(()) => self.note(op),
-                Err(error) => self.tell(Event::Warning {
-                    text: error.to_string(),
-                }),
-            }
-        }
-        Ok(ops.len())
-    }
-
-    /// Keeps the copy of the table in force in step with an operation that succeeded.
-    fn note(&mut self, op: &Op) {
-        match op {
-            Op::AddService(service) | Op::EditService(service) => {
-                self.in_force.insert(service.clone());
-            }
-            Op::RemoveService(key) => {
-                self.in_force.remove(key);
-            }
-            Op::AddDestination(key, destination) | Op::EditDestination(key, destination) => {
-                if let Some(entry) = self.in_force.get_mut(key) {
-                    entry.insert(*destination);
-                }
-            }
-            Op::RemoveDestination(key, address) => {
-                if let Some(entry) = self.in_force.get_mut(key) {
-                    entry.remove(*address);
-                }
-            }
-        }
-    }
-
     async fn audit(&mut self) {
-        match self.reconcile(&self.desired.table()).await {
-            Ok(_) => self.look_for_drained(),
-            Err(error) => self.tell(Event::Warning {
-                text: error.to_string(),
-            }),
+        let audited = self.table.whole(&self.desired.table()).await;
+        self.warn_of(audited);
+        self.look_for_drained();
+    }
+
+    /// Says what failed; the next audit tries it again.
+    fn warn_of(&self, result: Result<(), BackendError>) {
+        if let Err(error) = result {
+            self.tell(Event::Warning { text: error.to_string() });
         }
     }
 
