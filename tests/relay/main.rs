@@ -1,0 +1,12 @@
+//! The relay over real sockets on loopback.
+#![cfg(feature = "runtime")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "sockets, threads and clocks are what is tested here"
+)]
+
+mod ftp;
+mod support;
+mod table;
+mod tcp;
+mod udp;
