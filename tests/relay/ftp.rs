@@ -291,7 +291,7 @@ async fn what_follows_a_command_in_the_same_segment_is_not_lost() {
     let vip = vip();
     let (relay, _, mut talk) = ftp(vip).await;
     talk.say("NOOP\r\nPORT 1,2,3,4,5,6\r\nTYPE I\r\nQUIT");
-    let mut answers = vec![talk.hear(), talk.hear(), talk.hear()];
+    let mut answers = [talk.hear(), talk.hear(), talk.hear()];
     answers.sort();
     assert_eq!(answers[..2], ["502 No NOOP.", "502 No TYPE."]);
     assert!(answers[2].starts_with("504 "));

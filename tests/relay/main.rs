@@ -4,6 +4,10 @@
     clippy::disallowed_methods,
     reason = "sockets, threads and clocks are what is tested here"
 )]
+#![allow(
+    clippy::unwrap_used,
+    reason = "the lint's exception for tests does not reach their helpers"
+)]
 
 mod ftp;
 mod support;

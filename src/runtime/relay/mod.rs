@@ -2,9 +2,9 @@
 //!
 //! A [`Relay`] accepts TCP connections and UDP datagrams for its services and relays them to the
 //! real servers. It needs no privilege beyond the right to bind the services' addresses. It is a
-//! [`Backend`](crate::ipvs::Backend): a [`plan`](crate::ipvs::plan) is applied to it as to the
-//! kernel. Only services whose VIP has been [acquired](Relay::acquire) listen, so a standby has
-//! its table ready and holds nothing.
+//! [`Backend`](crate::ipvs::Backend): a plan is applied to it as to the kernel. Only services whose
+//! VIP has been [acquired](Relay::acquire) listen, so a standby has its table ready and holds
+//! nothing.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

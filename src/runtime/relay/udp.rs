@@ -155,7 +155,7 @@ impl Worker {
             match self.connect_upstream(at, lease.address()) {
                 Ok(upstream) => {
                     lease.established();
-                    let mut flow = UdpFlow {
+                    let flow = UdpFlow {
                         client,
                         upstream,
                         replies: Arc::clone(&service.socket),
@@ -240,7 +240,7 @@ impl Worker {
 }
 
 impl UdpFlow {
-    fn send(&mut self, datagram: &[u8]) -> Outcome {
+    fn send(&self, datagram: &[u8]) -> Outcome {
         match self.upstream.send(datagram) {
             Ok(count) => {
                 self.lease.transferred(count as u64, 0);
