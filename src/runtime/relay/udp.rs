@@ -8,6 +8,7 @@ use mio::Interest;
 use mio::net::UdpSocket;
 
 use super::cell::{Lease, ServiceCell};
+use super::listener::is_exhaustion;
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::ServiceKey;
 use crate::ipvs::relay::FlowTable;
@@ -167,6 +168,10 @@ impl Worker {
                     self.put_transient(at, Entity::Flow(Box::new(flow)));
                     let evicted = service.flows.insert(self.now, client, FlowState::Bound(at));
                     return evicted.iter().for_each(|state| self.end_flow(state));
+                }
+                Err(error) if is_exhaustion(&error) => {
+                    self.slots.retire(at);
+                    break;
                 }
                 Err(_) => {
                     self.slots.retire(at);
