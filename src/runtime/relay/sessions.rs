@@ -50,7 +50,7 @@ impl Worker {
     /// Begins to connect to the first server that may be tried; gives up when the process has run
     /// out of something, which is no server's fault.
     fn dial(
-        &self,
+        &mut self,
         cell: &Arc<ServiceCell>,
         flow: &Flow,
         tried: &mut Vec<SocketAddr>,
@@ -59,7 +59,10 @@ impl Worker {
             let mut lease = Lease::admit(cell, self.now, flow, tried)?;
             match connect(lease.address(), None) {
                 Ok(stream) => return Some((lease, stream)),
-                Err(error) if is_exhaustion(&error) => return None,
+                Err(error) if is_exhaustion(&error) => {
+                    self.pause_accepting(&error);
+                    return None;
+                }
                 Err(_) => {
                     lease.mark_failed();
                     tried.push(lease.address());

@@ -303,10 +303,16 @@ impl Worker {
         socket.accept().map_err(|error| {
             let problem = judge_accept(&error);
             if matches!(problem, AcceptProblem::Exhausted) {
-                tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "relay pauses accepting");
-                self.accept_again = Some(self.now + ACCEPT_PAUSE);
+                self.pause_accepting(&error);
             }
             problem
         })
+    }
+
+    /// Leaves further clients in the backlog for a while: some will be served once others have
+    /// left, where accepting them now could only turn them away.
+    pub(super) fn pause_accepting(&mut self, error: &io::Error) {
+        tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "relay pauses accepting");
+        self.accept_again = Some(self.now + ACCEPT_PAUSE);
     }
 }
