@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::cell::ServiceCell;
-use super::{AcquireError, Inner, Relay};
+use super::{AcquireError, Inner, Relay, closed};
 use crate::ipvs::relay::{Conflict, VirtualService};
 use crate::ipvs::{
     Applied, Backend, BackendError, Capabilities, Destination, Op, Service, ServiceKey, Table,
@@ -109,7 +109,7 @@ impl Inner {
             state.holds(key)
         };
         if listening {
-            self.unlisten(key).await;
+            closed(self.unlisten(key)).await;
         }
         Ok(())
     }

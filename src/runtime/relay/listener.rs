@@ -13,7 +13,7 @@ use crate::ipvs::ServiceKey;
 use crate::net::Protocol;
 
 /// Connections that may wait to be accepted; the kernel lowers it to `somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: u16 = 4096;
 
 /// A service's socket, bound and listening.
 pub(super) enum Bound {
@@ -56,7 +56,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.into())?;
     Ok(socket.into())
 }
 
@@ -112,15 +112,27 @@ pub(super) enum AcceptProblem {
 }
 
 pub(super) fn judge_accept(error: &io::Error) -> AcceptProblem {
-    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     if error.kind() == io::ErrorKind::WouldBlock {
         AcceptProblem::Empty
-    } else if exhausted
-        .map(|e| Some(e.raw_os_error()))
-        .contains(&error.raw_os_error())
-    {
+    } else if is_exhaustion(error) {
         AcceptProblem::Exhausted
     } else {
         AcceptProblem::Skip
     }
+}
+
+/// Whether this machine, not the other one, is the cause: no descriptors, no memory, no ports.
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
+    let errors = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::AGAIN,
+    ];
+    let codes = errors.map(Errno::raw_os_error);
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
 }

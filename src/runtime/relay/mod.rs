@@ -2,9 +2,9 @@
 //!
 //! A [`Relay`] accepts TCP connections and UDP datagrams for its services and relays them to the
 //! real servers. It needs no privilege beyond the right to bind the services' addresses. It is a
-//! [`Backend`](crate::ipvs::Backend): a [`plan`](crate::ipvs::plan) is applied to it as to the
-//! kernel. Only services whose VIP has been [acquired](Relay::acquire) listen, so a standby has
-//! its table ready and holds nothing.
+//! [`Backend`](crate::ipvs::Backend): a plan is applied to it as to the kernel. Only services whose
+//! VIP has been [acquired](Relay::acquire) listen, so a standby has its table ready and holds
+//! nothing.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -243,9 +243,13 @@ impl Relay {
             }
             state.services_of(address)
         };
-        for cell in cells {
-            self.inner.unlisten(cell.key()).await;
-        }
+        // Every worker is told before the first answer is awaited: a caller that stops waiting
+        // leaves nothing half released.
+        let answers: Vec<_> = cells
+            .iter()
+            .flat_map(|cell| self.inner.unlisten(cell.key()))
+            .collect();
+        closed(answers).await;
     }
 
     /// The addresses held.
@@ -329,17 +333,14 @@ impl Inner {
         }
     }
 
-    /// Returns when every worker has closed the service's sockets.
-    async fn unlisten(&self, key: ServiceKey) {
-        let answers = self.workers.iter().map(|worker| {
+    /// Tells every worker to close the service's sockets; each answers when it has.
+    fn unlisten(&self, key: ServiceKey) -> Vec<oneshot::Receiver<()>> {
+        let tell = |worker: &WorkerHandle| {
             let (done, answer) = oneshot::channel();
             worker.tell(Command::Unlisten(key, done));
             answer
-        });
-        for answer in answers.collect::<Vec<_>>() {
-            // A worker that has ended has closed its sockets.
-            let _ = answer.await;
-        }
+        };
+        self.workers.iter().map(tell).collect()
     }
 
     fn shutdown(&self) {
@@ -386,6 +387,13 @@ impl WorkerHandle {
         // means the thread is gone: whoever waits learns it.
         let _ = self.commands.send(command);
         let _ = self.waker.wake();
+    }
+}
+
+async fn closed(answers: Vec<oneshot::Receiver<()>>) {
+    for answer in answers {
+        // A worker that has ended has closed its sockets.
+        let _ = answer.await;
     }
 }
 

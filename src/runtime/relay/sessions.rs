@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use super::RelayConfig;
 use super::cell::{Lease, ServiceCell};
 use super::ftp::ControlState;
-use super::listener::connect;
+use super::listener::{connect, is_exhaustion};
 use super::tcp::{Dialing, Kind, Phase, Session, Side, Verdict, reset};
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::{Helper, ServiceKey};
@@ -47,9 +47,10 @@ impl Worker {
         self.begin(stream, dialed, lease, kind, flow, tried);
     }
 
-    /// Begins to connect to the first server that may be tried.
+    /// Begins to connect to the first server that may be tried; gives up when the process has run
+    /// out of something, which is no server's fault.
     fn dial(
-        &self,
+        &mut self,
         cell: &Arc<ServiceCell>,
         flow: &Flow,
         tried: &mut Vec<SocketAddr>,
@@ -58,6 +59,10 @@ impl Worker {
             let mut lease = Lease::admit(cell, self.now, flow, tried)?;
             match connect(lease.address(), None) {
                 Ok(stream) => return Some((lease, stream)),
+                Err(error) if is_exhaustion(&error) => {
+                    self.pause_accepting(&error);
+                    return None;
+                }
                 Err(_) => {
                     lease.mark_failed();
                     tried.push(lease.address());
@@ -143,7 +148,9 @@ impl Worker {
 
     /// The server did not take the connection: tries the next one, or resets the client.
     fn redial(&mut self, index: usize, mut session: Box<Session>) {
-        session.lease.mark_failed();
+        if !matches!(session.kind, Kind::Data { from_client: false }) {
+            session.lease.mark_failed();
+        }
         let failed = session.lease.address();
         let cell = Arc::clone(session.lease.cell());
         let next = match (&session.kind, &mut session.phase) {
@@ -183,9 +190,10 @@ impl Worker {
         let RelayConfig {
             idle_timeout,
             udp_idle_timeout,
+            ftp_data_timeout,
             ..
         } = self.config;
-        let quarter = idle_timeout.min(udp_idle_timeout) / 4;
+        let quarter = idle_timeout.min(udp_idle_timeout).min(ftp_data_timeout) / 4;
         quarter.clamp(Duration::from_millis(10), TICK)
     }
 
