@@ -101,6 +101,8 @@ struct Node {
     epoch: u64,
     wake: u64,
     paused: bool,
+    /// Since when it is paused, if the peer was there then and nothing else was wrong.
+    paused_calmly: Option<Instant>,
     /// What arrived while paused.
     inbox: VecDeque<Input>,
 }
@@ -283,6 +285,11 @@ impl Cluster {
     /// Suspends a director, as SIGSTOP or a hypervisor does.
     pub fn pause(&mut self, node: NodeId, span: Duration) {
         self.note(|| format!("lb{} is suspended for {span:?}", node + 1));
+        let peer_runs = self.nodes[1 - node].machine.is_some();
+        let calm = self.now - self.disturbed > self.scenario.dead_time
+            && peer_runs
+            && !self.nodes[node].paused;
+        self.nodes[node].paused_calmly = calm.then_some(self.now);
         self.nodes[node].paused = true;
         self.schedule(span, Event::Resume { node });
     }
@@ -357,7 +364,8 @@ impl Cluster {
         for input in inbox {
             self.feed(node, input)?;
         }
-        self.feed(node, Input::Timeout)
+        self.feed(node, Input::Timeout)?;
+        self.check_wakes_humble(node)
     }
 
     fn end_faults(&mut self) -> Result<(), Violation> {
@@ -447,7 +455,8 @@ impl Cluster {
             let only_answers = outputs
                 .iter()
                 .all(|output| matches!(output, Output::Send { .. }));
-            let same = (before.state, &before.peer) == (after.state, &after.peer);
+            let same = (before.state, &before.peer, &before.paths)
+                == (after.state, &after.peer, &after.paths);
             self.require(only_answers && same, || {
                 "a forged or replayed datagram was believed".to_owned()
             })?;
@@ -673,6 +682,25 @@ impl Cluster {
         })
     }
 
+    /// A director that slept through the peer's takeover does not go on as if it had not.
+    fn check_wakes_humble(&mut self, node: NodeId) -> Result<(), Violation> {
+        let slept = self.nodes[node].paused_calmly.take();
+        let long = self.scenario.dead_time + self.scenario.keepalive;
+        let slept_long = slept.is_some_and(|since| self.now - since > long);
+        let claims = matches!(self.state(node), State::Acquiring | State::Active);
+        let knows = slept_long && !self.is_original(node);
+        self.require(!knows || !claims || !self.nodes[1 - node].kernel.up, || {
+            format!("lb{} goes on as active after a suspend", node + 1)
+        })
+    }
+
+    fn is_original(&self, node: NodeId) -> bool {
+        matches!(
+            (self.scenario.pair, node),
+            (Pair::OriginalPrimary, 0) | (Pair::OriginalBackup, 1)
+        )
+    }
+
     /// What is up is what the director says.
     fn check_claim(&self, node: NodeId) -> Result<(), Violation> {
         let Some(machine) = &self.nodes[node].machine else {
@@ -680,13 +708,11 @@ impl Cluster {
         };
         let kernel = &self.nodes[node].kernel;
         let state = machine.status(self.now).state;
-        let is_original = matches!(
-            (self.scenario.pair, node),
-            (Pair::OriginalPrimary, 0) | (Pair::OriginalBackup, 1)
-        );
         let honest = match state {
             // 0.8.6 does not wait for its actions.
-            _ if is_original => kernel.is_busy() || kernel.up == (state == State::Active),
+            _ if self.is_original(node) => {
+                kernel.is_busy() || kernel.up == (state == State::Active)
+            }
             State::Active => kernel.up,
             State::Starting | State::Standby | State::Stopped => !kernel.touched,
             State::Failed => !kernel.touched || kernel.stuck,

@@ -68,7 +68,6 @@ impl Config {
 
     /// Starts from the defaults: version 2, keepalive 2 s, dead time 5 s (both 0.8.6's), no peer,
     /// no addresses, no failback.
-    #[must_use]
     pub const fn builder(role: Role) -> Builder {
         Builder(Self {
             role,
