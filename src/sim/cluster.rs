@@ -3,20 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::failover::pulse::{self, Pulse, Version};
-use crate::failover::{
-    ActionError, ActionId, Command, Heartbeat, Output, PathId, Role, State, VirtualAddress,
-};
+use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State};
 use crate::time::Instant;
-use crate::wire::pulse::Magic;
 
 use super::kernel::{Job, Kernel};
-use super::original::Original;
+use super::machines::{address, standard_machine};
 use super::random::Random;
-use super::scenario::{Pair, Scenario, Span};
+use super::scenario::{Scenario, Span};
+use super::trace::{show, show_all};
 
 /// One of the two directors: 0 is the primary, 1 the backup.
 pub type NodeId = usize;
@@ -70,54 +66,54 @@ impl fmt::Display for Violation {
 
 /// The simulated pair with its network, its kernels and its checkers.
 pub struct Cluster {
-    scenario: Scenario,
-    random: Random,
+    pub(super) scenario: Scenario,
+    pub(super) random: Random,
     factory: Factory,
-    now: Instant,
+    pub(super) now: Instant,
     sequence: u64,
     agenda: BinaryHeap<Reverse<Entry>>,
-    nodes: [Node; 2],
+    pub(super) nodes: [Node; 2],
     /// Whether datagrams sent by a node are dropped.
-    cut: [bool; 2],
-    faulty: bool,
+    pub(super) cut: [bool; 2],
+    pub(super) faulty: bool,
     /// The last moment at which something was wrong.
-    disturbed: Instant,
-    overlap: Option<Instant>,
+    pub(super) disturbed: Instant,
+    pub(super) overlap: Option<Instant>,
     outage: Option<Instant>,
     longest_outage: Duration,
     /// What was delivered, for an attacker to replay.
-    delivered: Vec<Datagram>,
+    pub(super) delivered: Vec<Datagram>,
     /// The state every director has to keep once the pair settled.
-    settled: Option<[State; 2]>,
-    trace: Option<VecDeque<String>>,
+    pub(super) settled: Option<[State; 2]>,
+    pub(super) trace: Option<VecDeque<String>>,
 }
 
 /// A director's machine and what surrounds it.
 #[derive(Default)]
-struct Node {
-    machine: Option<Box<dyn Heartbeat>>,
-    kernel: Kernel,
+pub(super) struct Node {
+    pub(super) machine: Option<Box<dyn Heartbeat>>,
+    pub(super) kernel: Kernel,
     /// Which process and kernel queue a scheduled event was meant for.
-    epoch: u64,
-    wake: u64,
-    paused: bool,
+    pub(super) epoch: u64,
+    pub(super) wake: u64,
+    pub(super) paused: bool,
     /// Since when it is paused, if the peer was there then and nothing else was wrong.
-    paused_calmly: Option<Instant>,
+    pub(super) paused_calmly: Option<Instant>,
     /// What arrived while paused.
-    inbox: VecDeque<Input>,
+    pub(super) inbox: VecDeque<Input>,
 }
 
 #[derive(Clone, Debug)]
-struct Datagram {
-    to: NodeId,
-    path: u8,
-    bytes: Vec<u8>,
+pub(super) struct Datagram {
+    pub(super) to: NodeId,
+    pub(super) path: u8,
+    pub(super) bytes: Vec<u8>,
     /// It has to change nothing.
-    worthless: bool,
+    pub(super) worthless: bool,
 }
 
 #[derive(Clone, Debug)]
-enum Input {
+pub(super) enum Input {
     Datagram(Datagram),
     Timeout,
     Completion(ActionId, Result<(), ActionError>),
@@ -126,7 +122,7 @@ enum Input {
 }
 
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) enum Event {
     Deliver(Datagram),
     Finish { node: NodeId, epoch: u64 },
     Wake { node: NodeId, wake: u64 },
@@ -149,9 +145,6 @@ const OUTPUTS_MAX: usize = 64;
 
 /// Datagrams a paused director's socket holds.
 const INBOX_MAX: usize = 32;
-
-/// Datagrams an attacker remembers.
-const DELIVERED_MAX: usize = 256;
 
 /// Steps shown with a violation.
 const TRACE_MAX: usize = 80;
@@ -341,7 +334,7 @@ impl Cluster {
         }
     }
 
-    fn boot(&mut self, node: NodeId) -> Result<(), Violation> {
+    pub(super) fn boot(&mut self, node: NodeId) -> Result<(), Violation> {
         if self.nodes[node].machine.is_some() {
             return Ok(());
         }
@@ -353,7 +346,7 @@ impl Cluster {
         self.feed(node, Input::Timeout)
     }
 
-    fn resume(&mut self, node: NodeId) -> Result<(), Violation> {
+    pub(super) fn resume(&mut self, node: NodeId) -> Result<(), Violation> {
         if !std::mem::take(&mut self.nodes[node].paused) {
             return Ok(());
         }
@@ -368,62 +361,8 @@ impl Cluster {
         self.check_wakes_humble(node)
     }
 
-    fn end_faults(&mut self) -> Result<(), Violation> {
-        self.note(|| "faults end".to_owned());
-        self.faulty = false;
-        self.cut([false; 2]);
-        for node in 0..2 {
-            self.resume(node)?;
-            self.boot(node)?;
-            self.data_plane(node, true)?;
-        }
-        Ok(())
-    }
-
-    /// One of the larger things that go wrong.
-    fn fault(&mut self) -> Result<(), Violation> {
-        if !self.faulty {
-            return Ok(());
-        }
-        self.schedule_fault();
-        let node = usize::from(self.random.chance(50));
-        let span = self
-            .random
-            .duration(Duration::ZERO, self.scenario.dead_time * 3);
-        match self.random.below(7) {
-            0 => {
-                self.crash(node);
-                self.boot_after(node, span);
-            }
-            1 => self.pause(node, span),
-            2 => {
-                self.cut([true; 2]);
-                self.schedule(span, Event::Heal);
-            }
-            3 => {
-                self.cut([node == 0, node == 1]);
-                self.schedule(span, Event::Heal);
-            }
-            4 => {
-                self.data_plane(node, false)?;
-                self.schedule(span, Event::PlaneUp { node });
-            }
-            5 => self.command(node, Command::HandOver)?,
-            _ => self.command(node, Command::Stop)?,
-        }
-        Ok(())
-    }
-
-    fn schedule_fault(&mut self) {
-        let mean = self.scenario.fault_interval;
-        if !mean.is_zero() {
-            let wait = self.random.duration(mean / 2, mean * 2);
-            self.schedule(wait, Event::Fault);
-        }
-    }
-
     /// Hands an input to a director, or keeps it until the director runs again.
-    fn feed(&mut self, node: NodeId, input: Input) -> Result<(), Violation> {
+    pub(super) fn feed(&mut self, node: NodeId, input: Input) -> Result<(), Violation> {
         if self.nodes[node].paused {
             self.keep(node, input);
             return Ok(());
@@ -452,14 +391,7 @@ impl Cluster {
             "too many outputs".to_owned()
         })?;
         if let (Some(before), Some(after)) = (before, after) {
-            let only_answers = outputs
-                .iter()
-                .all(|output| matches!(output, Output::Send { .. }));
-            let same = (before.state, &before.peer, &before.paths)
-                == (after.state, &after.peer, &after.paths);
-            self.require(only_answers && same, || {
-                "a forged or replayed datagram was believed".to_owned()
-            })?;
+            self.check_unimpressed(&before, &after, &outputs)?;
         }
         if let (Input::Timeout, Some(due)) = (&input, due) {
             self.require(due > now, || format!("deadline {due} is already over"))?;
@@ -479,17 +411,6 @@ impl Cluster {
         let full = is_datagram && inbox.len() >= INBOX_MAX;
         if !full && !worthless && !matches!(input, Input::Timeout) {
             inbox.push_back(input);
-        }
-    }
-
-    fn remember(&mut self, datagram: Datagram) {
-        if self.scenario.replay > 0 {
-            if self.delivered.len() == DELIVERED_MAX {
-                let victim = self.random.below(DELIVERED_MAX as u64);
-                self.delivered
-                    .swap_remove(usize::try_from(victim).unwrap_or(0));
-            }
-            self.delivered.push(datagram);
         }
     }
 
@@ -520,80 +441,6 @@ impl Cluster {
             }
         }
         Ok(())
-    }
-
-    /// The process ends; the guard sees to addresses it could not take down.
-    fn exit(&mut self, node: NodeId) {
-        self.crash(node);
-        let span = self
-            .random
-            .duration(Duration::ZERO, self.scenario.dead_time * 2);
-        self.boot_after(node, span);
-    }
-
-    fn send(&mut self, from: NodeId, path: u8, bytes: Vec<u8>) {
-        let datagram = Datagram {
-            to: 1 - from,
-            path,
-            bytes,
-            worthless: false,
-        };
-        if self.cut[from] || self.mishap(self.scenario.loss) {
-            self.disturbed = self.now;
-            return;
-        }
-        if self.mishap(self.scenario.replay) {
-            self.replay();
-        }
-        if self.mishap(self.scenario.duplicate) {
-            self.deliver(datagram.clone());
-        }
-        if self.mishap(self.scenario.corrupt) {
-            self.disturbed = self.now;
-            if let Some(datagram) = self.corrupt(datagram) {
-                self.deliver(datagram);
-            }
-        } else {
-            self.deliver(datagram);
-        }
-    }
-
-    fn deliver(&mut self, datagram: Datagram) {
-        let Span { min, max } = self.scenario.delay;
-        let delay = self.random.duration(min, max);
-        self.schedule(delay, Event::Deliver(datagram));
-    }
-
-    /// Changes a byte or the length. Without a key only what the checksum of UDP lets through
-    /// may be believed, which is to say nothing, so it is dropped there.
-    fn corrupt(&mut self, mut datagram: Datagram) -> Option<Datagram> {
-        if !self.scenario.keyed && datagram.bytes.len() != Magic::LEN {
-            return None;
-        }
-        let length = datagram.bytes.len();
-        let at = usize::try_from(self.random.below(length as u64)).unwrap_or(0);
-        match self.random.below(4) {
-            0 => datagram.bytes.truncate(at),
-            1 => datagram.bytes.push(0),
-            _ => datagram.bytes[at] ^= 1 << self.random.below(8),
-        }
-        datagram.worthless = true;
-        Some(datagram)
-    }
-
-    fn replay(&mut self) {
-        let index = self.random.below(self.delivered.len() as u64);
-        if let Some(datagram) = self.delivered.get(usize::try_from(index).unwrap_or(0)) {
-            let datagram = Datagram {
-                worthless: true,
-                ..datagram.clone()
-            };
-            self.deliver(datagram);
-        }
-    }
-
-    fn mishap(&mut self, percent: u64) -> bool {
-        self.faulty && self.random.chance(percent)
     }
 
     fn queue(&mut self, node: NodeId, id: ActionId, job: Job) {
@@ -636,7 +483,7 @@ impl Cluster {
         self.feed(node, Input::Completion(id, result))
     }
 
-    fn schedule(&mut self, wait: Duration, event: Event) {
+    pub(super) fn schedule(&mut self, wait: Duration, event: Event) {
         self.sequence += 1;
         self.agenda.push(Reverse(Entry {
             at: self.now + wait,
@@ -658,105 +505,7 @@ impl Cluster {
         }
     }
 
-    /// Two holders only for as long as the protocol allows.
-    fn check_overlap(&mut self) -> Result<(), Violation> {
-        if self.cut != [false; 2] || self.nodes.iter().any(|node| node.paused) {
-            self.disturbed = self.now;
-        }
-        let holds = |node: &Node| node.kernel.touched && !node.kernel.stuck;
-        if !self.nodes.iter().all(holds) {
-            self.overlap = None;
-            return Ok(());
-        }
-        let begins = self.overlap.is_none();
-        let since = *self.overlap.get_or_insert(self.now);
-        // Version 1 has no counter, so that one late datagram is as good as a lost one.
-        let calm = self.now - self.disturbed > self.scenario.aftermath();
-        let excused = !begins || !calm || self.scenario.pair != Pair::V2;
-        self.require(excused, || {
-            "two holders although nothing went wrong".to_owned()
-        })?;
-        let heard_for = self.now - since.max(self.disturbed);
-        self.require(heard_for <= self.scenario.overlap_bound(), || {
-            format!("two holders for {heard_for:?} although they hear each other")
-        })
-    }
-
-    /// A director that slept through the peer's takeover does not go on as if it had not.
-    fn check_wakes_humble(&mut self, node: NodeId) -> Result<(), Violation> {
-        let slept = self.nodes[node].paused_calmly.take();
-        let long = self.scenario.dead_time + self.scenario.keepalive;
-        let slept_long = slept.is_some_and(|since| self.now - since > long);
-        let claims = matches!(self.state(node), State::Acquiring | State::Active);
-        let knows = slept_long && !self.is_original(node);
-        self.require(!knows || !claims || !self.nodes[1 - node].kernel.up, || {
-            format!("lb{} goes on as active after a suspend", node + 1)
-        })
-    }
-
-    fn is_original(&self, node: NodeId) -> bool {
-        matches!(
-            (self.scenario.pair, node),
-            (Pair::OriginalPrimary, 0) | (Pair::OriginalBackup, 1)
-        )
-    }
-
-    /// What is up is what the director says.
-    fn check_claim(&self, node: NodeId) -> Result<(), Violation> {
-        let Some(machine) = &self.nodes[node].machine else {
-            return Ok(());
-        };
-        let kernel = &self.nodes[node].kernel;
-        let state = machine.status(self.now).state;
-        let honest = match state {
-            // 0.8.6 does not wait for its actions.
-            _ if self.is_original(node) => {
-                kernel.is_busy() || kernel.up == (state == State::Active)
-            }
-            State::Active => kernel.up,
-            State::Starting | State::Standby | State::Stopped => !kernel.touched,
-            State::Failed => !kernel.touched || kernel.stuck,
-            State::Acquiring | State::Releasing => true,
-        };
-        self.require(honest, || {
-            format!("lb{} says {state} but the kernel is {kernel:?}", node + 1)
-        })?;
-        let kept = self.settled.is_none_or(|settled| settled[node] == state);
-        self.require(kept, || {
-            format!("lb{} is {state} after it had settled", node + 1)
-        })
-    }
-
-    /// One is active, the other ready.
-    fn check_settled(&mut self) -> Result<(), Violation> {
-        let states = [self.state(0), self.state(1)];
-        let primary = states == [State::Active, State::Standby];
-        let backup = states == [State::Standby, State::Active];
-        self.require(primary || backup, || {
-            format!("not settled: primary {}, backup {}", states[0], states[1])
-        })?;
-        self.require(primary || !self.scenario.primary_must_win(), || {
-            "the backup won a common start".to_owned()
-        })?;
-        self.settled = Some(states);
-        Ok(())
-    }
-
-    fn require(&self, kept: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
-        if kept {
-            return Ok(());
-        }
-        let mut trace = vec![format!("{:?}", self.scenario)];
-        trace.extend(self.trace.iter().flatten().cloned());
-        Err(Violation {
-            seed: self.scenario.seed,
-            at: self.now,
-            what: what(),
-            trace,
-        })
-    }
-
-    fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             if trace.len() == TRACE_MAX {
                 trace.pop_front();
@@ -806,120 +555,5 @@ fn apply(machine: &mut dyn Heartbeat, now: Instant, node: NodeId, input: &Input)
         Input::Completion(id, result) => machine.handle_completion(now, *id, result.clone()),
         Input::Command(command) => machine.handle_command(now, *command),
         Input::DataPlane(usable) => machine.handle_data_plane(now, *usable),
-    }
-}
-
-/// The machine `scenario` has on `node`.
-fn standard_machine(
-    scenario: &Scenario,
-    node: NodeId,
-    boot: u64,
-    now: Instant,
-) -> Box<dyn Heartbeat> {
-    let role = [Role::Primary, Role::Backup][node];
-    let original = matches!(
-        (scenario.pair, role),
-        (Pair::OriginalPrimary, Role::Primary) | (Pair::OriginalBackup, Role::Backup)
-    );
-    if original {
-        return Box::new(Original::new(
-            now,
-            role,
-            scenario.keepalive,
-            scenario.dead_time,
-            scenario.paths,
-            vip(),
-        ));
-    }
-    Box::new(Pulse::new(now, config(scenario, node, role, boot)))
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "scenarios are ours, and a wrong one is a bug"
-)]
-fn config(scenario: &Scenario, node: NodeId, role: Role, boot: u64) -> pulse::Config {
-    let version = match scenario.pair {
-        Pair::V2 => Version::V2,
-        Pair::V1 | Pair::OriginalBackup | Pair::OriginalPrimary => Version::V1,
-    };
-    let mut builder = pulse::Config::builder(role)
-        .version(version)
-        .keepalive(scenario.keepalive)
-        .dead_time(scenario.dead_time)
-        .failback(scenario.failback)
-        .cluster(7)
-        .boot(boot)
-        .addresses(vip());
-    for path in 0..scenario.paths {
-        builder = builder.path(address(1 - node, path));
-    }
-    #[cfg(feature = "auth")]
-    if scenario.keyed && version == Version::V2 {
-        let key = crate::wire::pulse::Key::new(b"a key for simulations only").expect("a valid key");
-        builder = builder.key(key);
-    }
-    builder.build().expect("a valid configuration")
-}
-
-/// Where `node` sends from on `path`.
-fn address(node: NodeId, path: u8) -> SocketAddr {
-    let host = if node == 0 { 1 } else { 2 };
-    SocketAddr::from((Ipv4Addr::new(10, 0, path, host), 539))
-}
-
-fn vip() -> Vec<VirtualAddress> {
-    vec![VirtualAddress {
-        address: Ipv4Addr::new(192, 0, 2, 10).into(),
-        device: "eth0:1".to_owned(),
-    }]
-}
-
-fn show(input: &Input) -> String {
-    match input {
-        Input::Datagram(datagram) => format!(
-            "hears path {}{}: {}",
-            datagram.path,
-            if datagram.worthless {
-                " (worthless)"
-            } else {
-                ""
-            },
-            show_datagram(&datagram.bytes)
-        ),
-        Input::Timeout | Input::Completion(..) | Input::Command(_) | Input::DataPlane(_) => {
-            format!("{input:?}")
-        }
-    }
-}
-
-fn show_all(outputs: &[Output]) -> String {
-    let shown: Vec<String> = outputs
-        .iter()
-        .map(|output| match output {
-            Output::Send { path, payload } => {
-                format!("send path {}: {}", path.0, show_datagram(payload))
-            }
-            Output::Transition(change) => {
-                format!("{} to {} ({})", change.from, change.to, change.cause)
-            }
-            Output::Acquire { .. }
-            | Output::Release { .. }
-            | Output::Announce { .. }
-            | Output::Declined { .. } => format!("{output:?}"),
-        })
-        .collect();
-    shown.join("; ")
-}
-
-/// The fields that decide, at their places in the layout.
-fn show_datagram(bytes: &[u8]) -> String {
-    match bytes {
-        [_, _, _, _] => format!("{:?}", Magic::decode(bytes)),
-        _ if bytes.len() > 71 => format!(
-            "state {} counter {} echo {} step {} id {}",
-            bytes[7], bytes[31], bytes[47], bytes[62], bytes[71]
-        ),
-        _ => format!("{} bytes", bytes.len()),
     }
 }

@@ -14,11 +14,16 @@
 //!
 //! The same seed plays the same run, to the nanosecond.
 
+mod checks;
 mod cluster;
+mod faults;
 mod kernel;
+mod machines;
+mod network;
 mod original;
 mod random;
 mod scenario;
+mod trace;
 
 pub use cluster::{Cluster, NodeId, Violation, run};
 pub use original::Original;

@@ -98,6 +98,24 @@ impl Config {
         &self.paths
     }
 
+    /// The configured role.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The protocol spoken with the peer.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The floating addresses of the service.
+    #[must_use]
+    pub fn addresses(&self) -> &[VirtualAddress] {
+        &self.addresses
+    }
+
     /// How often a heartbeat is sent on each path.
     #[must_use]
     pub const fn keepalive(&self) -> Duration {

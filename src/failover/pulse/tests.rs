@@ -2,8 +2,11 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
+use super::act::REPEATS;
+use super::rules::{After, Facts, Purpose, View};
 use super::*;
-use crate::wire::pulse::{Magic, Sealed};
+use crate::failover::Role;
+use crate::wire::pulse::{Magic, Sealed, Step};
 
 const KEEPALIVE: Duration = Duration::from_millis(100);
 const DEAD_TIME: Duration = Duration::from_millis(300);
@@ -235,6 +238,26 @@ fn a_silent_peer_is_dead_after_the_dead_time_and_not_before() {
     }
     assert_eq!(now, at(300));
     assert_eq!(backup.cause, Some(Cause::PeerDead));
+}
+
+#[test]
+fn a_backup_gives_an_idle_primary_one_dead_time() {
+    let (mut primary, mut backup) = pair();
+    for now in [100, 200, 300] {
+        backup.handle_timeout(at(now));
+        drain(&mut backup);
+        assert_eq!(state(&backup), State::Standby, "{now}");
+        let config = &primary.config;
+        let idle = primary
+            .link
+            .encode(config, 0, State::Standby, Step::None, None);
+        backup.handle_datagram(at(now), PathId(0), peer(Role::Backup), &idle);
+    }
+    backup.handle_timeout(at(399));
+    assert_eq!(state(&backup), State::Standby);
+    backup.handle_timeout(at(400));
+    assert_eq!(state(&backup), State::Acquiring);
+    assert_eq!(backup.cause, Some(Cause::PeerStandby));
 }
 
 #[test]
