@@ -369,15 +369,12 @@ pub enum DecodeError {
 pub const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 fn exact<const LEN: usize>(bytes: &[u8]) -> Result<&[u8; LEN], DecodeError> {
-    bytes
-        .try_into()
-        .map_err(|_: std::array::TryFromSliceError| {
-            if bytes.len() < LEN {
-                DecodeError::Truncated
-            } else {
-                DecodeError::Oversized
-            }
-        })
+    let wrong_size = if bytes.len() < LEN {
+        DecodeError::Truncated
+    } else {
+        DecodeError::Oversized
+    };
+    bytes.try_into().or(Err(wrong_size))
 }
 
 fn interval_to_wire(interval: Duration) -> u32 {

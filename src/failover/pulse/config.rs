@@ -68,7 +68,6 @@ impl Config {
 
     /// Starts from the defaults: version 2, keepalive 2 s, dead time 5 s (both 0.8.6's), no peer,
     /// no addresses, no failback.
-    #[must_use]
     pub const fn builder(role: Role) -> Builder {
         Builder(Self {
             role,
@@ -103,6 +102,24 @@ impl Config {
     #[must_use]
     pub fn paths(&self) -> &[Path] {
         &self.paths
+    }
+
+    /// The configured role.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The protocol spoken with the peer.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The floating addresses of the service.
+    #[must_use]
+    pub fn addresses(&self) -> &[VirtualAddress] {
+        &self.addresses
     }
 
     /// How often a heartbeat is sent on each path.
