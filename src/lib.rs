@@ -1,5 +1,7 @@
 //! Highly available load balancers from Linux Virtual Server.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod failover;

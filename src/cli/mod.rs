@@ -1,1 +1,3 @@
 //! Argument grammars and printers of the binaries.
+
+pub mod diagnostic;

@@ -191,21 +191,21 @@ impl Diagnostic {
             code,
             severity: code.severity(),
             span,
-            message: message.into(),
+            message: printable(&message.into()),
             help: None,
             related: Vec::new(),
         }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(printable(&help.into()));
         self
     }
 
     pub(crate) fn related(mut self, span: Span, message: impl Into<String>) -> Self {
         self.related.push(Related {
             span,
-            message: message.into(),
+            message: printable(&message.into()),
         });
         self
     }
@@ -222,6 +222,19 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}]: {}", self.severity, self.code, self.message)
     }
+}
+
+/// Escapes control characters: what a file says goes into logs and onto terminals.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// Collects diagnostics up to a limit, so that a file of rubbish costs no more than its own size.

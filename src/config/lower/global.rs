@@ -51,11 +51,13 @@ impl Context<'_> {
     ) -> Option<u8> {
         let mask = fields.mask(directive)?;
         let span = fields.value_span(directive)?;
-        if let Some(remark) = mask.remark(family) {
-            self.report(remark.at(span));
-        }
         match mask.prefix_for(family) {
-            Ok(prefix) => Some(prefix),
+            Ok(prefix) => {
+                if let Some(remark) = mask.remark(family) {
+                    self.report(remark.at(span));
+                }
+                Some(prefix)
+            }
             Err(problem) => {
                 self.report(problem.at(span));
                 None
@@ -114,8 +116,10 @@ impl Context<'_> {
             );
             config.backup_private = None;
         }
-        self.pair(fields, Directive::Primary, Directive::Backup);
-        self.pair(fields, Directive::PrimaryPrivate, Directive::BackupPrivate);
+        if config.backup_active {
+            self.pair(fields, Directive::Primary, Directive::Backup);
+            self.pair(fields, Directive::PrimaryPrivate, Directive::BackupPrivate);
+        }
     }
 
     /// Both ends of a heartbeat path must differ and be of one family.
