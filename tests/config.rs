@@ -4,7 +4,11 @@
 //!
 //! `UPDATE=1 cargo test --test config` writes what is expected anew, to be read before a commit.
 #![cfg(feature = "cli")]
-#![allow(clippy::disallowed_methods, reason = "a test may read files")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test may read files, and fails by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -302,6 +302,13 @@ fn a_file_of_rubbish_gets_so_many_diagnostics_and_no_more() {
     let last = loaded.diagnostics.last().unwrap();
     assert_eq!(last.code, Code::TooManyProblems);
     assert_eq!(last.message, "801 further problems are not shown");
+
+    let noisy = format!("{PAIR}{}wieght = 1\n", "serial_no = 1\n".repeat(1000));
+    let loaded = load(noisy.as_bytes());
+    let first_error = loaded.diagnostics.iter().find(|d| d.is_error()).unwrap();
+    assert_eq!(first_error.code, Code::UnknownDirective);
+    let noisy = format!("{PAIR}{}", "serial_no = 1\n".repeat(1000));
+    assert!(load(noisy.as_bytes()).config.is_some());
 }
 
 #[test]
@@ -346,20 +353,20 @@ fn time_to_load(services: usize) -> Duration {
 
 #[test]
 fn loading_takes_time_in_proportion_to_the_file() {
-    let small = time_to_load(2000).max(Duration::from_millis(5));
-    let large = time_to_load(8000);
+    let small = time_to_load(1000).max(Duration::from_millis(5));
+    let large = time_to_load(4000);
     assert!(large < small * 12, "{small:?} for one, {large:?} for four");
 }
 
 #[test]
 fn one_long_line_and_many_open_blocks_are_no_trap() {
     let inputs = [
-        "virtual a {\n".repeat(100_000),
-        "x {\n".repeat(100_000),
-        "}\n".repeat(100_000),
+        "virtual a {\n".repeat(20_000),
+        "x {\n".repeat(20_000),
+        "}\n".repeat(20_000),
         "\"".repeat(1 << 20),
         "# \\".repeat(1 << 20),
-        "primary = 10.0.0.1 \n".repeat(50_000),
+        "primary = 10.0.0.1 \n".repeat(10_000),
     ];
     for input in inputs {
         assert!(load(input.as_bytes()).config.is_none());

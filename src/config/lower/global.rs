@@ -1,3 +1,4 @@
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -190,15 +191,14 @@ fn unreadable_backup(fields: &Fields) -> bool {
 fn plain(fields: &Fields) -> Config {
     let boolean = |directive, default| fields.boolean(directive).unwrap_or(default);
     let seconds = |directive, default| {
-        fields
-            .duration(directive)
-            .unwrap_or(Duration::from_secs(default))
+        let value = fields.duration(directive);
+        value.unwrap_or_else(|| Duration::from_secs(default))
     };
     Config {
         role: role(fields),
         primary: fields
             .host(Directive::Primary)
-            .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         primary_private: host(fields, Directive::PrimaryPrivate),
         backup: host(fields, Directive::Backup),
         backup_private: host(fields, Directive::BackupPrivate),
@@ -254,7 +254,7 @@ fn legacy(fields: &Fields) -> Legacy {
 }
 
 /// An address, for which an unspecified one stands for none.
-fn host(fields: &Fields, directive: Directive) -> Option<std::net::IpAddr> {
+fn host(fields: &Fields, directive: Directive) -> Option<IpAddr> {
     fields
         .host(directive)
         .filter(|address| !address.is_unspecified())

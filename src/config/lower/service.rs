@@ -185,9 +185,8 @@ impl Context<'_> {
 fn plain(section: &Section, address: IpAddr, device: String, config: &Config) -> Virtual {
     let fields = &section.fields;
     let seconds = |directive, default| {
-        fields
-            .duration(directive)
-            .unwrap_or(Duration::from_secs(default))
+        let value = fields.duration(directive);
+        value.unwrap_or_else(|| Duration::from_secs(default))
     };
     let port = fields.port(Directive::Port).unwrap_or(80);
     let interval = seconds(Directive::Timeout, 10);
