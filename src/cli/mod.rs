@@ -1,3 +1,91 @@
 //! Argument grammars and printers of the binaries.
 
 pub mod diagnostic;
+mod log;
+pub mod lvs;
+pub mod nanny;
+pub mod pulse;
+
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::config::Config;
+use crate::runtime::configuration::{self, ConfigError};
+
+/// Where Red Hat's packages kept lvs.cf, and ours do.
+const CONFIG_FILE: &str = "/etc/sysconfig/ha/lvs.cf";
+
+/// Why a program ends with an error, in the words it prints.
+#[derive(Debug)]
+struct Failure(String);
+
+impl Failure {
+    fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl<E: Display> From<E> for Failure
+where
+    E: std::error::Error,
+{
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Prints why `program` failed, if it did.
+fn finish(program: &str, result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(reason)) => {
+            eprintln!("{program}: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs `future` to its end on this thread.
+fn on_one_thread(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
+
+/// Reads the configuration and prints all that is to be said about it.
+fn read_config(path: &Path) -> Result<Config, Failure> {
+    match configuration::read(path) {
+        Ok(accepted) => {
+            print_diagnostics(path, &accepted.text, &accepted.warnings);
+            Ok(accepted.config)
+        }
+        Err(ConfigError::Invalid {
+            text, diagnostics, ..
+        }) => {
+            print_diagnostics(path, &text, &diagnostics);
+            Err(Failure::new(format!(
+                "{}: the configuration has errors; nothing was changed",
+                path.display()
+            )))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn print_diagnostics(path: &Path, text: &[u8], diagnostics: &[crate::config::Diagnostic]) {
+    if !diagnostics.is_empty() {
+        let name = path.display().to_string();
+        eprintln!(
+            "{}",
+            diagnostic::render(&name, text, diagnostics, log::colors())
+        );
+    }
+}
+
+/// The program `name` beside the one that is running.
+fn sibling(name: &str) -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}

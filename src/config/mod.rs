@@ -47,7 +47,7 @@ mod tests;
 pub use diagnostic::{Code, Diagnostic, Related, Severity};
 pub use directive::{Descriptor, Directive, Scope, Since};
 pub use edit::EditError;
-pub use model::{Config, DataPlane, HeartbeatVersion, Legacy, RealServer, SlowStart, Virtual};
+pub use model::{Config, DataPlane, HeartbeatVersion, Legacy, RealServer, Virtual};
 pub use span::{Position, Span};
 pub use syntax::Document;
 

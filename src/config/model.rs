@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Span;
 use crate::failover::Role;
-use crate::health::CheckSpec;
+use crate::health::{CheckSpec, SlowStart};
 use crate::ipvs::{
     Destination, Forwarding, Helper, Persistence, SchedulerName, Service, ServiceKey, Thresholds,
 };
@@ -256,18 +256,4 @@ pub enum DataPlane {
     Kernel,
     /// The relay in this process.
     Relay,
-}
-
-/// `slow_start`
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SlowStart {
-    /// As in 0.8.6: a 32nd of the weight, doubled every 20 s.
-    #[default]
-    Historical,
-    /// The full weight at once.
-    Off,
-    /// The full weight after this time.
-    Ramp(Duration),
 }

@@ -23,6 +23,14 @@ use crate::time::Instant;
 /// then wait for the next input or until [`poll_timeout`]. A late, early or repeated
 /// [`handle_timeout`] is harmless.
 ///
+/// What else a driver owes the machine:
+/// - Datagrams that are waiting are handed in before a timeout that is due at the same moment:
+///   silence means that nothing came, not that nobody looked.
+/// - [`Output::Acquire`] and [`Output::Release`] are carried out one after the other in the order
+///   given, and each is answered by exactly one completion, a failure after a bounded time
+///   included. An `Acquire` that a `Release` has overtaken is still answered, or skipped.
+/// - Releasing an address that is not up is a success; so is acquiring one that is.
+///
 /// [`poll_output`]: Self::poll_output
 /// [`poll_timeout`]: Self::poll_timeout
 /// [`handle_timeout`]: Self::handle_timeout
@@ -224,12 +232,16 @@ pub enum Cause {
     Requested,
     /// The peer did not agree to a hand-over in time, or could not take it.
     PeerRefused,
+    /// A hand-over was asked of a director that does not hold the service.
+    NotActive,
     /// The process was told to stop.
     Stopping,
     /// The data plane on this node broke down.
     DataPlaneFailed,
     /// The data plane on this node works again.
     DataPlaneUsable,
+    /// The last try failed a dead time ago; ready for another.
+    Retrying,
     /// The addresses are up.
     Acquired,
     /// The addresses are down.
@@ -254,9 +266,11 @@ impl fmt::Display for Cause {
             Self::Forced => "told to start active",
             Self::Requested => "hand-over requested",
             Self::PeerRefused => "partner did not take the service",
+            Self::NotActive => "this node does not hold the service",
             Self::Stopping => "stopping",
             Self::DataPlaneFailed => "data plane failed",
             Self::DataPlaneUsable => "data plane usable",
+            Self::Retrying => "ready to try again",
             Self::Acquired => "addresses up",
             Self::Released => "addresses down",
             Self::ActionFailed(error) => return error.fmt(f),

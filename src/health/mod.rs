@@ -1,7 +1,37 @@
 //! Health: is a real server fit to take connections?
 //!
-//! What to probe is a [`CheckSpec`].
+//! What to probe is a [`CheckSpec`], or a program's own [`Check`]. What follows from the results
+//! is decided by a [`Monitor`], one for each real server of a service: a pure state machine with
+//! the rules of Piranha's nanny. `runtime::checks` has the built-in checks and the task that
+//! drives a monitor.
+//!
+//! ```
+//! use piranha::health::{Failure, Monitor, MonitorConfig, Output};
+//! use piranha::net::Weight;
+//! use piranha::time::Instant;
+//!
+//! let mut monitor = Monitor::new(Instant::ZERO, MonitorConfig::default());
+//! monitor.handle_timeout(Instant::ZERO);
+//! let Some(Output::Probe { id, deadline }) = monitor.poll_output() else { unreachable!() };
+//!
+//! // The driver probes the server until the deadline and reports.
+//! monitor.handle_result(Instant::from_millis(5), id, Ok(()));
+//! assert!(matches!(monitor.poll_output(), Some(Output::Changed { .. })));
+//! assert_eq!(monitor.poll_output(), Some(Output::Weight(Some(Weight::ONE))));
+//! ```
 
+#[cfg(feature = "runtime")]
+mod check;
+mod failure;
+mod monitor;
+mod settings;
 mod spec;
 
-pub use spec::{CheckSpec, Expect, HttpSpec};
+#[cfg(feature = "runtime")]
+pub use async_trait::async_trait;
+#[cfg(feature = "runtime")]
+pub use check::Check;
+pub use failure::{Excerpt, Failure, Reason, Stage};
+pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Status};
+pub use settings::{MonitorConfig, SlowStart, rise_from_reentry};
+pub use spec::{CheckSpec, Expect, HttpSpec, decode_escapes};

@@ -58,3 +58,38 @@ impl Default for HttpSpec {
         }
     }
 }
+
+/// Decodes the escapes nanny knows in `send` and `expect`: `\\`, `\r`, `\n`, `\t`, `\'` and `\"`.
+/// Any other backslash stands for itself, as in Piranha 0.8.6.
+///
+/// ```
+/// # use piranha::health::decode_escapes;
+/// assert_eq!(decode_escapes(r"GET / HTTP/1.0\r\n\r\n"), b"GET / HTTP/1.0\r\n\r\n");
+/// assert_eq!(decode_escapes(r"a\\b\d"), br"a\b\d");
+/// ```
+#[must_use]
+pub fn decode_escapes(text: &str) -> Vec<u8> {
+    let mut bytes = text.bytes().peekable();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        let escape = match bytes.peek() {
+            Some(&next) if byte == b'\\' => unescape(next),
+            _ => None,
+        };
+        decoded.push(escape.unwrap_or(byte));
+        if escape.is_some() {
+            bytes.next();
+        }
+    }
+    decoded
+}
+
+const fn unescape(letter: u8) -> Option<u8> {
+    match letter {
+        b'r' => Some(b'\r'),
+        b'n' => Some(b'\n'),
+        b't' => Some(b'\t'),
+        b'\\' | b'\'' | b'"' => Some(letter),
+        _ => None,
+    }
+}

@@ -5,7 +5,7 @@ use super::{Capabilities, Op, Table};
 /// A data plane: something that holds a [`Table`] and balances connections by it.
 ///
 /// Nothing above this trait may assume the kernel. An implementation answers three questions;
-/// what to change is decided by [`plan`](super::plan), which is pure.
+/// what to change is decided by [`plan`](super::plan()), which is pure.
 #[async_trait]
 pub trait Backend: Send {
     /// What it can do. Constant for the life of the value.

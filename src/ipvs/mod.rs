@@ -4,7 +4,7 @@
 //! spreads new connections over its [`Destination`]s (real servers) with a [`SchedulerName`].
 //! A [`Table`] is a whole set of them.
 //!
-//! Whoever wants a table in force describes it and lets [`plan`] find the way there:
+//! Whoever wants a table in force describes it and lets [`plan()`] find the way there:
 //!
 //! ```
 //! use piranha::ipvs::{plan, Capabilities, Destination, Service, ServiceKey, Table};
@@ -19,7 +19,7 @@
 //! assert_eq!(ops.len(), 2); // the service, then its destination
 //! ```
 //!
-//! [`plan`] is pure; a [`Backend`] carries the operations out. Two backends live here: [`memory`]
+//! [`plan()`] is pure; a [`Backend`] carries the operations out. Two backends live here: [`memory`]
 //! for dry runs and tests, and [`relay`], which relays connections in this process and needs
 //! neither privilege nor kernel module.
 
@@ -36,7 +36,7 @@ mod table;
 #[cfg(feature = "runtime")]
 pub use backend::{Applied, Backend, BackendError};
 pub use destination::{Destination, Forwarding, Thresholds};
-pub use plan::{Capabilities, Op, Unsupported};
+pub use plan::{Capabilities, Op, Unsupported, plan};
 pub use service::{Helper, Persistence, SchedulerName, Service, ServiceKey};
 pub use stats::{Counters, Load};
 pub use table::{Entry, Table};

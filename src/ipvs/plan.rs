@@ -2,7 +2,56 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Destination, Forwarding, SchedulerName, Service, ServiceKey};
+use super::{Destination, Entry, Forwarding, SchedulerName, Service, ServiceKey, Table};
+
+/// The way from the table `observed` to the table `desired`, to be carried out in order.
+///
+/// The same tables give the same operations every time, and equal tables give none. What is there
+/// already is edited in place, so connections survive. On the way
+///
+/// - a service that has servers before and after always has one, and one with a weight if it has
+///   such before and after: servers come, and edits that give weight are made, before edits that
+///   take the weight away and before servers go;
+/// - a service that only `observed` has goes last, and its servers with it.
+///
+/// ```
+/// use piranha::ipvs::{plan, Capabilities, Destination, Op, Service, ServiceKey, Table};
+/// use piranha::net::Weight;
+///
+/// let key = ServiceKey::udp("192.0.2.80:53".parse().unwrap());
+/// let server = Destination::new("10.0.0.1:53".parse().unwrap());
+/// let mut observed = Table::new();
+/// observed.insert(Service::new(key)).insert(server);
+///
+/// let mut desired = observed.clone();
+/// let quiesced = server.with_weight(Weight::ZERO);
+/// desired.insert(Service::new(key)).insert(quiesced);
+///
+/// let ops = plan(&desired, &observed, &Capabilities::everything()).unwrap();
+/// assert_eq!(ops, [Op::EditDestination(key, quiesced)]);
+/// ```
+///
+/// # Errors
+/// [`Unsupported`] if anything in `desired` is beyond `capabilities`, also where `observed` has it
+/// already. Nothing of the table is to be applied then.
+pub fn plan(
+    desired: &Table,
+    observed: &Table,
+    capabilities: &Capabilities,
+) -> Result<Vec<Op>, Unsupported> {
+    capabilities.check(desired)?;
+    let mut ops = Vec::new();
+    for entry in desired.iter() {
+        match observed.get(&entry.service().key()) {
+            Some(current) => change_entry(entry, current, &mut ops),
+            None => add_entry(entry, &mut ops),
+        }
+    }
+    let present = observed.iter().map(|entry| entry.service().key());
+    let surplus = present.filter(|key| desired.get(key).is_none());
+    ops.extend(surplus.map(Op::RemoveService));
+    Ok(ops)
+}
 
 /// What a data plane can do, so that a table it cannot carry is refused before anything changes.
 #[non_exhaustive]
@@ -16,6 +65,81 @@ pub struct Capabilities {
     pub marks: bool,
     /// Services on port 0, for every port of an address.
     pub any_port: bool,
+}
+
+impl Capabilities {
+    /// A data plane that refuses nothing: the start for one that lacks little.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            forwarding: vec![Forwarding::Direct, Forwarding::Nat, Forwarding::Tunnel],
+            schedulers: None,
+            marks: true,
+            any_port: true,
+        }
+    }
+
+    /// A data plane that can reach no server and name no service: the start for one that has
+    /// little.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self {
+            forwarding: Vec::new(),
+            schedulers: Some(Vec::new()),
+            marks: false,
+            any_port: false,
+        }
+    }
+
+    /// Whether a data plane with these capabilities can carry all of `table`.
+    ///
+    /// # Errors
+    /// The first thing it cannot, in the table's order.
+    pub fn check(&self, table: &Table) -> Result<(), Unsupported> {
+        table.iter().try_for_each(|entry| {
+            let service = entry.service();
+            self.check_service(service)?;
+            entry
+                .destinations()
+                .try_for_each(|destination| self.check_destination(service.key(), destination))
+        })
+    }
+
+    pub(super) fn check_service(&self, service: &Service) -> Result<(), Unsupported> {
+        self.check_key(service.key())?;
+        match &self.schedulers {
+            Some(known) if !known.contains(service.scheduler()) => Err(Unsupported::Scheduler {
+                service: service.key(),
+                scheduler: service.scheduler().clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_destination(
+        &self,
+        service: ServiceKey,
+        destination: &Destination,
+    ) -> Result<(), Unsupported> {
+        if self.forwarding.contains(&destination.forwarding()) {
+            return Ok(());
+        }
+        Err(Unsupported::Forwarding {
+            service,
+            destination: destination.address(),
+            forwarding: destination.forwarding(),
+        })
+    }
+
+    const fn check_key(&self, service: ServiceKey) -> Result<(), Unsupported> {
+        match service {
+            ServiceKey::Mark { .. } if !self.marks => Err(Unsupported::Mark { service }),
+            ServiceKey::Address { address, .. } if address.port() == 0 && !self.any_port => {
+                Err(Unsupported::AnyPort { service })
+            }
+            ServiceKey::Mark { .. } | ServiceKey::Address { .. } => Ok(()),
+        }
+    }
 }
 
 /// Why a data plane cannot carry a table. Nothing was changed.
@@ -83,4 +207,130 @@ pub enum Op {
     EditDestination(ServiceKey, Destination),
     /// Take a server out. What becomes of its connections is the data plane's rule.
     RemoveDestination(ServiceKey, SocketAddr),
+}
+
+impl Op {
+    /// The service it is about.
+    #[must_use]
+    pub const fn service(&self) -> ServiceKey {
+        match self {
+            Self::AddService(service) | Self::EditService(service) => service.key(),
+            Self::RemoveService(key)
+            | Self::AddDestination(key, _)
+            | Self::EditDestination(key, _)
+            | Self::RemoveDestination(key, _) => *key,
+        }
+    }
+}
+
+fn add_entry(desired: &Entry, ops: &mut Vec<Op>) {
+    let key = desired.service().key();
+    ops.push(Op::AddService(desired.service().clone()));
+    ops.extend(desired.destinations().map(|d| Op::AddDestination(key, *d)));
+}
+
+fn change_entry(desired: &Entry, current: &Entry, ops: &mut Vec<Op>) {
+    if desired.service() != current.service() {
+        ops.push(Op::EditService(desired.service().clone()));
+    }
+    let key = desired.service().key();
+    let there = |d: &&Destination| current.get(d.address()).is_some();
+    let new = desired.destinations().filter(|d| !there(d));
+    ops.extend(new.map(|d| Op::AddDestination(key, *d)));
+
+    let known = desired.destinations().filter(there);
+    let edited = known.filter(|d| current.get(d.address()) != Some(d));
+    let (drained, served): (Vec<&Destination>, Vec<&Destination>) =
+        edited.partition(|d| d.weight().is_quiesced());
+    let edits = served.into_iter().chain(drained);
+    ops.extend(edits.map(|d| Op::EditDestination(key, *d)));
+
+    let present = current.destinations().map(Destination::address);
+    let surplus = present.filter(|address| desired.get(*address).is_none());
+    ops.extend(surplus.map(|address| Op::RemoveDestination(key, address)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Family, FirewallMark, Weight};
+
+    fn web() -> ServiceKey {
+        ServiceKey::tcp("192.0.2.80:80".parse().unwrap())
+    }
+
+    fn server(last_octet: u8) -> Destination {
+        Destination::new(SocketAddr::from(([10, 0, 0, last_octet], 80)))
+    }
+
+    fn table(key: ServiceKey, destinations: &[Destination]) -> Table {
+        let mut table = Table::new();
+        let entry = table.insert(Service::new(key));
+        for destination in destinations {
+            entry.insert(*destination);
+        }
+        table
+    }
+
+    #[test]
+    fn servers_come_before_others_are_drained_or_go() {
+        let observed = table(
+            web(),
+            &[server(1), server(2), server(3).with_weight(Weight::ZERO)],
+        );
+        let drained = server(1).with_weight(Weight::ZERO);
+        let mut desired = table(web(), &[drained, server(3), server(4)]);
+        let rr = Service::new(web()).with_scheduler("rr".parse().unwrap());
+        desired.insert(rr.clone());
+
+        let ops = plan(&desired, &observed, &Capabilities::everything()).unwrap();
+        let expected = [
+            Op::EditService(rr),
+            Op::AddDestination(web(), server(4)),
+            Op::EditDestination(web(), server(3)),
+            Op::EditDestination(web(), drained),
+            Op::RemoveDestination(web(), server(2).address()),
+        ];
+        assert_eq!(ops, expected);
+    }
+
+    #[test]
+    fn a_service_that_is_no_longer_wanted_goes_last_in_one_operation() {
+        let dns = ServiceKey::udp("192.0.2.80:53".parse().unwrap());
+        let observed = table(dns, &[server(1), server(2)]);
+        let ops = plan(&table(web(), &[]), &observed, &Capabilities::everything());
+        let expected = [Op::AddService(Service::new(web())), Op::RemoveService(dns)];
+        assert_eq!(ops.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_refusal_names_the_service_and_what_the_data_plane_lacks() {
+        let refusal = |key, destinations: &[_], capabilities: &Capabilities| {
+            let desired = table(key, destinations);
+            // Also where it is in force already.
+            let refused = plan(&desired, &desired, capabilities).unwrap_err();
+            assert_eq!(refused.service(), key);
+            refused.to_string()
+        };
+        let mut capabilities = Capabilities::nothing();
+        assert_eq!(
+            refusal(web(), &[], &capabilities),
+            "TCP 192.0.2.80:80: the data plane has no scheduler wlc"
+        );
+        capabilities.schedulers = None;
+        assert_eq!(
+            refusal(web(), &[server(1)], &capabilities),
+            "TCP 192.0.2.80:80: the data plane cannot reach 10.0.0.1:80 by nat"
+        );
+        let mark = ServiceKey::mark(FirewallMark::new(7).unwrap(), Family::Ipv6);
+        assert_eq!(
+            refusal(mark, &[], &capabilities),
+            "FWM 7 IPv6: the data plane has no services by firewall mark"
+        );
+        let any_port = ServiceKey::udp("192.0.2.80:0".parse().unwrap());
+        assert_eq!(
+            refusal(any_port, &[], &capabilities),
+            "UDP 192.0.2.80:0: the data plane needs a port"
+        );
+    }
 }

@@ -98,7 +98,7 @@ impl fmt::Display for ServiceKey {
 /// A scheduler by its kernel name, such as `wlc`: 1 to 15 printable ASCII characters.
 ///
 /// Any name is accepted, also of a scheduler this crate does not implement: the kernel may have
-/// it. Whether a data plane knows it is for [`plan`](super::plan) to say.
+/// it. Whether a data plane knows it is for [`plan`](super::plan()) to say.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SchedulerName(Box<str>);
@@ -211,7 +211,7 @@ impl Persistence {
     #[must_use]
     pub fn prefix(&self, family: Family) -> u8 {
         self.prefix
-            .map_or(family.bits(), |prefix| prefix.min(family.bits()))
+            .map_or_else(|| family.bits(), |prefix| prefix.min(family.bits()))
     }
 
     /// The client (or group of clients) that `address` belongs to: the address with all bits

@@ -5,4 +5,12 @@
 )]
 
 pub mod checks;
+pub mod clock;
+pub mod configuration;
+pub mod director;
+pub mod heartbeat;
+pub mod key;
+pub mod nanny;
+pub mod node;
 pub mod relay;
+pub mod supervisor;

@@ -21,11 +21,22 @@
 //!
 //! A scheduler of one's own implements [`Scheduler`]; `examples/custom_scheduler.rs` shows one.
 
+mod lc;
 mod pool;
+mod rr;
 mod servers;
+#[cfg(test)]
+mod tests;
+mod tournament;
+mod wlc;
+mod wrr;
 
+pub use lc::LeastConnection;
 pub use pool::Pool;
+pub use rr::RoundRobin;
 pub use servers::{Server, ServerId, Servers};
+pub use wlc::WeightedLeastConnection;
+pub use wrr::WeightedRoundRobin;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -53,6 +64,28 @@ impl Default for Flow {
     }
 }
 
+/// A new scheduler by its kernel name, or `None` for a name not in [`names`].
+#[must_use]
+pub fn by_name(name: &str) -> Option<Box<dyn Scheduler>> {
+    let (_, make) = REGISTRY.iter().find(|(known, _)| *known == name)?;
+    Some(make())
+}
+
+/// The names [`by_name`] knows, in alphabetical order.
+pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
+    REGISTRY.iter().map(|(name, _)| *name)
+}
+
+type Make = fn() -> Box<dyn Scheduler>;
+
+/// Every scheduler of this crate: a new one is a file and a line here.
+const REGISTRY: &[(&str, Make)] = &[
+    ("lc", || Box::<LeastConnection>::default()),
+    ("rr", || Box::<RoundRobin>::default()),
+    ("wlc", || Box::<WeightedLeastConnection>::default()),
+    ("wrr", || Box::<WeightedRoundRobin>::default()),
+];
+
 /// An algorithm that picks a real server.
 ///
 /// One value serves one virtual service. [`Pool`] owns it together with the [`Servers`] it picks
@@ -60,6 +93,9 @@ impl Default for Flow {
 /// a structure of its own and [`pick`](Self::pick) need not scan.
 ///
 /// Positions are those of [`Servers`]: 0 is the server added last, as in the kernel.
+///
+/// Only [`start`](Self::start) must be written besides the pick itself: the hooks for changes of
+/// the set start afresh unless they are written to do less.
 pub trait Scheduler: Send {
     /// The kernel's name for it, such as `wlc`.
     fn name(&self) -> &'static str;
@@ -70,14 +106,28 @@ pub trait Scheduler: Send {
     /// connection.
     fn pick(&mut self, flow: &Flow, servers: &Servers) -> Option<usize>;
 
-    /// A server was added; it is at position 0 and every other moved up by one.
-    fn on_added(&mut self, servers: &Servers);
+    /// Begins to pick from `servers`, which may have connections already, and forgets whatever it
+    /// knew of others.
+    fn start(&mut self, servers: &Servers);
+
+    /// A server was added; it is at position 0 and every other moved up by one. It may have
+    /// connections already if it [came back](Pool::add).
+    fn on_added(&mut self, servers: &Servers) {
+        self.start(servers);
+    }
 
     /// The server that was at `position` is gone and those behind it moved down by one.
-    fn on_removed(&mut self, position: usize, servers: &Servers);
+    fn on_removed(&mut self, position: usize, servers: &Servers) {
+        let _ = position;
+        self.start(servers);
+    }
 
-    /// The weight or the thresholds of the server at `position` changed.
-    fn on_edited(&mut self, position: usize, servers: &Servers);
+    /// The weight or the thresholds of the server at `position` were set, perhaps to what they
+    /// were, and its overload flag may have changed with them.
+    fn on_edited(&mut self, position: usize, servers: &Servers) {
+        let _ = position;
+        self.start(servers);
+    }
 
     /// The connection counts or the overload flag of the server at `position` changed.
     ///

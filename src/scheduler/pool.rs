@@ -1,5 +1,7 @@
+use std::fmt;
 use std::net::SocketAddr;
 
+use super::servers::Connection;
 use super::{Flow, Scheduler, Server, ServerId, Servers};
 use crate::ipvs::Thresholds;
 use crate::net::Weight;
@@ -15,13 +17,12 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An empty pool.
+    /// An empty pool that picks by `scheduler`.
     #[must_use]
-    pub fn new(scheduler: Box<dyn Scheduler>) -> Self {
-        Self {
-            servers: Servers::default(),
-            scheduler,
-        }
+    pub fn new(mut scheduler: Box<dyn Scheduler>) -> Self {
+        let servers = Servers::default();
+        scheduler.start(&servers);
+        Self { servers, scheduler }
     }
 
     /// The servers, the newest first.
@@ -44,22 +45,28 @@ impl Pool {
         self.scheduler.name()
     }
 
-    /// Picks by another scheduler from now on. Servers and connection counts stay.
+    /// Picks by another scheduler from now on, which starts afresh, as in the kernel. Servers and
+    /// connection counts stay.
     pub fn set_scheduler(&mut self, mut scheduler: Box<dyn Scheduler>) {
-        scheduler.on_added(&self.servers);
+        scheduler.start(&self.servers);
         self.scheduler = scheduler;
     }
 
-    /// Adds a server in front of all others. An address that is there already is a second entry;
-    /// keeping addresses apart is the caller's business.
+    /// Adds a server in front of all others.
+    ///
+    /// A server that was [removed](Self::remove) and still has connections comes back: it gets its
+    /// name and its counts again, as in the kernel. An address that is there already is a second
+    /// entry; keeping addresses apart is the caller's business.
     pub fn add(&mut self, address: SocketAddr, weight: Weight, thresholds: Thresholds) -> ServerId {
         let id = self.servers.add(address, weight, thresholds);
         self.scheduler.on_added(&self.servers);
         id
     }
 
-    /// Takes a server out. Its connections may go on and are still to be [closed](Self::close).
-    /// `false` if it is not there.
+    /// Takes a server out. `false` if it is not there.
+    ///
+    /// Its connections may go on and are still to be [closed](Self::close): until the last one is,
+    /// the pool remembers it.
     pub fn remove(&mut self, id: ServerId) -> bool {
         let Some(position) = self.servers.position(id) else {
             return false;
@@ -81,52 +88,69 @@ impl Pool {
     }
 
     /// The server for a new connection, or `None` if none may take one.
+    ///
+    /// # Panics
+    /// In debug builds, if the scheduler breaks its contract and picks a server that may not.
     #[must_use]
     pub fn pick(&mut self, flow: &Flow) -> Option<ServerId> {
         let position = self.scheduler.pick(flow, &self.servers)?;
-        self.servers.at(position).map(Server::id)
+        let server = self.servers.at(position)?;
+        debug_assert!(
+            server.is_eligible(),
+            "{} picked a server that may not take a connection",
+            self.scheduler.name()
+        );
+        Some(server.id())
     }
 
     /// Counts a new active connection on `id` (TCP).
     pub fn open(&mut self, id: ServerId) {
-        let changed = self.servers.open(id);
+        let changed = self.servers.open(id, Connection::Active);
         self.load_changed(changed);
     }
 
     /// Counts a new connection that is never active on `id` (UDP).
     pub fn open_inactive(&mut self, id: ServerId) {
-        let changed = self.servers.open_inactive(id);
+        let changed = self.servers.open(id, Connection::Inactive);
         self.load_changed(changed);
     }
 
-    /// An active connection of `id` became inactive: one side has finished.
+    /// An active connection of `id` became inactive: one side has finished. Nothing changes if it
+    /// has none.
     pub fn deactivate(&mut self, id: ServerId) {
         let changed = self.servers.deactivate(id);
         self.load_changed(changed);
     }
 
-    /// An active connection of `id` ended.
+    /// An active connection of `id` ended. Nothing changes if it has none.
     pub fn close(&mut self, id: ServerId) {
-        let changed = self.servers.close_active(id);
+        let changed = self.servers.close(id, Connection::Active);
         self.load_changed(changed);
     }
 
-    /// An inactive connection of `id` ended.
+    /// An inactive connection of `id` ended. Nothing changes if it has none.
     pub fn close_inactive(&mut self, id: ServerId) {
-        let changed = self.servers.close_inactive(id);
+        let changed = self.servers.close(id, Connection::Inactive);
         self.load_changed(changed);
     }
 
     /// Notes how many persistence templates point at `id`. Schedulers do not look at it.
     pub fn set_persistent(&mut self, id: ServerId, templates: u32) {
-        if let Some(position) = self.servers.position(id) {
-            self.servers.set_persistent(position, templates);
-        }
+        self.servers.set_persistent(id, templates);
     }
 
     fn load_changed(&mut self, position: Option<usize>) {
         if let Some(position) = position {
             self.scheduler.on_load(position, &self.servers);
         }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("scheduler", &self.scheduler.name())
+            .field("servers", &self.servers.as_slice())
+            .finish_non_exhaustive()
     }
 }

@@ -3,11 +3,14 @@ use std::net::SocketAddr;
 use crate::ipvs::{Load, Thresholds};
 use crate::net::Weight;
 
-/// Names one server of one [`Pool`](super::Pool) for as long as it is in it.
-///
-/// The number is used again after the server is removed and its last connection has ended.
+/// Names one server of one [`Pool`](super::Pool), from when it is added until it is removed and
+/// its last connection has ended. No other server ever gets the same name.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ServerId(u32);
+pub struct ServerId {
+    slot: u32,
+    /// How many servers had the slot before.
+    generation: u32,
+}
 
 /// A real server as a scheduler sees it.
 #[derive(Clone, Debug)]
@@ -70,8 +73,20 @@ impl Server {
         (self.load.active as u64) * 257 + self.load.inactive as u64
     }
 
-    /// The kernel's rule when thresholds are edited: between the two, the flag stays.
-    const fn judge_edited_thresholds(&mut self) {
+    fn new(id: ServerId, address: SocketAddr) -> Self {
+        Self {
+            id,
+            address,
+            weight: Weight::ZERO,
+            thresholds: Thresholds::NONE,
+            load: Load::default(),
+            overloaded: false,
+        }
+    }
+
+    /// Between the two thresholds the overload flag stays what it was, as in the kernel.
+    const fn edit(&mut self, weight: Weight, thresholds: Thresholds) {
+        (self.weight, self.thresholds) = (weight, thresholds);
         let total = self.load.total();
         if self.thresholds.upper() == 0 || total < self.thresholds.effective_lower() {
             self.overloaded = false;
@@ -80,17 +95,48 @@ impl Server {
         }
     }
 
-    const fn judge_opened(&mut self) {
+    const fn open(&mut self, connection: Connection) {
+        match connection {
+            Connection::Active => self.load.active = self.load.active.saturating_add(1),
+            Connection::Inactive => self.load.inactive = self.load.inactive.saturating_add(1),
+        }
         if self.thresholds.upper() != 0 && self.load.total() >= self.thresholds.upper() {
             self.overloaded = true;
         }
     }
 
-    const fn judge_closed(&mut self) {
-        if self.load.total() < self.thresholds.effective_lower() || self.thresholds.upper() == 0 {
+    /// `false`, and nothing changed, if it has no such connection.
+    fn close(&mut self, connection: Connection) -> bool {
+        let count = match connection {
+            Connection::Active => &mut self.load.active,
+            Connection::Inactive => &mut self.load.inactive,
+        };
+        let Some(left) = count.checked_sub(1) else {
+            return false;
+        };
+        *count = left;
+        if self.load.total() < self.thresholds.effective_lower() {
             self.overloaded = false;
         }
+        true
     }
+
+    /// `false`, and nothing changed, if it has no active connection.
+    const fn deactivate(&mut self) -> bool {
+        if self.load.active == 0 {
+            return false;
+        }
+        self.load.active -= 1;
+        self.load.inactive = self.load.inactive.saturating_add(1);
+        true
+    }
+}
+
+/// Which of the two counts a connection is part of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Connection {
+    Active,
+    Inactive,
 }
 
 /// The servers of one virtual service, in the kernel's order: the one added last comes first.
@@ -100,19 +146,24 @@ impl Server {
 #[derive(Clone, Debug, Default)]
 pub struct Servers {
     list: Vec<Server>,
+    /// Servers taken out whose connections go on, so that they have them again should they return.
+    removed: Vec<Server>,
     slots: Vec<Slot>,
     free: Vec<u32>,
 }
 
-/// Where the server with this id is now.
 #[derive(Clone, Copy, Debug)]
-enum Slot {
-    At(usize),
-    /// Removed, with connections that still count towards nothing but keep the id taken.
-    Removed {
-        connections: u32,
-    },
-    Free,
+struct Slot {
+    generation: u32,
+    place: Place,
+}
+
+/// Where the server of a slot is now.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Listed(usize),
+    Removed(usize),
+    Nowhere,
 }
 
 impl Servers {
@@ -143,9 +194,9 @@ impl Servers {
     /// Where the server `id` stands, or `None` once it is removed.
     #[must_use]
     pub fn position(&self, id: ServerId) -> Option<usize> {
-        match self.slots.get(id.0 as usize)? {
-            Slot::At(position) => Some(*position),
-            Slot::Removed { .. } | Slot::Free => None,
+        match self.place(id) {
+            Place::Listed(position) => Some(position),
+            Place::Removed(_) | Place::Nowhere => None,
         }
     }
 
@@ -163,113 +214,115 @@ impl Servers {
         weight: Weight,
         thresholds: Thresholds,
     ) -> ServerId {
-        let id = self.free_id();
-        let load = Load::default();
-        self.list.insert(
-            0,
-            Server {
-                id,
-                address,
-                weight,
-                thresholds,
-                load,
-                overloaded: false,
-            },
-        );
-        self.renumber();
+        let mut server = match self.removed.iter().position(|s| s.address == address) {
+            Some(index) => self.take_removed(index),
+            None => Server::new(self.free_id(), address),
+        };
+        let id = server.id;
+        server.edit(weight, thresholds);
+        self.list.insert(0, server);
+        self.renumber_from(0);
         id
     }
 
-    pub(super) fn remove(&mut self, position: usize) -> Server {
+    pub(super) fn remove(&mut self, position: usize) {
         let server = self.list.remove(position);
-        self.slots[server.id.0 as usize] = Slot::Removed {
-            connections: server.load.total(),
-        };
-        self.free_if_unused(server.id);
-        self.renumber();
-        server
+        self.renumber_from(position);
+        if server.load.total() == 0 {
+            self.retire(server.id);
+        } else {
+            self.slots[server.id.slot as usize].place = Place::Removed(self.removed.len());
+            self.removed.push(server);
+        }
     }
 
     pub(super) fn edit(&mut self, position: usize, weight: Weight, thresholds: Thresholds) {
-        let server = &mut self.list[position];
-        server.weight = weight;
-        server.thresholds = thresholds;
-        server.judge_edited_thresholds();
+        self.list[position].edit(weight, thresholds);
     }
 
-    /// Counts a new active connection; returns the position whose load changed.
-    pub(super) fn open(&mut self, id: ServerId) -> Option<usize> {
+    /// Counts a new connection. Returns the position whose load changed, as all of these do.
+    pub(super) fn open(&mut self, id: ServerId, connection: Connection) -> Option<usize> {
         self.change(id, |server| {
-            server.load.active += 1;
-            server.judge_opened();
-        })
-    }
-
-    /// Counts a new inactive connection: a UDP flow.
-    pub(super) fn open_inactive(&mut self, id: ServerId) -> Option<usize> {
-        self.change(id, |server| {
-            server.load.inactive += 1;
-            server.judge_opened();
+            server.open(connection);
+            true
         })
     }
 
     /// Moves a connection from active to inactive.
     pub(super) fn deactivate(&mut self, id: ServerId) -> Option<usize> {
-        self.change(id, |server| {
-            server.load.active = server.load.active.saturating_sub(1);
-            server.load.inactive += 1;
-        })
+        self.change(id, Server::deactivate)
     }
 
-    pub(super) fn close_active(&mut self, id: ServerId) -> Option<usize> {
-        self.close(id, |load| load.active = load.active.saturating_sub(1))
-    }
-
-    pub(super) fn close_inactive(&mut self, id: ServerId) -> Option<usize> {
-        self.close(id, |load| load.inactive = load.inactive.saturating_sub(1))
-    }
-
-    pub(super) fn set_persistent(&mut self, position: usize, templates: u32) {
-        self.list[position].load.persistent = templates;
-    }
-
-    fn close(&mut self, id: ServerId, count: impl FnOnce(&mut Load)) -> Option<usize> {
-        if let Some(Slot::Removed { connections }) = self.slots.get_mut(id.0 as usize) {
-            *connections = connections.saturating_sub(1);
-            self.free_if_unused(id);
-            return None;
+    pub(super) fn close(&mut self, id: ServerId, connection: Connection) -> Option<usize> {
+        let changed = self.change(id, |server| server.close(connection));
+        if let Place::Removed(index) = self.place(id)
+            && self.removed[index].load.total() == 0
+        {
+            self.take_removed(index);
+            self.retire(id);
         }
-        self.change(id, |server| {
-            count(&mut server.load);
-            server.judge_closed();
-        })
+        changed
     }
 
-    fn change(&mut self, id: ServerId, change: impl FnOnce(&mut Server)) -> Option<usize> {
-        let position = self.position(id)?;
-        change(&mut self.list[position]);
-        Some(position)
+    pub(super) fn set_persistent(&mut self, id: ServerId, templates: u32) {
+        self.change(id, |server| {
+            server.load.persistent = templates;
+            true
+        });
+    }
+
+    /// Changes a server, listed or not; `change` says whether it did.
+    fn change(&mut self, id: ServerId, change: impl FnOnce(&mut Server) -> bool) -> Option<usize> {
+        match self.place(id) {
+            Place::Listed(position) => change(&mut self.list[position]).then_some(position),
+            Place::Removed(index) => {
+                change(&mut self.removed[index]);
+                None
+            }
+            Place::Nowhere => None,
+        }
+    }
+
+    fn place(&self, id: ServerId) -> Place {
+        match self.slots.get(id.slot as usize) {
+            Some(slot) if slot.generation == id.generation => slot.place,
+            _ => Place::Nowhere,
+        }
+    }
+
+    fn take_removed(&mut self, index: usize) -> Server {
+        let server = self.removed.swap_remove(index);
+        if let Some(moved) = self.removed.get(index) {
+            self.slots[moved.id.slot as usize].place = Place::Removed(index);
+        }
+        server
     }
 
     fn free_id(&mut self) -> ServerId {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::Free);
+            self.slots.push(Slot {
+                generation: 0,
+                place: Place::Nowhere,
+            });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
-        ServerId(slot)
+        let generation = self.slots[slot as usize].generation;
+        ServerId { slot, generation }
     }
 
-    fn free_if_unused(&mut self, id: ServerId) {
-        let slot = &mut self.slots[id.0 as usize];
-        if matches!(slot, Slot::Removed { connections: 0 }) {
-            *slot = Slot::Free;
-            self.free.push(id.0);
+    /// Gives the slot of `id` to others, until it has had four billion servers.
+    fn retire(&mut self, id: ServerId) {
+        let slot = &mut self.slots[id.slot as usize];
+        slot.place = Place::Nowhere;
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            self.free.push(id.slot);
         }
     }
 
-    fn renumber(&mut self) {
-        for (position, server) in self.list.iter().enumerate() {
-            self.slots[server.id.0 as usize] = Slot::At(position);
+    fn renumber_from(&mut self, position: usize) {
+        for (position, server) in self.list.iter().enumerate().skip(position) {
+            self.slots[server.id.slot as usize].place = Place::Listed(position);
         }
     }
 }

@@ -1,1 +1,3 @@
 //! Packet formats: bytes on the wire to values and back. Decoders are bounded and never panic.
+
+pub mod pulse;

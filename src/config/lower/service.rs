@@ -4,8 +4,9 @@ use std::time::Duration;
 use super::fields::{Fields, Section};
 use super::global::forwarding;
 use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
-use crate::config::model::{RealServer, SlowStart, Virtual};
+use crate::config::model::{RealServer, Virtual};
 use crate::config::value::Value;
+use crate::health::SlowStart;
 use crate::ipvs::{Helper, Persistence, Service, Thresholds};
 use crate::net::{Family, FirewallMark, OutOfRange, Protocol, Weight};
 

@@ -15,9 +15,9 @@ use std::time::Duration;
 pub(crate) use address::Mask;
 pub(crate) use text::{decode, encode};
 
-use super::model::SlowStart;
 use super::suggest::nearest;
 use super::{Code, Diagnostic, Span};
+use crate::health::SlowStart;
 use crate::ipvs::SchedulerName;
 
 /// What a directive takes.

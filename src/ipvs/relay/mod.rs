@@ -1,1 +1,46 @@
 //! The relay's pure part: which server a client gets, and for how long.
+//!
+//! The relay is the data plane that needs nothing: it accepts connections in this process and
+//! relays them, so every server is reached by [NAT](super::Forwarding::Nat). Its sockets and
+//! threads are in `runtime::relay`; what they decide is decided here:
+//!
+//! - [`VirtualService`]: one service with its servers, persistence templates and counters. Each
+//!   connection holds a [`Ticket`] from admission to end.
+//! - [`FlowTable`]: which UDP client belongs to which flow.
+//! - [`ftp`]: what an FTP control connection says about data connections, and how to say it with
+//!   other addresses.
+//!
+//! ```
+//! # struct First;
+//! # impl piranha::scheduler::Scheduler for First {
+//! #     fn name(&self) -> &'static str { "first" }
+//! #     fn pick(&mut self, _: &Flow, servers: &piranha::scheduler::Servers) -> Option<usize> {
+//! #         servers.as_slice().iter().position(|server| server.is_eligible())
+//! #     }
+//! #     fn on_added(&mut self, _: &piranha::scheduler::Servers) {}
+//! #     fn on_removed(&mut self, _: usize, _: &piranha::scheduler::Servers) {}
+//! #     fn on_edited(&mut self, _: usize, _: &piranha::scheduler::Servers) {}
+//! # }
+//! use piranha::ipvs::relay::VirtualService;
+//! use piranha::ipvs::{Destination, Service, ServiceKey};
+//! use piranha::scheduler::Flow;
+//! use piranha::time::Instant;
+//!
+//! let web = Service::new(ServiceKey::tcp("192.0.2.80:80".parse().unwrap()));
+//! let mut service = VirtualService::new(web, Box::new(First));
+//! service.add(Destination::new("10.0.0.1:80".parse().unwrap())).unwrap();
+//!
+//! let ticket = service.admit(Instant::ZERO, &Flow::default(), &[]).unwrap();
+//! assert_eq!(ticket.address(), "10.0.0.1:80".parse().unwrap());
+//! service.close(ticket);
+//! ```
+
+mod aging;
+mod flow;
+pub mod ftp;
+mod service;
+mod status;
+
+pub use flow::FlowTable;
+pub use service::{Conflict, Ticket, VirtualService};
+pub use status::{DestinationStatus, ServiceStatus};

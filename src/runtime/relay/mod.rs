@@ -1,1 +1,425 @@
 //! The relay data plane: the driver of [`crate::ipvs::relay`].
+//!
+//! A [`Relay`] accepts TCP connections and UDP datagrams for its services and relays them to the
+//! real servers. It needs no privilege beyond the right to bind the services' addresses. It is a
+//! [`Backend`](crate::ipvs::Backend): a [`plan`](crate::ipvs::plan) is applied to it as to the
+//! kernel. Only services whose VIP has been [acquired](Relay::acquire) listen, so a standby has
+//! its table ready and holds nothing.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use piranha::ipvs::{Backend, Destination, Op, Service, ServiceKey};
+//! use piranha::runtime::relay::{Relay, RelayConfig};
+//!
+//! let mut relay = Relay::new(RelayConfig::default())?;
+//! let key = ServiceKey::tcp("127.0.1.1:8080".parse()?);
+//! let server = Destination::new("127.0.0.1:80".parse()?);
+//! let ops = [Op::AddService(Service::new(key)), Op::AddDestination(key, server)];
+//! for applied in relay.apply(&ops).await? {
+//!     applied?;
+//! }
+//! relay.acquire("127.0.1.1".parse()?).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What clients and servers see
+//!
+//! - A server that does not take a connection (refused, unreachable, or silent for the connect
+//!   timeout) costs the client a retry on another one. When none is left, or none may take new
+//!   connections, the client is reset.
+//! - The end of a stream is passed on and the other direction goes on; an error on one side resets
+//!   the other. Servers see the relay's address, not the client's.
+//! - Each direction holds at most 64 KiB in this process; a reader that is slow slows its writer.
+//! - Releasing a VIP frees its ports at once. TCP connections go on until they end; UDP flows end,
+//!   since their replies could no longer come from the VIP.
+//!
+//! # How it works
+//!
+//! One thread for each core polls a clone of every listening socket; a connection stays in the
+//! thread that accepted it, a UDP service in one thread. Bytes are copied through one buffer for
+//! each thread; a direction whose reads fill that buffer is spliced through a pipe instead, until
+//! it runs dry.
+
+mod backend;
+mod cell;
+mod ftp;
+mod listener;
+mod pipes;
+mod sessions;
+mod slots;
+mod tcp;
+mod udp;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mio::{Poll, Waker};
+use tokio::sync::oneshot;
+
+use crate::ipvs::relay::ServiceStatus;
+use crate::ipvs::{Capabilities, Forwarding, SchedulerName, ServiceKey};
+use crate::scheduler::{self, Scheduler};
+use crate::time::Instant;
+use cell::{Gauge, ServiceCell};
+use listener::Bound;
+use worker::{Command, WAKER, Worker};
+
+/// How a relay works. Every field has a default.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    /// Worker threads; `None`, the default, means one for each core available.
+    pub workers: Option<NonZeroUsize>,
+    /// How long a server may take to accept a connection before the next one is tried. 3 s.
+    pub connect_timeout: Duration,
+    /// How long a TCP connection may be silent before it is reset. 900 s, as in IPVS.
+    pub idle_timeout: Duration,
+    /// How long a UDP flow may be silent before it ends. 300 s, as in IPVS.
+    pub udp_idle_timeout: Duration,
+    /// How long a server or client may take to make an announced FTP data connection. 30 s.
+    pub ftp_data_timeout: Duration,
+    /// Flows a UDP service may have; beyond that the one silent for longest ends. 4096. Each needs
+    /// a file descriptor.
+    pub max_udp_flows: usize,
+    /// Finds a scheduler by name. [`scheduler::by_name`].
+    pub scheduler: fn(&str) -> Option<Box<dyn Scheduler>>,
+    /// The names to ask `scheduler` for when listing [`Capabilities`]. [`scheduler::names`].
+    pub scheduler_names: Vec<SchedulerName>,
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        let names = scheduler::names().filter_map(|name| name.parse().ok());
+        Self {
+            workers: None,
+            connect_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(900),
+            udp_idle_timeout: Duration::from_secs(300),
+            ftp_data_timeout: Duration::from_secs(30),
+            max_udp_flows: 4096,
+            scheduler: scheduler::by_name,
+            scheduler_names: names.collect(),
+        }
+    }
+}
+
+/// The relay: a handle, cheap to clone. The threads end with the last clone.
+#[derive(Clone)]
+pub struct Relay {
+    inner: Arc<Inner>,
+}
+
+/// Why an address was not acquired. Nothing of it listens.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// A service of the address cannot be bound.
+    #[error("{service}: cannot listen: {}", bind_problem(source))]
+    Bind {
+        /// The service.
+        service: ServiceKey,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The relay has been shut down.
+    #[error("the relay has stopped")]
+    Stopped,
+}
+
+/// What the handles share.
+struct Inner {
+    config: RelayConfig,
+    capabilities: Capabilities,
+    clock: Clock,
+    gauge: Arc<Gauge>,
+    workers: Vec<WorkerHandle>,
+    next_udp_worker: AtomicUsize,
+    /// Held by whoever changes which sockets there are, from the first step to the last.
+    changing: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    services: BTreeMap<ServiceKey, Arc<ServiceCell>>,
+    held: BTreeSet<IpAddr>,
+    stopped: bool,
+}
+
+struct WorkerHandle {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The time since the relay was made.
+#[derive(Clone, Copy)]
+struct Clock {
+    epoch: std::time::Instant,
+}
+
+impl Clock {
+    fn now(self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+}
+
+impl Relay {
+    /// Starts the threads; no service yet.
+    ///
+    /// # Errors
+    /// The operating system's, when a thread or its epoll instance cannot be made.
+    pub fn new(config: RelayConfig) -> io::Result<Self> {
+        let clock = Clock {
+            epoch: std::time::Instant::now(),
+        };
+        let count = config
+            .workers
+            .map_or_else(std::thread::available_parallelism, Ok);
+        let count = count.unwrap_or(NonZeroUsize::MIN).get();
+        let workers = (0..count).map(|number| start_worker(number, &config, clock));
+        let inner = Inner {
+            capabilities: capabilities(&config),
+            workers: workers.collect::<io::Result<_>>()?,
+            config,
+            clock,
+            gauge: Arc::default(),
+            next_udp_worker: AtomicUsize::new(0),
+            changing: tokio::sync::Mutex::default(),
+            state: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Makes every service of `address` listen, those added later too, or none: on an error
+    /// nothing is left bound. Acquiring an address that is held does nothing.
+    ///
+    /// The sockets are listening when this returns. A port that another program listens on is an
+    /// error; connections left over from an earlier one in `TIME_WAIT` are not.
+    ///
+    /// # Errors
+    /// [`AcquireError`].
+    pub async fn acquire(&self, address: IpAddr) -> Result<(), AcquireError> {
+        let _turn = self.inner.changing.lock().await;
+        let cells = {
+            let state = self.inner.state();
+            if state.stopped {
+                return Err(AcquireError::Stopped);
+            }
+            if state.held.contains(&address) {
+                return Ok(());
+            }
+            state.services_of(address)
+        };
+        let bound = cells.iter().map(|cell| self.inner.bind(cell));
+        let bound = bound.collect::<Result<Vec<_>, _>>()?;
+        self.inner.state().held.insert(address);
+        for (cell, bound) in cells.iter().zip(bound) {
+            self.inner.start(cell, bound);
+        }
+        Ok(())
+    }
+
+    /// Makes no service of `address` listen any more. Connections that wait to be accepted are
+    /// accepted first, and established TCP connections go on; UDP flows end. The ports are free
+    /// when this returns. Releasing an address that is not held does nothing.
+    pub async fn release(&self, address: IpAddr) {
+        let _turn = self.inner.changing.lock().await;
+        let cells = {
+            let mut state = self.inner.state();
+            if !state.held.remove(&address) {
+                return;
+            }
+            state.services_of(address)
+        };
+        for cell in cells {
+            self.inner.unlisten(cell.key()).await;
+        }
+    }
+
+    /// The addresses held.
+    #[must_use]
+    pub fn held(&self) -> Vec<IpAddr> {
+        self.inner.state().held.iter().copied().collect()
+    }
+
+    /// Every service with its counters and servers, in key order.
+    #[must_use]
+    pub fn status(&self) -> Vec<ServiceStatus> {
+        let state = self.inner.state();
+        let now = self.inner.clock.now();
+        let services = state.services.values();
+        services
+            .map(|cell| cell.lock().status(now, state.holds(cell.key())))
+            .collect()
+    }
+
+    /// Connections and UDP flows right now, those of removed services and servers and those being
+    /// made included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.inner.gauge.count()
+    }
+
+    /// Waits until there is no connection left, at most for `limit`. Returns how many are left.
+    /// Does not keep new ones from coming: [release](Self::release) the addresses first.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with its timer enabled.
+    pub async fn drain(&self, limit: Duration) -> usize {
+        let gauge = &self.inner.gauge;
+        let idle = async {
+            loop {
+                let notified = gauge.idle.notified();
+                if gauge.count() == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        // Both ways out are answered by the count.
+        let _ = tokio::time::timeout(limit, idle).await;
+        gauge.count()
+    }
+
+    /// Closes every listener, resets every connection and ends the threads; blocks until they
+    /// have ended, which takes no longer than what they are doing at the moment. Afterwards the
+    /// table is still there to be read and nothing can be changed.
+    pub fn shutdown(&self) {
+        self.inner.shutdown();
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bind(&self, cell: &Arc<ServiceCell>) -> Result<Bound, AcquireError> {
+        listener::bind(cell, self.workers.len()).map_err(|source| AcquireError::Bind {
+            service: cell.key(),
+            source,
+        })
+    }
+
+    /// Hands bound sockets to the workers.
+    fn start(&self, cell: &Arc<ServiceCell>, bound: Bound) {
+        match bound {
+            Bound::Tcp(sockets) => {
+                for (worker, socket) in self.workers.iter().zip(sockets) {
+                    worker.tell(Command::Listen(Arc::clone(cell), socket));
+                }
+            }
+            Bound::Udp(socket) => {
+                let next = self.next_udp_worker.fetch_add(1, Ordering::Relaxed);
+                let worker = &self.workers[next % self.workers.len()];
+                worker.tell(Command::ListenUdp(Arc::clone(cell), socket));
+            }
+        }
+    }
+
+    /// Returns when every worker has closed the service's sockets.
+    async fn unlisten(&self, key: ServiceKey) {
+        let answers = self.workers.iter().map(|worker| {
+            let (done, answer) = oneshot::channel();
+            worker.tell(Command::Unlisten(key, done));
+            answer
+        });
+        for answer in answers.collect::<Vec<_>>() {
+            // A worker that has ended has closed its sockets.
+            let _ = answer.await;
+        }
+    }
+
+    fn shutdown(&self) {
+        {
+            let mut state = self.state();
+            state.stopped = true;
+            state.held.clear();
+        }
+        for worker in &self.workers {
+            worker.tell(Command::Stop);
+        }
+        for worker in &self.workers {
+            let mut thread = worker.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Err(_)) = thread.take().map(JoinHandle::join) {
+                tracing::error!("a relay worker had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl State {
+    fn holds(&self, key: ServiceKey) -> bool {
+        key.vip().is_some_and(|vip| self.held.contains(&vip))
+    }
+
+    fn services_of(&self, address: IpAddr) -> Vec<Arc<ServiceCell>> {
+        let services = self.services.values();
+        services
+            .filter(|cell| cell.key().vip() == Some(address))
+            .cloned()
+            .collect()
+    }
+}
+
+impl WorkerHandle {
+    fn tell(&self, command: Command) {
+        // A worker that has ended drops the command with its answer channel, and a wake-up lost
+        // means the thread is gone: whoever waits learns it.
+        let _ = self.commands.send(command);
+        let _ = self.waker.wake();
+    }
+}
+
+fn start_worker(number: usize, config: &RelayConfig, clock: Clock) -> io::Result<WorkerHandle> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let (commands, receiver) = channel();
+    let worker = Worker::new(poll, config.clone(), clock, receiver);
+    let thread = std::thread::Builder::new()
+        .name(format!("relay-{number}"))
+        .spawn(move || worker.run())?;
+    Ok(WorkerHandle {
+        commands,
+        waker,
+        thread: Mutex::new(Some(thread)),
+    })
+}
+
+fn capabilities(config: &RelayConfig) -> Capabilities {
+    let names = config.scheduler_names.iter();
+    let known = names.filter(|name| (config.scheduler)(name.as_str()).is_some());
+    Capabilities {
+        forwarding: vec![Forwarding::Nat],
+        schedulers: Some(known.cloned().collect()),
+        marks: false,
+        any_port: false,
+    }
+}
+
+fn bind_problem(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program holds the port".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "the address is not on this machine".to_owned(),
+        io::ErrorKind::PermissionDenied => "the port needs privilege".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,10 @@
+//! Any sequence of operations on a pool, against a model that only counts.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/properties/pool_ops.rs"]
+mod pool_ops;
+
+fuzz_target!(|script: Vec<pool_ops::Step>| pool_ops::check(&script));

@@ -1,0 +1,110 @@
+//! The command line of `lvs`.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, finish, log, read_config};
+use crate::control::supervision::{Report, Request};
+use crate::failover::ActionId;
+use crate::runtime::director::Director;
+use crate::runtime::heartbeat::Link;
+use crate::runtime::supervisor;
+
+/// The data plane and the health checks of a director.
+///
+/// `pulse` starts it. Started by hand it brings the addresses of its configuration up by itself,
+/// at once and without asking a partner. SIGHUP has the configuration read again.
+#[derive(Debug, Parser)]
+#[command(name = "lvs", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    configfile: PathBuf,
+    /// Stay in the foreground. Always so in this version: run it under a supervisor such as
+    /// systemd.
+    #[arg(short, long)]
+    nodaemon: bool,
+    /// The same, for the scripts that say so.
+    #[arg(long)]
+    nofork: bool,
+    /// Check the configuration and what the data plane can do, change nothing, and end.
+    #[arg(short, long, visible_alias = "norun")]
+    test_start: bool,
+    /// How long connections may go on after SIGTERM.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+    /// Log details.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Take orders from the pulse at the other end of standard input.
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
+
+/// Runs `lvs` with the arguments of this process: 0 after an orderly stop, 1 when it could not
+/// start, 2 for a wrong command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.supervised {
+        supervisor::die_with_parent();
+    }
+    log::init(arguments.verbose);
+    finish("lvs", super::on_one_thread(run(arguments)))
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.supervised {
+        // pulse has printed what is to be said about the configuration.
+        let director = Director::start(arguments.configfile, log::observer()).await?;
+        let input = std::io::stdin().as_fd().try_clone_to_owned()?;
+        return Ok(supervisor::serve(director, StdUnixStream::from(input)).await?);
+    }
+    read_config(&arguments.configfile)?;
+    let director = Director::start(arguments.configfile, log::observer()).await?;
+    if arguments.test_start {
+        return Ok(());
+    }
+    alone(director.spawn(), Duration::from_secs(arguments.drain)).await
+}
+
+/// Runs until a signal ends it.
+async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        let request = tokio::select! {
+            _ = interrupt.recv() => Request::Stop { drain },
+            _ = terminate.recv() => Request::Stop { drain },
+            _ = hangup.recv() => Request::Reload,
+            report = link.reports.recv() => match report {
+                Some(report) => match follow(report)? {
+                    Some(request) => request,
+                    None => continue,
+                },
+                None => return Ok(()),
+            },
+        };
+        // The end of the reports, above, says when there is nobody to send to.
+        let _ = link.requests.send(request);
+    }
+}
+
+/// Without pulse, the addresses follow the configuration.
+fn follow(report: Report) -> Result<Option<Request>, Failure> {
+    match report {
+        Report::Configured(terms) => Ok(Some(Request::Acquire {
+            id: ActionId(0),
+            addresses: terms.addresses,
+        })),
+        Report::Done { result, .. } => Ok(result.map(|()| None)?),
+        Report::Broken { reason } => Err(Failure::new(reason)),
+    }
+}

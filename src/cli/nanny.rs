@@ -1,0 +1,386 @@
+//! nanny's command line.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory as _, Parser};
+
+use crate::health::{
+    Check, CheckSpec, Expect, HttpSpec, MonitorConfig, SlowStart, decode_escapes, rise_from_reentry,
+};
+use crate::net::{Protocol, Weight};
+use crate::runtime::checks;
+use crate::runtime::nanny::{Event, Settings, once, run};
+
+/// Check one real server, and tell when it should take connections and when not.
+///
+/// Without --send_string and --expect_string, port 80 gets an HTTP check and any other a check
+/// that a connection can be made. nanny runs in the foreground and writes a line for each event
+/// to standard output. SIGUSR1 forces the server down, SIGUSR2 up, SIGHUP leaves it to the checks
+/// again, SIGTERM and SIGINT stop. Times are in seconds, or have a unit: 500ms, 2s, 3m.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nanny",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = "Exit status: 0 when stopped by a signal, or with --once if the check passed; \
+                  1 with --once if it failed, or on an error; 2 on a wrong command line."
+)]
+struct Args {
+    /// Address of the server, IPv4 or IPv6
+    #[arg(short = 'h', long, value_name = "ADDRESS")]
+    server: IpAddr,
+    /// Port of the virtual service
+    #[arg(short, long, default_value_t = 80, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// Port of the server [default: the port of the virtual service]
+    #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    rport: Option<u16>,
+    /// Time from one check to the next
+    #[arg(short = 't', long, value_name = "TIME", default_value = "10", value_parser = time)]
+    interval: Duration,
+    /// Time a check may take [default: the interval]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    timeout: Option<Duration>,
+    /// Time of passed checks it takes to come back
+    #[arg(short = 'a', long, value_name = "TIME", default_value = "180", value_parser = time)]
+    reentrytime: Duration,
+    /// Passed checks in a row it takes to come back, instead of --reentrytime
+    #[arg(long, value_name = "CHECKS")]
+    rise: Option<u32>,
+    /// Failed checks in a row it takes to be shut down
+    #[arg(long, value_name = "CHECKS", default_value_t = 1)]
+    fall: u32,
+    /// Text to send; knows the escapes \r \n \t \\ \' \"
+    #[arg(
+        short,
+        long = "send_string",
+        value_name = "TEXT",
+        allow_hyphen_values = true
+    )]
+    send: Option<String>,
+    /// Text the answer must begin with, same escapes; * for any answer
+    #[arg(
+        short = 'x',
+        long = "expect_string",
+        value_name = "TEXT",
+        allow_hyphen_values = true
+    )]
+    expect: Option<String>,
+    /// The expected text is a regular expression that must match the answer somewhere
+    #[arg(long, requires = "expect")]
+    regex: bool,
+    /// Check over UDP; an answer is needed then
+    #[arg(short, long)]
+    udp: bool,
+    /// A failed server would stay in the table with weight 0
+    #[arg(short, long = "quiesce_server")]
+    quiesce: bool,
+    /// Full weight of the server
+    #[arg(short, long, default_value = "1", value_parser = weight)]
+    weight: Weight,
+    /// Check once, print the result, and exit with 0 or 1
+    #[arg(long)]
+    once: bool,
+    /// Print what would be done and exit
+    #[arg(long = "test-start", visible_alias = "norun")]
+    norun: bool,
+    /// Print each check and each weight too
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+    #[command(flatten)]
+    historical: Historical,
+}
+
+/// Options of Piranha's nanny that have no effect here, or are refused.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Accepted for old command lines, without effect")]
+struct Historical {
+    /// nanny always stays in the foreground
+    #[arg(short, long)]
+    nodaemon: bool,
+    /// Likewise
+    #[arg(short = 'c', long)]
+    nofork: bool,
+    /// Checking for a virtual service is the only mode
+    #[arg(long)]
+    lvs: bool,
+    /// Address of the virtual service
+    #[arg(short = 'V', long, value_name = "ADDRESS")]
+    virtaddress: Option<IpAddr>,
+    /// Firewall mark of the virtual service
+    #[arg(short, long, value_name = "MARK")]
+    fwmark: Option<u32>,
+    /// Forwarding method: g, i or m
+    #[arg(short = 'M', long, allow_hyphen_values = true, value_parser = method)]
+    method: Option<char>,
+    #[arg(short = 'I', long, hide = true)]
+    ipvsadm: Option<String>,
+    #[arg(
+        short = 'e',
+        long = "send_program",
+        hide = true,
+        allow_hyphen_values = true
+    )]
+    send_program: Option<String>,
+    #[arg(short = 'U', long, hide = true, allow_hyphen_values = true)]
+    loadcmd: Option<String>,
+    #[arg(long, hide = true)]
+    fos: bool,
+}
+
+impl Historical {
+    /// Doing nothing where these ask for something would be worse than refusing.
+    fn refusal(&self) -> Option<&'static str> {
+        if self.ipvsadm.is_some() {
+            Some("--ipvsadm (-I): nanny does not change the IPVS table, lvs does; leave it out")
+        } else if self.send_program.is_some() {
+            Some("--send_program (-e): checks by an external program are not supported yet")
+        } else if self.loadcmd.is_some() {
+            Some("--loadcmd (-U): weights by load are not supported yet")
+        } else if self.fos {
+            Some("--fos: failover services are not supported")
+        } else {
+            None
+        }
+    }
+}
+
+/// nanny, from the command line of this process to its exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(problem) => Args::command()
+            .error(ErrorKind::ValueValidation, problem)
+            .exit(),
+    };
+    match plan.carry_out() {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell if even this fails.
+            let _ = writeln!(io::stderr(), "nanny: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The command line, understood.
+struct Plan {
+    target: SocketAddr,
+    spec: CheckSpec,
+    check: Arc<dyn Check>,
+    monitor: MonitorConfig,
+    args: Args,
+}
+
+impl Args {
+    fn plan(self) -> Result<Plan, String> {
+        if let Some(refusal) = self.historical.refusal() {
+            return Err(refusal.to_owned());
+        }
+        let spec = self.check_spec();
+        let protocol = if self.udp {
+            Protocol::Udp
+        } else {
+            Protocol::Tcp
+        };
+        let check = checks::build(&spec, protocol).map_err(|error| error.to_string())?;
+        Ok(Plan {
+            target: SocketAddr::new(self.server, self.rport.unwrap_or(self.port)),
+            spec,
+            check: check.into(),
+            monitor: self.monitor().map_err(|error| error.to_string())?,
+            args: self,
+        })
+    }
+
+    fn check_spec(&self) -> CheckSpec {
+        match (&self.send, &self.expect) {
+            (None, None) if self.port == 80 && !self.udp => CheckSpec::Http(HttpSpec::default()),
+            (send, expect) => {
+                let send = send.as_deref().map(decode_escapes).unwrap_or_default();
+                let expect = self.expected(expect.as_deref().unwrap_or_default());
+                if send.is_empty() && expect == Expect::Nothing && !self.udp {
+                    CheckSpec::Connect
+                } else {
+                    CheckSpec::SendExpect { send, expect }
+                }
+            }
+        }
+    }
+
+    fn expected(&self, text: &str) -> Expect {
+        let decoded = decode_escapes(text);
+        match text {
+            "" => Expect::Nothing,
+            _ if self.regex => Expect::Regex(String::from_utf8_lossy(&decoded).into_owned()),
+            "*" => Expect::Anything,
+            _ => Expect::Prefix(decoded),
+        }
+    }
+
+    fn monitor(&self) -> Result<MonitorConfig, crate::net::OutOfRange> {
+        let timeout = self.timeout.unwrap_or(self.interval);
+        let rise = self
+            .rise
+            .unwrap_or_else(|| rise_from_reentry(self.reentrytime, self.interval));
+        let config = MonitorConfig::new(self.interval, timeout)?
+            .with_rise(rise)?
+            .with_fall(self.fall)?;
+        Ok(config
+            .with_slow_start(SlowStart::Historical)
+            .with_weight(self.weight)
+            .with_quiesce(self.quiesce))
+    }
+}
+
+impl Plan {
+    fn carry_out(self) -> io::Result<ExitCode> {
+        if self.args.norun {
+            self.introduce()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        if self.args.once {
+            return runtime.block_on(self.check_once());
+        }
+        runtime.block_on(self.watch())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn introduce(&self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.args.send.is_none() && matches!(self.spec, CheckSpec::Http(_)) {
+            writeln!(out, "no monitor configured, assuming web service")?;
+        }
+        let (interval, rise) = (self.monitor.interval(), self.monitor.rise());
+        let (target, kind) = (self.target, self.kind());
+        writeln!(
+            out,
+            "checking {target} by {kind} every {interval:?}, re-entry after {rise} passed"
+        )
+    }
+
+    const fn kind(&self) -> &'static str {
+        match &self.spec {
+            CheckSpec::Connect => "TCP connect",
+            CheckSpec::SendExpect { .. } if self.args.udp => "UDP send/expect",
+            CheckSpec::SendExpect { .. } => "TCP send/expect",
+            CheckSpec::Http(_) => "HTTP",
+        }
+    }
+
+    async fn check_once(&self) -> io::Result<ExitCode> {
+        let target = self.target;
+        let result = once(target, self.check.as_ref(), self.monitor.timeout()).await;
+        let code = match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+        writeln!(io::stdout(), "{}", Event::Checked(result).on(target))?;
+        Ok(code)
+    }
+
+    async fn watch(&self) -> io::Result<()> {
+        let settings = Settings::new(self.target, Arc::clone(&self.check), self.monitor);
+        run(settings, |event| match event {
+            Event::Started => self.introduce(),
+            Event::Checked(_) | Event::Weight(_) if !self.args.verbose => Ok(()),
+            event => writeln!(io::stdout(), "{}", event.on(self.target)),
+        })
+        .await
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_not_a_number| {
+        "expected a number of seconds, or such as 500ms, 2s, 3m".to_owned()
+    })?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        unit => Err(format!("unknown unit {unit}: use ms, s or m")),
+    }
+}
+
+fn weight(text: &str) -> Result<Weight, String> {
+    let number: u32 = text
+        .parse()
+        .map_err(|_not_a_number| "expected a number".to_owned())?;
+    Weight::new(number).map_err(|error| error.to_string())
+}
+
+fn method(text: &str) -> Result<char, String> {
+    match text.strip_prefix('-').unwrap_or(text) {
+        "g" => Ok('g'),
+        "i" => Ok('i'),
+        "m" => Ok('m'),
+        _ => Err("expected g (direct routing), i (tunnelling) or m (NAT)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(line: &str) -> Result<Plan, String> {
+        let words = std::iter::once("nanny").chain(line.split_whitespace());
+        Args::try_parse_from(words).unwrap().plan()
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_lvsd_wrote_is_understood_but_for_the_table() {
+        let line = "-c -h 10.0.0.5 -p 25 -r 2525 -s quit -x 220 -q -a 15 -t 6 -w 3 \
+                    -V 192.0.2.1 -M m --nodaemon --lvs";
+        let understood = plan(line).unwrap();
+        assert_eq!(understood.target, "10.0.0.5:2525".parse().unwrap());
+        assert_eq!(understood.monitor.rise(), 2);
+        assert_eq!(understood.monitor.timeout(), Duration::from_secs(6));
+        assert!(understood.monitor.quiesce());
+        let refusal = plan(&format!("{line} -I /sbin/ipvsadm")).err().unwrap();
+        assert!(refusal.contains("lvs does"), "{refusal}");
+    }
+
+    #[test]
+    fn the_kind_of_check_follows_from_what_is_given() {
+        let kind = |line: &str| plan(line).unwrap().kind();
+        assert_eq!(kind("-h 10.0.0.5"), "HTTP");
+        assert_eq!(kind("-h 10.0.0.5 --expect_string="), "TCP connect");
+        assert_eq!(kind("-h ::1 -p 81"), "TCP connect");
+        assert_eq!(kind("-h ::1 -p 80 -x *"), "TCP send/expect");
+        assert_eq!(kind("-h ::1 -u"), "UDP send/expect");
+    }
+
+    #[test]
+    fn times_take_units() {
+        assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(
+            (time("2"), time("3m")),
+            (Ok(Duration::from_secs(2)), Ok(Duration::from_secs(180)))
+        );
+        assert!(time("").is_err() && time("-1").is_err() && time("2h").is_err());
+        assert!(plan("-h ::1 -t 0").is_err());
+    }
+}

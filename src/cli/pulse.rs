@@ -1,0 +1,160 @@
+//! The command line of `pulse`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::{Failure, finish, log, read_config};
+use crate::config::Config;
+use crate::control::supervision::{Report, Request, Terms};
+use crate::failover::Command;
+use crate::runtime::configuration;
+use crate::runtime::heartbeat::{Control, Link};
+use crate::runtime::node::Node;
+use crate::runtime::supervisor::{LvsCommand, supervise};
+
+/// How long `lvs` may take to get its table ready, as in 0.8.6.
+const LVS_START: Duration = Duration::from_secs(10);
+
+/// Heartbeats between two directors, and the floating addresses of the active one.
+///
+/// Starts `lvs` and keeps it running. SIGINT and SIGTERM hand the service over to the partner and
+/// stop; a second one stops at once. SIGHUP has the configuration read again. SIGUSR1 hands the
+/// service over and goes on as standby.
+#[derive(Debug, Parser)]
+#[command(name = "pulse", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    configfile: PathBuf,
+    /// Stay in the foreground. Always so in this version: run it under a supervisor such as
+    /// systemd.
+    #[arg(short, long)]
+    nodaemon: bool,
+    /// Exchange heartbeats and decide, but start no lvs and bring no address up.
+    #[arg(short, long, visible_alias = "norun")]
+    test_start: bool,
+    /// Start active, without waiting for the partner.
+    #[arg(long)]
+    forceactive: bool,
+    /// The lvs program [default: the one beside pulse].
+    #[arg(long, visible_alias = "lvsd", value_name = "PATH")]
+    lvs: Option<PathBuf>,
+    /// How long connections may go on after the service was handed over.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+    /// Log details.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Runs `pulse` with the arguments of this process: 0 after an orderly stop, 1 when it could not
+/// start or lost its data plane for good, 2 for a wrong command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log::init(arguments.verbose);
+    finish("pulse", super::on_one_thread(run(arguments)))
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let config = read_config(&arguments.configfile)?;
+    let mut signals = Signals::new()?;
+    let mut link = link(&arguments, &config)?;
+    let terms = first_report(&mut link).await?;
+    let node = Node::new(&config, terms, link, arguments.forceactive, log::observer())?;
+    let control = node.control();
+    let running = node.run();
+    tokio::pin!(running);
+    let link = loop {
+        tokio::select! {
+            link = &mut running => break link,
+            control_message = signals.next() => pass_on(&control, control_message),
+        }
+    };
+    drain(link, Duration::from_secs(arguments.drain), &mut signals).await;
+    Ok(())
+}
+
+fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
+    if arguments.test_start {
+        return Ok(Link::rehearsal(Terms::new(
+            config,
+            configuration::digest(config),
+        )));
+    }
+    let program = match &arguments.lvs {
+        Some(program) => program.clone(),
+        None => super::sibling("lvs")?,
+    };
+    let command = LvsCommand {
+        program: program.clone(),
+        config: arguments.configfile.clone(),
+    };
+    supervise(command)
+        .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))
+}
+
+async fn first_report(link: &mut Link) -> Result<Terms, Failure> {
+    match tokio::time::timeout(LVS_START, link.reports.recv()).await {
+        Ok(Some(Report::Configured(terms))) => Ok(terms),
+        Ok(Some(Report::Broken { reason })) => Err(Failure::new(reason)),
+        Ok(_) => Err(Failure::new("lvs did not get ready")),
+        Err(_) => Err(Failure::new("lvs did not get ready in 10 s")),
+    }
+}
+
+/// A full queue means that this signal's wish is already being dealt with.
+fn pass_on(control: &mpsc::Sender<Control>, message: Control) {
+    let _ = control.try_send(message);
+}
+
+/// Lets connections end on the node that has already given the service up.
+async fn drain(mut link: Link, drain: Duration, signals: &mut Signals) {
+    if link.requests.send(Request::Stop { drain }).is_err() {
+        return;
+    }
+    let ended = async { while link.reports.recv().await.is_some() {} };
+    tokio::select! {
+        () = ended => {}
+        () = signals.stop_again() => tracing::warn!("pulse: stopped again: connections are cut"),
+    }
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    user: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn next(&mut self) -> Control {
+        tokio::select! {
+            _ = self.interrupt.recv() => Control::Command(Command::Stop),
+            _ = self.terminate.recv() => Control::Command(Command::Stop),
+            _ = self.hangup.recv() => Control::Reload,
+            _ = self.user.recv() => Control::Command(Command::HandOver),
+        }
+    }
+
+    async fn stop_again(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,299 @@
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failover::{Cause, Role, State, Transition, VirtualAddress};
+use crate::health::Health;
+use crate::net::Weight;
+
+/// One thing that happened on a director. Log lines, timelines and event streams are made of it.
+///
+/// Its [`Display`](fmt::Display) form says what happened; [`subsystem`](Self::subsystem) says
+/// where and [`why`](Self::why) for which reason. Phrases of Piranha 0.8.6 that scripts look for
+/// in the log are kept.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// `pulse` listens for heartbeats.
+    Started {
+        /// The configured role.
+        role: Role,
+        /// Whether heartbeats are authenticated.
+        authenticated: bool,
+    },
+    /// The data plane is chosen and running.
+    DataPlane {
+        /// Its name in `dataplane = ...`.
+        name: String,
+        /// Why this one.
+        reason: String,
+    },
+    /// The state of this director changed.
+    Transition(Transition),
+    /// A takeover or hand-over that could have happened did not.
+    Declined {
+        /// Why not.
+        reason: Cause,
+    },
+    /// The addresses of the service are up on this director.
+    Acquired {
+        /// Which.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// The addresses of the service are down on this director.
+    Released {
+        /// Which.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// The health of a real server changed.
+    Health {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The real server's name in lvs.cf.
+        server: String,
+        /// Its address and port.
+        address: SocketAddr,
+        /// The health before.
+        from: Health,
+        /// The health after.
+        to: Health,
+        /// What was seen.
+        reason: String,
+    },
+    /// A real server has another weight in the table, or is in it or out of it now.
+    Weight {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The real server's name in lvs.cf.
+        server: String,
+        /// Its address and port.
+        address: SocketAddr,
+        /// The weight now; `None` when it was taken out.
+        weight: Option<Weight>,
+    },
+    /// The sorry server took over because no real server is left, or was relieved.
+    SorryServer {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The sorry server.
+        address: SocketAddr,
+        /// Whether it serves now.
+        serving: bool,
+    },
+    /// A quiesced server has no connection left.
+    Drained {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The real server's name in lvs.cf.
+        server: String,
+        /// Its address and port.
+        address: SocketAddr,
+    },
+    /// The configuration was read again and is in force.
+    Reloaded {
+        /// How many operations on the table that took.
+        changes: usize,
+    },
+    /// The configuration was read again and refused; what ran is still running.
+    ReloadFailed {
+        /// The diagnostics or the system's reason.
+        reason: String,
+    },
+    /// Something the operator should know and nothing else says.
+    Warning {
+        /// In words.
+        text: String,
+    },
+}
+
+impl Event {
+    /// The part of the director it comes from.
+    #[must_use]
+    pub const fn subsystem(&self) -> &'static str {
+        match self {
+            Self::Started { .. }
+            | Self::Transition(_)
+            | Self::Declined { .. }
+            | Self::Acquired { .. }
+            | Self::Released { .. } => "pulse",
+            Self::Health { .. } => "nanny",
+            Self::DataPlane { .. }
+            | Self::Weight { .. }
+            | Self::SorryServer { .. }
+            | Self::Drained { .. }
+            | Self::Reloaded { .. }
+            | Self::ReloadFailed { .. }
+            | Self::Warning { .. } => "lvs",
+        }
+    }
+
+    /// What brought it about, where that is known.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Self::Transition(transition) => Some(transition.cause.to_string()),
+            Self::Declined { reason } => Some(reason.to_string()),
+            Self::DataPlane { reason, .. }
+            | Self::Health { reason, .. }
+            | Self::ReloadFailed { reason } => Some(reason.clone()),
+            Self::Started { .. }
+            | Self::Acquired { .. }
+            | Self::Released { .. }
+            | Self::Weight { .. }
+            | Self::SorryServer { .. }
+            | Self::Drained { .. }
+            | Self::Reloaded { .. }
+            | Self::Warning { .. } => None,
+        }
+    }
+
+    /// Whether an operator should look at it now.
+    #[must_use]
+    pub const fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Self::Declined { .. }
+                | Self::ReloadFailed { .. }
+                | Self::SorryServer { serving: true, .. }
+                | Self::Started {
+                    authenticated: false,
+                    ..
+                }
+                | Self::Transition(Transition {
+                    to: State::Failed,
+                    ..
+                })
+                | Self::Warning { .. }
+        )
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started {
+                role: Role::Primary,
+                authenticated,
+            } => {
+                write!(f, "STARTING PULSE AS MASTER{}", Heartbeats(*authenticated))
+            }
+            Self::Started {
+                role: Role::Backup,
+                authenticated,
+            } => {
+                write!(f, "STARTING PULSE AS BACKUP{}", Heartbeats(*authenticated))
+            }
+            Self::DataPlane { name, .. } => write!(f, "data plane: {name}"),
+            Self::Transition(Transition {
+                from,
+                to: State::Acquiring,
+                ..
+            }) => {
+                write!(f, "activating lvs, was {from}")
+            }
+            Self::Transition(Transition {
+                from,
+                to: State::Releasing,
+                ..
+            }) => {
+                write!(f, "deactivating lvs, was {from}")
+            }
+            Self::Transition(Transition { from, to, .. }) => write!(f, "{to}, was {from}"),
+            Self::Declined { .. } => f.write_str("stays as it is"),
+            Self::Acquired { addresses } => write!(f, "addresses up: {}", List(addresses)),
+            Self::Released { addresses } => write!(f, "addresses down: {}", List(addresses)),
+            Self::Health {
+                service,
+                server,
+                address,
+                to,
+                ..
+            } => match to {
+                Health::Up => write!(
+                    f,
+                    "[ active ] making {address} available ({service}/{server})"
+                ),
+                Health::Down => {
+                    write!(f, "[inactive] shutting down {address} ({service}/{server})")
+                }
+                other => write!(f, "{address} is {other} ({service}/{server})"),
+            },
+            Self::Weight {
+                service,
+                server,
+                address,
+                weight: Some(weight),
+            } => {
+                write!(f, "{address} has weight {weight} ({service}/{server})")
+            }
+            Self::Weight {
+                service,
+                server,
+                address,
+                weight: None,
+            } => {
+                write!(f, "{address} is out of the table ({service}/{server})")
+            }
+            Self::SorryServer {
+                service,
+                address,
+                serving: true,
+            } => {
+                write!(
+                    f,
+                    "No real servers; activate sorry_server {address} ({service})"
+                )
+            }
+            Self::SorryServer {
+                service,
+                address,
+                serving: false,
+            } => {
+                write!(f, "sorry_server {address} relieved ({service})")
+            }
+            Self::Drained {
+                service,
+                server,
+                address,
+            } => {
+                write!(
+                    f,
+                    "{address} is drained: no connection left ({service}/{server})"
+                )
+            }
+            Self::Reloaded { changes } => write!(f, "configuration reloaded, {changes} changes"),
+            Self::ReloadFailed { .. } => {
+                f.write_str("configuration refused, what ran is still running")
+            }
+            Self::Warning { text } => f.write_str(text),
+        }
+    }
+}
+
+struct Heartbeats(bool);
+
+impl fmt::Display for Heartbeats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 {
+            Ok(())
+        } else {
+            f.write_str("; heartbeats are not authenticated")
+        }
+    }
+}
+
+struct List<'a>(&'a [VirtualAddress]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, address) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(", ")?;
+            }
+            address.fmt(f)?;
+        }
+        Ok(())
+    }
+}

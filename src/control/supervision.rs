@@ -1,0 +1,142 @@
+//! What `pulse` and the `lvs` it supervises say to each other.
+//!
+//! One JSON value a line over a unix stream that `lvs` finds as its standard input; within one
+//! process, the same values over a channel. The end of the stream tells `lvs` that `pulse` is
+//! gone: it gives every address up at once, so that no address answers without a heartbeat.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::failover::{ActionError, ActionId, VirtualAddress};
+
+/// The longest line either side accepts, in bytes: room for some ten thousand addresses.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// From `pulse` to `lvs`.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Bring these addresses up; answered by [`Report::Done`].
+    Acquire {
+        /// To be named in the answer.
+        id: ActionId,
+        /// All addresses that must be up afterwards.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// Take these addresses down; answered by [`Report::Done`]. Connections go on.
+    Release {
+        /// To be named in the answer.
+        id: ActionId,
+        /// The addresses.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// Read the configuration again; answered by [`Report::Configured`] if it was accepted.
+    Reload,
+    /// Give every address up, wait until the last connection has ended or `drain` is over, and
+    /// end.
+    Stop {
+        /// How long connections may go on.
+        drain: Duration,
+    },
+}
+
+impl Request {
+    /// The id its [`Report::Done`] will name, for requests that are answered with one.
+    #[must_use]
+    pub const fn id(&self) -> Option<ActionId> {
+        match self {
+            Self::Acquire { id, .. } | Self::Release { id, .. } => Some(*id),
+            Self::Reload | Self::Stop { .. } => None,
+        }
+    }
+
+    /// The answer when nobody is left to carry the request out: addresses went down with the
+    /// process that held them, so a release is done and an acquisition is not.
+    #[must_use]
+    pub fn orphaned(&self, reason: &str) -> Option<Report> {
+        match self {
+            Self::Acquire { id, .. } => Some(Report::Done {
+                id: *id,
+                result: Err(ActionError(reason.to_owned())),
+            }),
+            Self::Release { id, .. } => Some(Report::Done {
+                id: *id,
+                result: Ok(()),
+            }),
+            Self::Reload | Self::Stop { .. } => None,
+        }
+    }
+}
+
+/// What lvs.cf tells `pulse`, which does not read the file again by itself: reading waits for a
+/// disk, and heartbeats wait for nothing.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Terms {
+    /// The addresses of all active virtual services and the NAT router.
+    pub addresses: Vec<VirtualAddress>,
+    /// A digest of what both directors must have in common.
+    pub digest: u64,
+    /// How often a heartbeat is sent.
+    pub keepalive: Duration,
+    /// Silence after which the partner is dead.
+    pub dead_time: Duration,
+    /// Whether a returning primary takes the service back.
+    pub failback: bool,
+}
+
+impl Terms {
+    /// The terms of `config`, whose digest is `digest`. Each address is listed once, with the
+    /// first device named for it.
+    #[must_use]
+    pub fn new(config: &Config, digest: u64) -> Self {
+        let mut seen = BTreeSet::new();
+        let vips = config.active_virtuals().filter(|v| v.fwmark.is_none());
+        let addresses = vips
+            .map(|v| (v.address, &v.device))
+            .chain(
+                config
+                    .nat_router
+                    .iter()
+                    .map(|(address, device)| (*address, device)),
+            )
+            .filter(|(address, _)| seen.insert(*address))
+            .map(|(address, device)| VirtualAddress {
+                address,
+                device: device.clone(),
+            })
+            .collect();
+        Self {
+            addresses,
+            digest,
+            keepalive: config.keepalive,
+            dead_time: config.deadtime,
+            failback: config.failback,
+        }
+    }
+}
+
+/// From `lvs` to `pulse`.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// The configuration in force. The first one says that the table is ready.
+    Configured(Terms),
+    /// What became of a request.
+    Done {
+        /// The id of the request.
+        id: ActionId,
+        /// What became of it.
+        result: Result<(), ActionError>,
+    },
+    /// The data plane broke down; nothing is balanced until the next [`Report::Configured`].
+    Broken {
+        /// In words.
+        reason: String,
+    },
+}

@@ -1,0 +1,393 @@
+//! The link to the peer: which datagrams are believed, and what they are answered with.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::failover::{PathId, Role, State};
+use crate::time::Instant;
+use crate::wire::pulse::{DecodeError, Echo, Heartbeat, Magic, Sealed, Step};
+
+use super::config::{Config, Version};
+
+/// Why a datagram changed nothing but a counter.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reject {
+    /// Not from the peer's address on this path, or a path that is not configured.
+    WrongSource,
+    /// Shorter than a heartbeat.
+    Truncated,
+    /// Longer than a heartbeat.
+    Oversized,
+    /// Not a heartbeat at all.
+    BadMagic,
+    /// Another version of the protocol.
+    Version,
+    /// Version 1: the peer runs Piranha's failover services instead of LVS.
+    OtherService,
+    /// Another cluster's.
+    WrongCluster,
+    /// Not authenticated, though this node has a key.
+    Unauthenticated,
+    /// Authenticated, though this node has no key.
+    KeyMissing,
+    /// The tag is wrong: another key, or altered on the way.
+    BadTag,
+    /// A field holds a value the protocol does not have.
+    BadField,
+    /// Our own datagram came back.
+    OwnBootId,
+    /// Sent on another path than it arrived on.
+    WrongPath,
+    /// A greeting: the peer has not heard this run of ours yet. It is answered, not believed;
+    /// a few at every start are normal.
+    Hello,
+    /// Proves only that the peer once heard an earlier run of ours, or an earlier moment of this
+    /// one; answered like a greeting.
+    StaleEcho,
+    /// A datagram that was seen before, or an older one overtaken on the same path.
+    Replayed,
+    /// Accepted, but the peer claims the role this node has: one of the two is configured wrong.
+    SameRole,
+}
+
+impl Reject {
+    const ALL: [Self; 17] = [
+        Self::WrongSource,
+        Self::Truncated,
+        Self::Oversized,
+        Self::BadMagic,
+        Self::Version,
+        Self::OtherService,
+        Self::WrongCluster,
+        Self::Unauthenticated,
+        Self::KeyMissing,
+        Self::BadTag,
+        Self::BadField,
+        Self::OwnBootId,
+        Self::WrongPath,
+        Self::Hello,
+        Self::StaleEcho,
+        Self::Replayed,
+        Self::SameRole,
+    ];
+
+    /// The reason as metrics and status spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongSource => "wrong_source",
+            Self::Truncated => "truncated",
+            Self::Oversized => "oversized",
+            Self::BadMagic => "bad_magic",
+            Self::Version => "version",
+            Self::OtherService => "other_service",
+            Self::WrongCluster => "wrong_cluster",
+            Self::Unauthenticated => "unauthenticated",
+            Self::KeyMissing => "key_missing",
+            Self::BadTag => "bad_tag",
+            Self::BadField => "bad_field",
+            Self::OwnBootId => "own_boot_id",
+            Self::WrongPath => "wrong_path",
+            Self::Hello => "hello",
+            Self::StaleEcho => "stale_echo",
+            Self::Replayed => "replayed",
+            Self::SameRole => "same_role",
+        }
+    }
+}
+
+impl From<DecodeError> for Reject {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Truncated => Self::Truncated,
+            DecodeError::Oversized => Self::Oversized,
+            DecodeError::BadMagic => Self::BadMagic,
+            DecodeError::Version => Self::Version,
+            DecodeError::OtherService => Self::OtherService,
+            DecodeError::Unauthenticated => Self::Unauthenticated,
+            DecodeError::KeyMissing => Self::KeyMissing,
+            DecodeError::BadTag => Self::BadTag,
+            DecodeError::BadField => Self::BadField,
+        }
+    }
+}
+
+/// What a believed datagram said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    pub(super) state: State,
+    pub(super) role: Role,
+    pub(super) priority: u8,
+    pub(super) boot: u64,
+    pub(super) interval: Duration,
+    pub(super) same_configuration: Option<bool>,
+    pub(super) step: Step,
+}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Receipt {
+    /// Counted, or a late twin of a datagram that came by another path.
+    Ignored,
+    /// The peer does not know this run of ours; echo this so that it can.
+    Answer(Echo),
+    /// Proven fresh. `first` in a run of the peer's.
+    Believed { heard: Heard, first: bool },
+}
+
+/// The peer's run that was proven last.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    boot: u64,
+    /// The highest counter accepted.
+    counter: u64,
+    /// How many datagrams we had sent when the run was proven. Another run is believed only if it
+    /// echoes a later one, which no recording of an earlier run can.
+    floor: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct PathRecord {
+    heard: Option<Instant>,
+    counter: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    sent: u64,
+    session: Option<Session>,
+    paths: Vec<PathRecord>,
+    rejected: [u64; Reject::ALL.len()],
+}
+
+impl Link {
+    pub(super) fn new(paths: usize) -> Self {
+        Self {
+            sent: 0,
+            session: None,
+            paths: vec![PathRecord::default(); paths],
+            rejected: [0; Reject::ALL.len()],
+        }
+    }
+
+    /// Judges a datagram.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        path: PathId,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Receipt {
+        let received = match config.version {
+            Version::V1 => self.receive_v1(now, config, path, source, datagram),
+            Version::V2 => self.receive_v2(now, config, path, source, datagram),
+        };
+        received.unwrap_or_else(|reject| {
+            self.count(reject);
+            Receipt::Ignored
+        })
+    }
+
+    fn receive_v1(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        path: PathId,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<Receipt, Reject> {
+        let index = usize::from(path.0);
+        let known = config.paths.get(index).ok_or(Reject::WrongSource)?;
+        if known.peer.ip() != source.ip() {
+            return Err(Reject::WrongSource);
+        }
+        let state = match Magic::decode(datagram)? {
+            Magic::Running => State::Active,
+            Magic::Stopped => State::Standby,
+        };
+        let first = self.paths[index].heard.replace(now).is_none();
+        let heard = Heard {
+            state,
+            role: match config.role {
+                Role::Primary => Role::Backup,
+                Role::Backup => Role::Primary,
+            },
+            priority: config.priority,
+            boot: 0,
+            interval: config.keepalive,
+            same_configuration: None,
+            step: Step::None,
+        };
+        Ok(Receipt::Believed { heard, first })
+    }
+
+    fn receive_v2(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        path: PathId,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<Receipt, Reject> {
+        let index = usize::from(path.0);
+        let known = config.paths.get(index).ok_or(Reject::WrongSource)?;
+        // Flow label and scope of an IPv6 source are the local stack's business.
+        if (known.peer.ip(), known.peer.port()) != (source.ip(), source.port()) {
+            return Err(Reject::WrongSource);
+        }
+        let sealed = Sealed::parse(datagram)?;
+        if sealed.cluster() != config.cluster {
+            return Err(Reject::WrongCluster);
+        }
+        let heartbeat = sealed.open(config.key.as_ref())?;
+        if heartbeat.boot == config.boot {
+            return Err(Reject::OwnBootId);
+        }
+        if heartbeat.path != path.0 {
+            return Err(Reject::WrongPath);
+        }
+        self.prove(now, config, index, &heartbeat)
+    }
+
+    /// Believes `heartbeat` if it is proven to be newer than all that was believed before.
+    fn prove(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        path: usize,
+        heartbeat: &Heartbeat,
+    ) -> Result<Receipt, Reject> {
+        let known = self
+            .session
+            .filter(|session| session.boot == heartbeat.boot);
+        let floor = match (known, self.session) {
+            (Some(_), _) | (None, None) => 0,
+            (None, Some(session)) => session.floor,
+        };
+        if let Err(reject) = self.prove_echo(config, heartbeat.echo, floor) {
+            self.count(reject);
+            return Ok(Receipt::Answer(Echo {
+                boot: heartbeat.boot,
+                counter: heartbeat.counter,
+            }));
+        }
+        if known.is_none() {
+            self.session = Some(Session {
+                boot: heartbeat.boot,
+                counter: 0,
+                floor: self.sent,
+            });
+            for record in &mut self.paths {
+                record.counter = 0;
+            }
+        }
+        if heartbeat.counter <= self.paths[path].counter {
+            return Err(Reject::Replayed);
+        }
+        self.paths[path] = PathRecord {
+            heard: Some(now),
+            counter: heartbeat.counter,
+        };
+        let Some(session) = &mut self.session else {
+            return Ok(Receipt::Ignored);
+        };
+        if heartbeat.counter <= session.counter {
+            return Ok(Receipt::Ignored);
+        }
+        session.counter = heartbeat.counter;
+        if heartbeat.role == config.role {
+            self.count(Reject::SameRole);
+        }
+        Ok(Receipt::Believed {
+            heard: Heard::from_heartbeat(config, heartbeat),
+            first: known.is_none(),
+        })
+    }
+
+    /// Whether the echo names a datagram of this run of ours, after `floor`.
+    fn prove_echo(&self, config: &Config, echo: Option<Echo>, floor: u64) -> Result<(), Reject> {
+        let echo = echo.ok_or(Reject::Hello)?;
+        if echo.boot == config.boot && echo.counter > floor && echo.counter <= self.sent {
+            Ok(())
+        } else {
+            Err(Reject::StaleEcho)
+        }
+    }
+
+    /// The next datagram for `path`; `answer` replaces the echo of the proven run.
+    pub(super) fn encode(
+        &mut self,
+        config: &Config,
+        path: u8,
+        state: State,
+        step: Step,
+        answer: Option<Echo>,
+    ) -> Vec<u8> {
+        if config.version == Version::V1 {
+            return magic_of(state).encode().to_vec();
+        }
+        self.sent += 1;
+        let session = self.session.map(|session| Echo {
+            boot: session.boot,
+            counter: session.counter,
+        });
+        let heartbeat = Heartbeat {
+            cluster: config.cluster,
+            boot: config.boot,
+            counter: self.sent,
+            echo: answer.or(session),
+            path,
+            role: config.role,
+            state,
+            priority: config.priority,
+            interval: config.keepalive,
+            digest: config.digest,
+            step,
+        };
+        heartbeat.encode(config.key.as_ref()).to_vec()
+    }
+
+    /// When each path last carried a datagram that was believed.
+    pub(super) fn paths(&self) -> Vec<Option<Instant>> {
+        self.paths.iter().map(|path| path.heard).collect()
+    }
+
+    /// The reasons that occurred, with how often.
+    pub(super) fn rejected(&self) -> Vec<(String, u64)> {
+        Reject::ALL
+            .iter()
+            .zip(self.rejected)
+            .filter(|(_, count)| *count > 0)
+            .map(|(reject, count)| (reject.as_str().to_owned(), count))
+            .collect()
+    }
+
+    const fn count(&mut self, reject: Reject) {
+        self.rejected[reject as usize] += 1;
+    }
+}
+
+impl Heard {
+    fn from_heartbeat(config: &Config, heartbeat: &Heartbeat) -> Self {
+        Self {
+            state: heartbeat.state,
+            role: heartbeat.role,
+            priority: heartbeat.priority,
+            boot: heartbeat.boot,
+            interval: heartbeat.interval,
+            same_configuration: Some(heartbeat.digest == config.digest),
+            step: heartbeat.step,
+        }
+    }
+}
+
+/// Version 1 says "running" for as long as addresses may be up, so that nobody takes them over
+/// before they are down.
+const fn magic_of(state: State) -> Magic {
+    match state {
+        State::Acquiring | State::Active | State::Releasing => Magic::Running,
+        State::Starting | State::Standby | State::Failed | State::Stopped => Magic::Stopped,
+    }
+}

@@ -1,0 +1,512 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, MonitorConfig, Reason, Stage};
+use crate::net::Weight;
+use crate::time::Instant;
+
+/// Decides, from the results of checks, whether one real server of one service takes connections
+/// and with which weight. Pure: it follows the contract of ARCHITECTURE.md.
+///
+/// The rules are those of Piranha's nanny 0.8.6, with `rise` and `fall` added:
+///
+/// - A server is not in the table until it passes its first check, which admits it at once.
+/// - `fall` failures in a row (1 by default) take it out. In between it is [`Health::Falling`]
+///   and stays in.
+/// - Having been taken out, it needs `rise` successes in a row to come back.
+/// - Out means removed, or with `quiesce` weight 0 for one that was in.
+/// - A server that comes back starts slowly, see [`SlowStart`](super::SlowStart).
+///
+/// Deliberate differences from 0.8.6:
+///
+/// - A server whose very first check passes gets its full weight at once. There is nothing to
+///   protect when a director starts, and easing in every server at the same time only distorts
+///   the weights.
+/// - A check has its own timeout, enforced here: one that never returns counts as failed.
+/// - Checks keep their beat: the time a check takes does not delay the next one, and a stall is
+///   not followed by a burst.
+/// - A failure that is learnt of more than [`Monitor::STALL`] (or the check's timeout, if that is
+///   longer) after the deadline is void: then it was the director that stood still, suspended or
+///   starved, and the next check decides.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    config: MonitorConfig,
+    state: State,
+    since: Instant,
+    forced: Override,
+    /// When the slow start began; `None` once the weight is full.
+    ramp: Option<Instant>,
+    /// What the table holds.
+    held: Option<Weight>,
+    /// When the slow start takes its next step.
+    weight_due: Option<Instant>,
+    schedule: Schedule,
+    probe: Option<InFlight>,
+    next_id: u64,
+    outputs: VecDeque<Output>,
+    counters: Counters,
+    last_checked: Option<Instant>,
+    last_failure: Option<Failure>,
+}
+
+/// Whether a real server is fit, as its checks say. What an administrator forces is apart from
+/// it, see [`Override`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// No check has ended yet.
+    Unknown,
+    /// Out, and passing checks, but not enough in a row yet.
+    Rising,
+    /// In.
+    Up,
+    /// In, and failing checks, but not enough in a row yet.
+    Falling,
+    /// Out.
+    Down,
+}
+
+impl Health {
+    /// Whether such a server takes connections.
+    #[must_use]
+    pub const fn is_in(self) -> bool {
+        matches!(self, Self::Up | Self::Falling)
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Rising => "rising",
+            Self::Up => "up",
+            Self::Falling => "falling",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// What an administrator wants regardless of the checks, which go on meanwhile.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Override {
+    /// Nothing: the checks decide (nanny's SIGHUP).
+    #[default]
+    None,
+    /// Out, removed or quiesced as configured (SIGUSR1). When it ends, a healthy server comes
+    /// back with a slow start.
+    ForceDown,
+    /// In, with the full weight at once (SIGUSR2).
+    ForceUp,
+}
+
+/// Ties a result to the [`Output::Probe`] that asked for it. Never used twice by one monitor.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct ProbeId(pub u64);
+
+/// Something a [`Monitor`] wants done or known, in this order.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// Check the server, then report with [`Monitor::handle_result`]. Never asked for while
+    /// another is under way.
+    Probe {
+        /// To be named in the result.
+        id: ProbeId,
+        /// When it will count as failed.
+        deadline: Instant,
+    },
+    /// The result of this check is no longer wanted.
+    Cancel {
+        /// The check.
+        id: ProbeId,
+    },
+    /// The health changed.
+    Changed {
+        /// What it was.
+        from: Health,
+        /// What it is now.
+        to: Health,
+        /// What brought it about.
+        reason: Reason,
+    },
+    /// What the table holds for this server from now on: `None` nothing, 0 quiesced, else in.
+    /// The table is taken to hold nothing at first.
+    Weight(Option<Weight>),
+}
+
+/// How many checks ended how, since the monitor was made.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Counters {
+    /// Checks asked for.
+    pub started: u64,
+    /// Checks passed.
+    pub passed: u64,
+    /// Checks failed, the timed out ones included.
+    pub failed: u64,
+    /// Checks that had not come back at their deadline.
+    pub timed_out: u64,
+    /// Results dropped because their check was no longer under way, or never had been.
+    pub late: u64,
+    /// Failures dropped because the director had stood still.
+    pub void: u64,
+    /// Checks that could not be made, see [`Failure::Inconclusive`].
+    pub inconclusive: u64,
+}
+
+/// All there is to say about a monitored server.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// What the checks say.
+    pub health: Health,
+    /// Since when.
+    pub since: Instant,
+    /// What the administrator says.
+    pub forced: Override,
+    /// Whether it takes connections, everything considered (its weight may still be 0).
+    pub available: bool,
+    /// What the table holds.
+    pub weight: Option<Weight>,
+    /// When a check last passed or failed.
+    pub last_checked: Option<Instant>,
+    /// Why a check last failed or could not be made; kept after later successes.
+    pub last_failure: Option<Failure>,
+    /// The counts.
+    pub counters: Counters,
+}
+
+impl Monitor {
+    /// How late the news of a failure may be before it counts against the director instead of
+    /// the server, at least.
+    pub const STALL: Duration = Duration::from_secs(1);
+
+    /// A monitor of a server of which nothing is known. Its first check is due at `now` plus the
+    /// initial offset.
+    #[must_use]
+    pub fn new(now: Instant, config: MonitorConfig) -> Self {
+        Self {
+            config,
+            state: State::Unknown,
+            since: now,
+            forced: Override::None,
+            ramp: None,
+            held: None,
+            weight_due: None,
+            schedule: Schedule::First(now + config.initial_offset()),
+            probe: None,
+            next_id: 0,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            last_checked: None,
+            last_failure: None,
+        }
+    }
+
+    /// The check `id` ended.
+    ///
+    /// A result of a check that is not under way is counted and changes nothing.
+    pub fn handle_result(&mut self, now: Instant, id: ProbeId, result: Result<(), Failure>) {
+        match self.probe.take_if(|probe| probe.id == id) {
+            Some(probe) => self.conclude(now, probe, result),
+            None => self.counters.late += 1,
+        }
+        self.settle_weight(now);
+    }
+
+    /// A deadline passed. Being early, late or called twice does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(probe) = self.probe.take_if(|probe| probe.deadline <= now) {
+            self.outputs.push_back(Output::Cancel { id: probe.id });
+            self.counters.timed_out += 1;
+            let failure = Failure::TimedOut {
+                stage: Stage::Check,
+                after: probe.timeout,
+            };
+            self.conclude(now, probe, Err(failure));
+        }
+        if self.probe.is_none() && self.next_start() <= now {
+            self.start_probe(now);
+        }
+        self.settle_weight(now);
+    }
+
+    /// The configuration changed. State, streaks, a slow start and a check that is under way live
+    /// on; a new weight takes effect at once, a new interval counts from the start of the latest
+    /// check, new `rise` and `fall` count from the next result.
+    pub fn handle_config(&mut self, now: Instant, config: MonitorConfig) {
+        self.config = config;
+        self.settle_weight(now);
+    }
+
+    /// An administrator takes a decision, or takes it back.
+    pub fn handle_override(&mut self, now: Instant, forced: Override) {
+        let ended = std::mem::replace(&mut self.forced, forced);
+        match (ended, forced) {
+            (Override::ForceDown, Override::None) => self.ramp = Some(now),
+            (_, Override::ForceUp) => self.ramp = None,
+            (_, Override::None | Override::ForceDown) => {}
+        }
+        self.settle_weight(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let check = self
+            .probe
+            .as_ref()
+            .map_or_else(|| self.next_start(), |probe| probe.deadline);
+        Some(check.min(self.weight_due.unwrap_or(Instant::MAX)))
+    }
+
+    /// The next thing to do. The order is meaningful; drain it to `None` after each input.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// What the checks say.
+    #[must_use]
+    pub const fn health(&self) -> Health {
+        self.state.health()
+    }
+
+    /// Whether the server takes connections, everything considered.
+    #[must_use]
+    pub const fn is_available(&self) -> bool {
+        match self.forced {
+            Override::None => self.state.health().is_in(),
+            Override::ForceDown => false,
+            Override::ForceUp => true,
+        }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &MonitorConfig {
+        &self.config
+    }
+
+    /// All there is to say about the server.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            health: self.health(),
+            since: self.since,
+            forced: self.forced,
+            available: self.is_available(),
+            weight: self.held,
+            last_checked: self.last_checked,
+            last_failure: self.last_failure.clone(),
+            counters: self.counters,
+        }
+    }
+
+    fn start_probe(&mut self, now: Instant) {
+        self.schedule = Schedule::Beat(self.beat_at(now));
+        let id = ProbeId(self.next_id);
+        let deadline = now + self.config.timeout();
+        self.next_id += 1;
+        self.counters.started += 1;
+        self.probe = Some(InFlight {
+            id,
+            deadline,
+            timeout: self.config.timeout(),
+        });
+        self.outputs.push_back(Output::Probe { id, deadline });
+    }
+
+    fn conclude(&mut self, now: Instant, probe: InFlight, result: Result<(), Failure>) {
+        match result {
+            Err(_) if now - probe.deadline > probe.timeout.max(Self::STALL) => {
+                self.counters.void += 1;
+            }
+            Err(failure @ Failure::Inconclusive(_)) => {
+                self.counters.inconclusive += 1;
+                self.last_failure = Some(failure);
+            }
+            Err(failure) => {
+                self.counters.failed += 1;
+                self.last_failure = Some(failure.clone());
+                self.advance(now, Verdict::Failed, |streak, needed| Reason::Failed {
+                    failure,
+                    streak,
+                    needed,
+                });
+            }
+            Ok(()) => {
+                self.counters.passed += 1;
+                self.advance(now, Verdict::Passed, |streak, needed| Reason::Passed {
+                    streak,
+                    needed,
+                });
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Instant, verdict: Verdict, reason: impl FnOnce(u32, u32) -> Reason) {
+        let before = self.state;
+        self.state = before.after(verdict, &self.config);
+        self.last_checked = Some(now);
+        let (from, to) = (before.health(), self.state.health());
+        if from == to {
+            return;
+        }
+        self.since = now;
+        if !from.is_in() && to.is_in() {
+            let eased = from != Health::Unknown && self.forced != Override::ForceUp;
+            self.ramp = eased.then_some(now);
+        }
+        let (streak, needed) = (before.streak(verdict), before.needed(verdict, &self.config));
+        let reason = reason(streak, needed);
+        self.outputs.push_back(Output::Changed { from, to, reason });
+    }
+
+    fn settle_weight(&mut self, now: Instant) {
+        let wanted = if self.is_available() {
+            Some(self.eased_weight(now))
+        } else {
+            self.weight_due = None;
+            (self.config.quiesce() && self.held.is_some()).then_some(Weight::ZERO)
+        };
+        if wanted != self.held {
+            self.held = wanted;
+            self.outputs.push_back(Output::Weight(wanted));
+        }
+    }
+
+    /// The weight the slow start has come to; arranges for its next step or ends it.
+    fn eased_weight(&mut self, now: Instant) -> Weight {
+        let (slow_start, full) = (self.config.slow_start(), self.config.weight());
+        let next = |begun| Some(begun + slow_start.next_change(full, now - begun)?);
+        self.weight_due = self.ramp.and_then(next);
+        self.ramp.take_if(|_| self.weight_due.is_none());
+        self.ramp
+            .map_or(full, |begun| slow_start.weight_at(full, now - begun))
+    }
+
+    fn next_start(&self) -> Instant {
+        match self.schedule {
+            Schedule::First(due) => due,
+            Schedule::Beat(latest) => latest + self.config.interval(),
+        }
+    }
+
+    /// The last beat up to `now`: the missed ones are left out.
+    fn beat_at(&self, now: Instant) -> Instant {
+        let due = self.next_start();
+        let missed = (now - due).as_nanos() / self.config.interval().as_nanos();
+        let behind = u64::try_from(missed * self.config.interval().as_nanos());
+        due + Duration::from_nanos(behind.unwrap_or(0))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Schedule {
+    /// The first check is due.
+    First(Instant),
+    /// The latest check belonged to this beat.
+    Beat(Instant),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: ProbeId,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    Passed,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Unknown,
+    In {
+        failures: u32,
+    },
+    /// `returning` once it had been in: one that never was has nothing to re-enter, so its first
+    /// success admits it.
+    Out {
+        successes: u32,
+        returning: bool,
+    },
+}
+
+impl State {
+    const fn health(self) -> Health {
+        match self {
+            Self::Unknown => Health::Unknown,
+            Self::In { failures: 0 } => Health::Up,
+            Self::In { .. } => Health::Falling,
+            Self::Out { successes: 0, .. } => Health::Down,
+            Self::Out { .. } => Health::Rising,
+        }
+    }
+
+    const fn after(self, verdict: Verdict, config: &MonitorConfig) -> Self {
+        let streak = self.streak(verdict);
+        let enough = streak >= self.needed(verdict, config);
+        match (self, verdict) {
+            (Self::Unknown | Self::In { .. }, Verdict::Passed) => Self::In { failures: 0 },
+            (Self::Unknown, Verdict::Failed) => Self::Out {
+                successes: 0,
+                returning: false,
+            },
+            (Self::In { .. }, Verdict::Failed) if enough => Self::Out {
+                successes: 0,
+                returning: true,
+            },
+            (Self::In { .. }, Verdict::Failed) => Self::In { failures: streak },
+            (Self::Out { .. }, Verdict::Passed) if enough => Self::In { failures: 0 },
+            (Self::Out { returning, .. }, Verdict::Passed) => Self::Out {
+                successes: streak,
+                returning,
+            },
+            (Self::Out { returning, .. }, Verdict::Failed) => Self::Out {
+                successes: 0,
+                returning,
+            },
+        }
+    }
+
+    /// How many checks in a row with this verdict it takes to get in or out.
+    const fn needed(self, verdict: Verdict, config: &MonitorConfig) -> u32 {
+        match (self, verdict) {
+            (Self::In { .. }, Verdict::Failed) => config.fall(),
+            (
+                Self::Out {
+                    returning: true, ..
+                },
+                Verdict::Passed,
+            ) => config.rise(),
+            (Self::Unknown | Self::In { .. } | Self::Out { .. }, _) => 1,
+        }
+    }
+
+    /// How many checks in a row had this verdict, with the one that came just now.
+    const fn streak(self, verdict: Verdict) -> u32 {
+        match (self, verdict) {
+            (Self::In { failures }, Verdict::Failed) => failures.saturating_add(1),
+            (Self::Out { successes, .. }, Verdict::Passed) => successes.saturating_add(1),
+            (Self::Unknown, _)
+            | (Self::In { .. }, Verdict::Passed)
+            | (Self::Out { .. }, Verdict::Failed) => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use regex::bytes::{Regex, RegexBuilder};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+
+use super::CheckError;
+use super::network::{Budget, close_at_once, connect};
+use crate::health::{Check, Excerpt, Expect, Failure, Stage};
+
+/// The most that is read of an answer.
+const ANSWER_LIMIT: usize = 4096;
+/// The most a compiled regular expression, and its cache, may occupy.
+const REGEX_LIMIT: usize = 1 << 20;
+/// The most a UDP datagram over IPv4 carries.
+const DATAGRAM_LIMIT: usize = 65_507;
+
+/// Connects, sends, and reads until the answer is known to be right or wrong.
+pub(super) struct OverTcp {
+    send: Box<[u8]>,
+    wanted: Wanted,
+}
+
+impl OverTcp {
+    pub(super) fn new(send: &[u8], expect: &Expect) -> Result<Self, CheckError> {
+        Ok(Self {
+            send: send.into(),
+            wanted: Wanted::new(expect)?,
+        })
+    }
+
+    async fn read_answer(&self, stream: &mut TcpStream, budget: &Budget) -> Result<(), Failure> {
+        let mut answer = vec![0; self.wanted.most_bytes()];
+        let mut filled = 0;
+        loop {
+            let stage = if filled == 0 {
+                Stage::Answer
+            } else {
+                Stage::Rest
+            };
+            let read = budget
+                .spend(stage, stream.read(&mut answer[filled..]))
+                .await?;
+            filled += read;
+            if filled == 0 {
+                return Err(Failure::Closed { received: 0 });
+            }
+            let complete = read == 0 || filled == answer.len();
+            if let Some(verdict) = self.wanted.judge(&answer[..filled], complete) {
+                return verdict;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Check for OverTcp {
+    async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
+        let budget = Budget::new(limit);
+        let mut stream = connect(target, &budget).await?;
+        if !self.send.is_empty() {
+            budget
+                .spend(Stage::Send, stream.write_all(&self.send))
+                .await?;
+        }
+        if matches!(self.wanted, Wanted::Nothing) {
+            if self.send.is_empty() {
+                close_at_once(&stream);
+            }
+            return Ok(());
+        }
+        let verdict = self.read_answer(&mut stream, &budget).await;
+        close_at_once(&stream);
+        verdict
+    }
+}
+
+/// Sends a datagram, an empty one if there is nothing to send, and judges the first that comes
+/// back.
+pub(super) struct OverUdp {
+    send: Box<[u8]>,
+    wanted: Wanted,
+}
+
+impl OverUdp {
+    pub(super) fn new(send: &[u8], expect: &Expect) -> Result<Self, CheckError> {
+        if send.len() > DATAGRAM_LIMIT {
+            return Err(CheckError::SendTooLong {
+                length: send.len(),
+                limit: DATAGRAM_LIMIT,
+            });
+        }
+        Ok(Self {
+            send: send.into(),
+            wanted: Wanted::new(expect)?,
+        })
+    }
+}
+
+#[async_trait]
+impl Check for OverUdp {
+    async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
+        let budget = Budget::new(limit);
+        let socket = budget.spend(Stage::Connect, connected(target)).await?;
+        budget.spend(Stage::Send, socket.send(&self.send)).await?;
+        let mut answer = vec![0; ANSWER_LIMIT];
+        let length = budget
+            .spend(Stage::Answer, socket.recv(&mut answer))
+            .await?;
+        self.wanted.judge(&answer[..length], true).unwrap_or(Ok(()))
+    }
+}
+
+/// A socket that takes datagrams from `target` only, and hears of its ICMP errors.
+async fn connected(target: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(target).await?;
+    Ok(socket)
+}
+
+/// What the answer must be, ready to be compared.
+#[derive(Debug)]
+enum Wanted {
+    Nothing,
+    Prefix(Box<[u8]>),
+    Anything,
+    Match(Regex),
+}
+
+impl Wanted {
+    fn new(expect: &Expect) -> Result<Self, CheckError> {
+        match expect {
+            Expect::Nothing => Ok(Self::Nothing),
+            Expect::Prefix(prefix) if prefix.is_empty() => Ok(Self::Nothing),
+            Expect::Prefix(prefix) if prefix.len() > ANSWER_LIMIT => {
+                Err(CheckError::ExpectTooLong {
+                    length: prefix.len(),
+                    limit: ANSWER_LIMIT,
+                })
+            }
+            Expect::Prefix(prefix) => Ok(Self::Prefix(prefix.as_slice().into())),
+            Expect::Anything => Ok(Self::Anything),
+            Expect::Regex(pattern) => compile(pattern).map(Self::Match),
+        }
+    }
+
+    fn most_bytes(&self) -> usize {
+        match self {
+            Self::Nothing | Self::Anything => 1,
+            Self::Prefix(prefix) => prefix.len(),
+            Self::Match(_) => ANSWER_LIMIT,
+        }
+    }
+
+    /// What the bytes so far mean; `None` if only more of them can tell. `complete` says that no
+    /// more will come.
+    fn judge(&self, answer: &[u8], complete: bool) -> Option<Result<(), Failure>> {
+        match self {
+            Self::Nothing => Some(Ok(())),
+            Self::Anything if !answer.is_empty() => Some(Ok(())),
+            Self::Anything => complete.then_some(Err(Failure::Empty)),
+            Self::Prefix(prefix) if answer.starts_with(prefix) => Some(Ok(())),
+            Self::Prefix(prefix) if prefix.starts_with(answer) && !complete => None,
+            Self::Prefix(prefix) => Some(Err(Failure::WrongPrefix {
+                wanted: Excerpt::new(prefix),
+                got: Excerpt::new(answer),
+            })),
+            Self::Match(regex) if regex.is_match(answer) => Some(Ok(())),
+            Self::Match(regex) => complete.then(|| {
+                Err(Failure::NoMatch {
+                    pattern: regex.as_str().to_owned(),
+                    got: Excerpt::new(answer),
+                })
+            }),
+        }
+    }
+}
+
+/// Bytes instead of characters and a dot that matches line ends, as POSIX has it.
+fn compile(pattern: &str) -> Result<Regex, CheckError> {
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .size_limit(REGEX_LIMIT)
+        .dfa_size_limit(REGEX_LIMIT)
+        .build()
+        .map_err(|error| CheckError::Regex(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wanted(expect: &Expect) -> Wanted {
+        Wanted::new(expect).unwrap()
+    }
+
+    /// Judges `answer` as it grows byte by byte.
+    fn grow(wanted: &Wanted, answer: &[u8]) -> Result<(), Failure> {
+        (0..=answer.len())
+            .find_map(|length| wanted.judge(&answer[..length], false))
+            .or_else(|| wanted.judge(answer, true))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_compiled_or_grows_too_large_is_refused() {
+        let refused = |pattern: &str| Wanted::new(&Expect::Regex(pattern.into())).unwrap_err();
+        assert!(
+            refused("(220")
+                .to_string()
+                .starts_with("bad regular expression: ")
+        );
+        assert!(matches!(
+            refused("((a{100}){100}){100}"),
+            CheckError::Regex(_)
+        ));
+    }
+
+    #[test]
+    fn patterns_see_bytes_and_posix_classes() {
+        let class = wanted(&Expect::Regex("^[[:digit:]]{3}.OK$".into()));
+        assert_eq!(class.judge(b"220\nOK", true), Some(Ok(())));
+        let dot = wanted(&Expect::Regex("^.{2}$".into()));
+        assert_eq!(dot.judge(b"\xff\xfe", true), Some(Ok(())));
+    }
+
+    proptest! {
+        #[test]
+        fn how_an_answer_is_cut_into_pieces_does_not_matter(
+            prefix in proptest::collection::vec(0..3_u8, 0..6),
+            answer in proptest::collection::vec(0..3_u8, 0..8),
+        ) {
+            let right = answer.starts_with(&prefix);
+            let wanted = wanted(&Expect::Prefix(prefix));
+            prop_assert_eq!(wanted.judge(&answer, true).unwrap().is_ok(), right);
+            prop_assert_eq!(grow(&wanted, &answer).is_ok(), right);
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! The director: from lvs.cf and the health of the servers to a data plane that is up to date.
+//!
+//! This is `lvs` as a library. It runs warm on a standby: the checks are current and the table is
+//! ready, so that a takeover is only a matter of bringing the addresses up.
+
+mod addresses;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+pub use self::watch::WatchError;
+use self::watch::{ServerKey, Watch};
+use super::configuration::{self, Accepted, ConfigError, place};
+use super::heartbeat::{Link, Observer};
+use super::relay::{Relay, RelayConfig};
+use crate::config::{Config, DataPlane};
+use crate::control::supervision::{Report, Request, Terms};
+use crate::control::{Desired, Event, whole_table};
+use crate::failover::{ActionError, VirtualAddress};
+use crate::health;
+use crate::ipvs::{Backend, BackendError, Capabilities, Op, ServiceKey, Table, Unsupported, plan};
+
+/// How often the table in force is compared with the one wanted, and drained servers are looked
+/// for.
+const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Why a director could not start. Nothing was left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration cannot be run.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data plane cannot carry the configuration.
+    #[error("{place}: {unsupported}")]
+    Unsupported {
+        /// The file, and the line and column of the virtual service in it.
+        place: String,
+        /// What is missing.
+        unsupported: Unsupported,
+    },
+    /// The data plane asked for is not there.
+    #[error("dataplane = {name}: {reason}")]
+    NoDataPlane {
+        /// The data plane asked for.
+        name: &'static str,
+        /// Why it cannot be had.
+        reason: String,
+    },
+    /// The servers cannot be checked as configured.
+    #[error("{}: {source}", path.display())]
+    Watch {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: WatchError,
+    },
+    /// The data plane refused the first table.
+    #[error(transparent)]
+    DataPlane(#[from] BackendError),
+}
+
+/// A running director.
+pub struct Director {
+    path: PathBuf,
+    config: Config,
+    relay: Relay,
+    desired: Desired,
+    in_force: Table,
+    watch: Watch,
+    drained: BTreeSet<ServerKey>,
+    observer: Observer,
+}
+
+impl Director {
+    /// Reads the configuration at `path`, starts the data plane and the checks. No address is up
+    /// yet.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was left behind.
+    pub async fn start(path: PathBuf, observer: Observer) -> Result<Self, StartError> {
+        let accepted = configuration::read(&path)?;
+        let relay = start_data_plane(&accepted.config, &observer)?;
+        check_supported(&path, &accepted, relay.capabilities())?;
+        let config = accepted.config;
+        let mut director = Self {
+            path,
+            desired: Desired::new(&config),
+            config,
+            relay,
+            in_force: Table::new(),
+            watch: Watch::default(),
+            drained: BTreeSet::new(),
+            observer,
+        };
+        director.configure_watch()?;
+        director.reconcile(&director.desired.table()).await?;
+        Ok(director)
+    }
+
+    /// Runs in this process, on a link for a [`Pulse`](super::heartbeat::Pulse).
+    ///
+    /// Must be called within a tokio runtime.
+    #[must_use]
+    pub fn spawn(self) -> Link {
+        let (requests, request_receiver) = mpsc::unbounded_channel();
+        let (report_sender, reports) = mpsc::unbounded_channel();
+        tokio::spawn(self.run(request_receiver, report_sender));
+        Link { requests, reports }
+    }
+
+    /// Carries requests out until it is told to stop or the requests end, which means that the
+    /// heartbeat is gone: then every address goes down at once.
+    pub async fn run(
+        mut self,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+        reports: mpsc::UnboundedSender<Report>,
+    ) {
+        let mut audit = tokio::time::interval(AUDIT_INTERVAL);
+        audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let _ = reports.send(self.configured());
+        loop {
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(Request::Stop { drain }) => return self.stop(drain).await,
+                    Some(request) => self.on_request(request, &reports).await,
+                    None => return self.relay.shutdown(),
+                },
+                (server, output) = self.watch.next() => self.on_health(server, output).await,
+                _ = audit.tick() => self.audit().await,
+            }
+        }
+    }
+
+    /// Reads the configuration again and makes it so, touching only what differs.
+    ///
+    /// # Errors
+    /// [`StartError`]; what ran is still running.
+    pub async fn reload(&mut self) -> Result<usize, StartError> {
+        let accepted = configuration::read(&self.path)?;
+        check_supported(&self.path, &accepted, self.relay.capabilities())?;
+        let before = std::mem::replace(&mut self.config, accepted.config);
+        if let Err(error) = self.configure_watch() {
+            self.config = before;
+            return Err(error);
+        }
+        self.desired.configure(&self.config);
+        self.drained.clear();
+        self.reconcile(&self.desired.table())
+            .await
+            .map_err(StartError::from)
+    }
+
+    fn configure_watch(&mut self) -> Result<(), StartError> {
+        let watched = self.watch.configure(&self.config);
+        watched.map_err(|source| StartError::Watch {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    async fn on_request(&mut self, request: Request, reports: &mpsc::UnboundedSender<Report>) {
+        match request {
+            Request::Acquire { id, addresses } => {
+                let result = self.acquire(&addresses).await;
+                let _ = reports.send(Report::Done { id, result });
+            }
+            Request::Release { id, addresses } => {
+                self.release(&addresses).await;
+                let _ = reports.send(Report::Done { id, result: Ok(()) });
+            }
+            Request::Reload => self.on_reload(reports).await,
+            Request::Stop { .. } => {}
+        }
+    }
+
+    async fn on_reload(&mut self, reports: &mpsc::UnboundedSender<Report>) {
+        match self.reload().await {
+            Ok(changes) => {
+                self.tell(Event::Reloaded { changes });
+                let _ = reports.send(self.configured());
+            }
+            Err(error) => self.tell(Event::ReloadFailed {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn configured(&self) -> Report {
+        Report::Configured(self.terms())
+    }
+
+    fn terms(&self) -> Terms {
+        Terms::new(&self.config, configuration::digest(&self.config))
+    }
+
+    async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
+        addresses::acquire(&self.relay, wanted).await?;
+        self.tell(Event::Acquired {
+            addresses: wanted.to_vec(),
+        });
+        Ok(())
+    }
+
+    async fn release(&mut self, addresses: &[VirtualAddress]) {
+        addresses::release(&self.relay, addresses).await;
+        self.tell(Event::Released {
+            addresses: addresses.to_vec(),
+        });
+    }
+
+    /// Gives every address up and waits for connections to end, at most `drain`.
+    async fn stop(self, drain: Duration) {
+        addresses::release(&self.relay, &self.terms().addresses).await;
+        self.relay.drain(drain).await;
+        self.relay.shutdown();
+    }
+
+    async fn on_health(&mut self, server: ServerKey, output: health::Output) {
+        match output {
+            health::Output::Weight(weight) => {
+                let sorry_before = self.desired.sorry_server(server.service);
+                self.desired
+                    .set_weight(server.service, server.address, weight);
+                self.tell_weight(server, weight);
+                self.tell_sorry(server.service, sorry_before);
+                self.reconcile_service(server.service).await;
+            }
+            health::Output::Changed { from, to, reason } => {
+                let Some(names) = self.watch.names(server) else {
+                    return;
+                };
+                let event = Event::Health {
+                    service: names.service.clone(),
+                    server: names.server.clone(),
+                    address: server.address,
+                    from,
+                    to,
+                    reason: reason.to_string(),
+                };
+                self.tell(event);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_weight(&mut self, server: ServerKey, weight: Option<crate::net::Weight>) {
+        self.drained.remove(&server);
+        let Some(names) = self.watch.names(server) else {
+            return;
+        };
+        let (service, name) = (names.service.clone(), names.server.clone());
+        self.tell(Event::Weight {
+            service,
+            server: name,
+            address: server.address,
+            weight,
+        });
+    }
+
+    fn tell_sorry(&self, key: ServiceKey, before: Option<SocketAddr>) {
+        let now = self.desired.sorry_server(key);
+        if let (Some(address), true) = (now.or(before), now != before) {
+            let service = self.service_name(key);
+            self.tell(Event::SorryServer {
+                service,
+                address,
+                serving: now.is_some(),
+            });
+        }
+    }
+
+    fn service_name(&self, key: ServiceKey) -> String {
+        let mut virtuals = self.config.active_virtuals();
+        virtuals
+            .find(|v| v.key() == key)
+            .map_or_else(|| key.to_string(), |v| v.name.clone())
+    }
+
+    /// Brings one service to what it should be; what fails is put right by the next audit.
+    async fn reconcile_service(&mut self, key: ServiceKey) {
+        let wanted: Table = self
+            .desired
+            .entry(key)
+            .into_iter()
+            .collect::<Vec<_>>()
+            .into();
+        let present: Table = self
+            .in_force
+            .get(&key)
+            .cloned()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .into();
+        if let Err(error) = self.apply_difference(&wanted, &present).await {
+            self.tell(Event::Warning {
+                text: error.to_string(),
+            });
+        }
+    }
+
+    async fn reconcile(&mut self, wanted: &Table) -> Result<usize, BackendError> {
+        let present = std::mem::take(&mut self.in_force);
+        let result = self.apply_difference(wanted, &present).await;
+        self.in_force = self.relay.observe().await?;
+        result
+    }
+
+    async fn apply_difference(
+        &mut self,
+        wanted: &Table,
+        present: &Table,
+    ) -> Result<usize, BackendError> {
+        let Ok(ops) = plan(wanted, present, self.relay.capabilities()) else {
+            return Ok(0);
+        };
+        if ops.is_empty() {
+            return Ok(0);
+        }
+        let results = self.relay.apply(&ops).await?;
+        for (op, result) in ops.iter().zip(results) {
+            match result {
+                Ok(()) => self.note(op),
+                Err(error) => self.tell(Event::Warning {
+                    text: error.to_string(),
+                }),
+            }
+        }
+        Ok(ops.len())
+    }
+
+    /// Keeps the copy of the table in force in step with an operation that succeeded.
+    fn note(&mut self, op: &Op) {
+        match op {
+            Op::AddService(service) | Op::EditService(service) => {
+                self.in_force.insert(service.clone());
+            }
+            Op::RemoveService(key) => {
+                self.in_force.remove(key);
+            }
+            Op::AddDestination(key, destination) | Op::EditDestination(key, destination) => {
+                if let Some(entry) = self.in_force.get_mut(key) {
+                    entry.insert(*destination);
+                }
+            }
+            Op::RemoveDestination(key, address) => {
+                if let Some(entry) = self.in_force.get_mut(key) {
+                    entry.remove(*address);
+                }
+            }
+        }
+    }
+
+    async fn audit(&mut self) {
+        match self.reconcile(&self.desired.table()).await {
+            Ok(_) => self.look_for_drained(),
+            Err(error) => self.tell(Event::Warning {
+                text: error.to_string(),
+            }),
+        }
+    }
+
+    /// Says once of each server without weight that its last connection has ended.
+    fn look_for_drained(&mut self) {
+        for status in self.relay.status() {
+            for destination in &status.destinations {
+                let server = ServerKey {
+                    service: status.key,
+                    address: destination.address,
+                };
+                let empty = destination.weight.is_quiesced() && destination.load.total() == 0;
+                if empty && self.watch.names(server).is_some() && self.drained.insert(server) {
+                    self.tell_drained(server);
+                }
+            }
+        }
+    }
+
+    fn tell_drained(&self, server: ServerKey) {
+        let Some(names) = self.watch.names(server) else {
+            return;
+        };
+        let (service, name) = (names.service.clone(), names.server.clone());
+        self.tell(Event::Drained {
+            service,
+            server: name,
+            address: server.address,
+        });
+    }
+
+    fn tell(&self, event: Event) {
+        (self.observer)(event);
+    }
+}
+
+/// Refuses a configuration that the data plane cannot carry, before anything has changed.
+fn check_supported(
+    path: &Path,
+    accepted: &Accepted,
+    capabilities: &Capabilities,
+) -> Result<(), StartError> {
+    let Err(unsupported) = capabilities.check(&whole_table(&accepted.config)) else {
+        return Ok(());
+    };
+    let key = unsupported.service();
+    let service = accepted.config.active_virtuals().find(|v| v.key() == key);
+    let span = service.map(|v| v.span).unwrap_or_default();
+    Err(StartError::Unsupported {
+        place: place(path, &accepted.text, span),
+        unsupported,
+    })
+}
+
+fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, StartError> {
+    let reason = match config.dataplane {
+        DataPlane::Relay => "as configured",
+        DataPlane::Auto => "this version balances in this process only",
+        DataPlane::Kernel => {
+            let reason =
+                "this version does not control the kernel's table yet; write `relay` or `auto`";
+            return Err(StartError::NoDataPlane {
+                name: "kernel",
+                reason: reason.to_owned(),
+            });
+        }
+    };
+    let relay = Relay::new(relay_config(config)).map_err(|error| StartError::NoDataPlane {
+        name: "relay",
+        reason: error.to_string(),
+    })?;
+    observer(Event::DataPlane {
+        name: "relay".to_owned(),
+        reason: reason.to_owned(),
+    });
+    Ok(relay)
+}
+
+fn relay_config(config: &Config) -> RelayConfig {
+    let mut relay = RelayConfig::default();
+    let given = |timeout: Option<Duration>| timeout.filter(|timeout| !timeout.is_zero());
+    relay.idle_timeout = given(config.tcp_timeout).unwrap_or(relay.idle_timeout);
+    relay.udp_idle_timeout = given(config.udp_timeout).unwrap_or(relay.udp_idle_timeout);
+    relay
+}

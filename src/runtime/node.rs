@@ -1,0 +1,207 @@
+//! A node of a pair: from lvs.cf to a running heartbeat.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::sync::mpsc;
+
+use super::clock;
+use super::configuration;
+use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure};
+use super::key::{self, KeyFileError};
+use crate::config::{Config, HeartbeatVersion};
+use crate::control::Event;
+use crate::control::supervision::Terms;
+use crate::failover::Role;
+use crate::failover::pulse::{self, Pulse, Version};
+use crate::time::Instant;
+
+/// Requests to a node that may wait: a slow consumer holds the administrator up, not the node.
+const CONTROL_QUEUE: usize = 16;
+
+/// Why a node could not start. Nothing was left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// A heartbeat address cannot be bound.
+    #[error("cannot listen for heartbeats on {address}: {source}{}", hint(source))]
+    Bind {
+        /// The own address and heartbeat port.
+        address: SocketAddr,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// A backup without a partner has nothing to back up.
+    #[error("this node is the backup and `backup_active` is 0: set it to 1, or start the primary")]
+    NoPartner,
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The heartbeat machine refused its configuration.
+    #[error(transparent)]
+    Machine(#[from] pulse::ConfigError),
+    /// The system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(io::Error),
+}
+
+/// One director of a pair, ready to run.
+pub struct Node {
+    driver: Driver<Pulse>,
+    control: mpsc::Sender<Control>,
+}
+
+impl Node {
+    /// Binds the heartbeat addresses of `config` and puts the machine on `link`, whose first
+    /// report brought `terms`.
+    ///
+    /// `force_active` takes the service at once, as `pulse --forceactive` does. Must be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing was left behind.
+    pub fn new(
+        config: &Config,
+        terms: Terms,
+        link: Link,
+        force_active: bool,
+        observer: Observer,
+    ) -> Result<Self, NodeError> {
+        let role = role(config);
+        let ends = ends(config, role)?;
+        let peers = ends.iter().map(|(_, peer)| *peer);
+        let machine = machine(config, role, peers, terms, force_active)?;
+        let paths = ends
+            .iter()
+            .map(|ends| bind(*ends))
+            .collect::<Result<_, _>>()?;
+        let authenticated = config.heartbeat_key.is_some() || ends.is_empty();
+        observer(Event::Started {
+            role,
+            authenticated,
+        });
+        let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
+        Ok(Self {
+            driver: Driver::new(machine, paths, link, receiver, observer),
+            control,
+        })
+    }
+
+    /// Where to send commands while it runs.
+    #[must_use]
+    pub fn control(&self) -> mpsc::Sender<Control> {
+        self.control.clone()
+    }
+
+    /// Runs until it was told to stop and the service is given up.
+    pub async fn run(self) -> Link {
+        self.driver.run().await
+    }
+}
+
+/// The configured role, or what the own addresses say, as in 0.8.6: primary if this node has the
+/// address `primary`, otherwise backup.
+#[must_use]
+pub fn role(config: &Config) -> Role {
+    config.role.unwrap_or_else(|| {
+        let ours = UdpSocket::bind(SocketAddr::new(config.primary, 0)).is_ok();
+        if ours { Role::Primary } else { Role::Backup }
+    })
+}
+
+/// The own and the partner's end of each heartbeat path, the public one first. None without a
+/// partner.
+fn ends(config: &Config, role: Role) -> Result<Vec<(SocketAddr, SocketAddr)>, NodeError> {
+    let Some(backup) = config.backup.filter(|_| config.backup_active) else {
+        return if role == Role::Primary {
+            Ok(Vec::new())
+        } else {
+            Err(NodeError::NoPartner)
+        };
+    };
+    let private = config.primary_private.zip(config.backup_private);
+    let pairs = [Some((config.primary, backup)), private];
+    let endpoint = |address: IpAddr| SocketAddr::new(address, config.heartbeat_port);
+    let both_ends = |(primary, backup)| match role {
+        Role::Primary => (endpoint(primary), endpoint(backup)),
+        Role::Backup => (endpoint(backup), endpoint(primary)),
+    };
+    Ok(pairs.into_iter().flatten().map(both_ends).collect())
+}
+
+fn machine(
+    config: &Config,
+    role: Role,
+    peers: impl Iterator<Item = SocketAddr>,
+    terms: Terms,
+    force_active: bool,
+) -> Result<Pulse, NodeError> {
+    let version = match config.heartbeat_version {
+        HeartbeatVersion::V1 => Version::V1,
+        HeartbeatVersion::V2 => Version::V2,
+    };
+    let builder = pulse::Config::builder(role)
+        .version(version)
+        .force_active(force_active)
+        .cluster(cluster_id(config))
+        .boot(boot_id()?);
+    let builder = match &config.heartbeat_key {
+        Some(path) => builder.key(key::read(path)?),
+        None => builder,
+    };
+    let builder = peers.fold(builder, pulse::Builder::path);
+    Ok(Pulse::new(clock::now(), agree(builder, terms).build()?))
+}
+
+fn agree(builder: pulse::Builder, terms: Terms) -> pulse::Builder {
+    builder
+        .keepalive(terms.keepalive)
+        .dead_time(terms.dead_time)
+        .failback(terms.failback)
+        .digest(terms.digest.to_be_bytes())
+        .addresses(terms.addresses)
+}
+
+impl Reconfigure for Pulse {
+    fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String> {
+        let config = agree(self.config().to_builder(), terms).build();
+        let changed = config.and_then(|config| self.handle_config(now, config));
+        changed.map_err(|error| error.to_string())
+    }
+}
+
+/// Both directors of a pair, and no other, come to the same number.
+fn cluster_id(config: &Config) -> u64 {
+    let pair = format!(
+        "{} {:?} {}",
+        config.primary, config.backup, config.heartbeat_port
+    );
+    configuration::hash(pair.as_bytes())
+}
+
+/// A number this process alone has: heartbeats of an earlier one are worth nothing.
+fn boot_id() -> Result<u64, NodeError> {
+    let mut bytes = [0; 8];
+    let filled = getrandom(&mut bytes, GetRandomFlags::empty());
+    filled.map_err(|error| NodeError::Random(error.into()))?;
+    Ok(u64::from_ne_bytes(bytes).max(1))
+}
+
+fn bind((local, peer): (SocketAddr, SocketAddr)) -> Result<Path, NodeError> {
+    Path::bind(local, peer).map_err(|source| NodeError::Bind {
+        address: local,
+        source,
+    })
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (is another pulse running?)",
+        io::ErrorKind::AddrNotAvailable => " (no interface of this node has the address)",
+        io::ErrorKind::PermissionDenied => {
+            " (a port below 1024 needs privilege: set heartbeat_port)"
+        }
+        _ => "",
+    }
+}

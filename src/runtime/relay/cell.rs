@@ -1,0 +1,152 @@
+//! Services as the threads share them, and a connection's place in one.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::ipvs::relay::{Ticket, VirtualService};
+use crate::ipvs::{Helper, ServiceKey};
+use crate::scheduler::Flow;
+use crate::time::Instant;
+
+/// How many connections and flows there are, and who wants to know when there are none.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    count: AtomicUsize,
+    pub(super) idle: Notify,
+}
+
+impl Gauge {
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    fn up(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn down(&self) {
+        if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.idle.notify_waiters();
+        }
+    }
+}
+
+/// One service, shared by the control side, the workers and its connections.
+pub(super) struct ServiceCell {
+    key: ServiceKey,
+    state: Mutex<VirtualService>,
+    gauge: Arc<Gauge>,
+}
+
+impl ServiceCell {
+    pub(super) fn new(service: VirtualService, gauge: Arc<Gauge>) -> Self {
+        Self {
+            key: service.service().key(),
+            state: Mutex::new(service),
+            gauge,
+        }
+    }
+
+    pub(super) const fn key(&self) -> ServiceKey {
+        self.key
+    }
+
+    /// Never held across a system call.
+    pub(super) fn lock(&self) -> MutexGuard<'_, VirtualService> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn helper(&self) -> Option<Helper> {
+        self.lock().service().helper()
+    }
+}
+
+/// A connection's place on its server, given back when dropped.
+pub(super) struct Lease {
+    cell: Arc<ServiceCell>,
+    ticket: Option<Ticket>,
+    address: SocketAddr,
+    active: bool,
+    failed: bool,
+}
+
+impl Lease {
+    pub(super) fn admit(
+        cell: &Arc<ServiceCell>,
+        now: Instant,
+        flow: &Flow,
+        tried: &[SocketAddr],
+    ) -> Option<Self> {
+        let ticket = cell.lock().admit(now, flow, tried)?;
+        Some(Self::new(Arc::clone(cell), ticket))
+    }
+
+    /// A place on the same server for a connection that belongs to this one.
+    pub(super) fn join(&self) -> Option<Self> {
+        let ticket = self.cell.lock().join(self.ticket.as_ref()?);
+        Some(Self::new(Arc::clone(&self.cell), ticket))
+    }
+
+    fn new(cell: Arc<ServiceCell>, ticket: Ticket) -> Self {
+        cell.gauge.up();
+        Self {
+            address: ticket.address(),
+            ticket: Some(ticket),
+            cell,
+            active: true,
+            failed: false,
+        }
+    }
+
+    pub(super) const fn cell(&self) -> &Arc<ServiceCell> {
+        &self.cell
+    }
+
+    /// The server.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn established(&self) {
+        if let Some(ticket) = &self.ticket {
+            self.cell.lock().established(ticket);
+        }
+    }
+
+    pub(super) fn transferred(&self, bytes_in: u64, bytes_out: u64) {
+        if let Some(ticket) = &self.ticket {
+            self.cell.lock().transferred(ticket, bytes_in, bytes_out);
+        }
+    }
+
+    pub(super) fn deactivate(&mut self) {
+        if !std::mem::replace(&mut self.active, false) {
+            return;
+        }
+        if let Some(ticket) = &mut self.ticket {
+            self.cell.lock().deactivate(ticket);
+        }
+    }
+
+    /// The server did not take the connection; counted when the place is given back.
+    pub(super) const fn mark_failed(&mut self) {
+        self.failed = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut service = self.cell.lock();
+            if self.failed {
+                service.fail(ticket);
+            } else {
+                service.close(ticket);
+            }
+        }
+        self.cell.gauge.down();
+    }
+}

@@ -1,0 +1,245 @@
+//! How a worker begins, retries and ends TCP connections, and its timers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::Interest;
+use mio::net::TcpStream;
+
+use super::RelayConfig;
+use super::cell::{Lease, ServiceCell};
+use super::ftp::ControlState;
+use super::listener::connect;
+use super::tcp::{Dialing, Kind, Phase, Session, Side, Verdict, reset};
+use super::worker::{Entity, Which, Worker};
+use crate::ipvs::{Helper, ServiceKey};
+use crate::scheduler::Flow;
+
+/// How exact timeouts are, at best.
+const TICK: Duration = Duration::from_secs(1);
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+impl Worker {
+    /// A client has connected: finds it a server, or resets it if there is none.
+    pub(super) fn on_client(
+        &mut self,
+        stream: TcpStream,
+        client: SocketAddr,
+        cell: &Arc<ServiceCell>,
+    ) {
+        let ServiceKey::Address { address, .. } = cell.key() else {
+            return reset(stream);
+        };
+        let flow = Flow {
+            source: client,
+            destination: address,
+        };
+        let mut tried = Vec::new();
+        let Some((lease, dialed)) = self.dial(cell, &flow, &mut tried) else {
+            return reset(stream);
+        };
+        let kind = match cell.helper() {
+            Some(Helper::Ftp) => Kind::Control(Box::new(ControlState::new(client.ip()))),
+            None => Kind::Plain,
+        };
+        self.begin(stream, dialed, lease, kind, flow, tried);
+    }
+
+    /// Begins to connect to the first server that may be tried.
+    fn dial(
+        &self,
+        cell: &Arc<ServiceCell>,
+        flow: &Flow,
+        tried: &mut Vec<SocketAddr>,
+    ) -> Option<(Lease, TcpStream)> {
+        loop {
+            let mut lease = Lease::admit(cell, self.now, flow, tried)?;
+            match connect(lease.address(), None) {
+                Ok(stream) => return Some((lease, stream)),
+                Err(_) => {
+                    lease.mark_failed();
+                    tried.push(lease.address());
+                }
+            }
+        }
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        accepted: TcpStream,
+        dialed: TcpStream,
+        lease: Lease,
+        kind: Kind,
+        flow: Flow,
+        tried: Vec<SocketAddr>,
+    ) {
+        let index = self.slots.reserve();
+        let dialing = Dialing {
+            flow,
+            tried,
+            deadline: self.now + self.config.connect_timeout,
+        };
+        let session = Session::new(accepted, dialed, lease, kind, dialing, self.now);
+        self.await_dialed(index, Box::new(session));
+    }
+
+    fn await_dialed(&mut self, index: usize, mut session: Box<Session>) {
+        if self
+            .register(index, Which::Dialed, &mut session.dialed.stream, BOTH)
+            .is_err()
+        {
+            return self.end(index, *session, Verdict::Reset);
+        }
+        if let Phase::Dialing(dialing) = &session.phase {
+            self.dialing.push_back((dialing.deadline, index));
+        }
+        self.put_transient(index, Entity::Session(session));
+    }
+
+    /// Gives a session its turn. `failed`: the dialed socket reports an error.
+    pub(super) fn on_session(&mut self, index: usize, mut session: Box<Session>, failed: bool) {
+        session.queued = false;
+        let verdict = match &session.phase {
+            Phase::Dialing(_) if failed => Verdict::DialFailed,
+            Phase::Dialing(_) if !session.dialed.is_writable() => Verdict::Wait,
+            Phase::Dialing(_) => self.on_connected(index, &mut session),
+            Phase::Relaying => self.relay(index, &mut session),
+        };
+        match verdict {
+            Verdict::Wait => self.slots.put(index, Entity::Session(session)),
+            Verdict::Again => {
+                session.queued = true;
+                self.again(index);
+                self.slots.put(index, Entity::Session(session));
+            }
+            Verdict::DialFailed => self.redial(index, session),
+            Verdict::Done | Verdict::Reset => self.end(index, *session, verdict),
+        }
+    }
+
+    /// The server has taken the connection; from now on the client's side is polled too.
+    fn on_connected(&mut self, index: usize, session: &mut Session) -> Verdict {
+        session.phase = Phase::Relaying;
+        if !matches!(session.kind, Kind::Data { .. }) {
+            session.lease.established();
+        }
+        if self
+            .register(index, Which::Accepted, &mut session.accepted.stream, BOTH)
+            .is_err()
+        {
+            return Verdict::Reset;
+        }
+        self.relay(index, session)
+    }
+
+    fn relay(&mut self, index: usize, session: &mut Session) -> Verdict {
+        match session.kind {
+            Kind::Plain | Kind::Data { .. } => session.relay(&mut self.kit),
+            Kind::Control(_) => self.relay_control(index, session),
+        }
+    }
+
+    /// The server did not take the connection: tries the next one, or resets the client.
+    fn redial(&mut self, index: usize, mut session: Box<Session>) {
+        session.lease.mark_failed();
+        let failed = session.lease.address();
+        let cell = Arc::clone(session.lease.cell());
+        let next = match (&session.kind, &mut session.phase) {
+            (Kind::Plain | Kind::Control(_), Phase::Dialing(dialing)) => {
+                dialing.tried.push(failed);
+                dialing.deadline = self.now + self.config.connect_timeout;
+                self.dial(&cell, &dialing.flow, &mut dialing.tried)
+            }
+            // A data connection goes to its control connection's server or nowhere.
+            (Kind::Data { .. }, _) | (_, Phase::Relaying) => None,
+        };
+        let Some((lease, dialed)) = next else {
+            return self.end(index, *session, Verdict::Reset);
+        };
+        session.lease = lease;
+        session.dialed = Side::connecting(dialed);
+        self.await_dialed(index, session);
+    }
+
+    fn end(&mut self, index: usize, session: Session, how: Verdict) {
+        if let Kind::Control(control) = &session.kind
+            && let Some(listener) = control.listener()
+        {
+            self.slots.retire(listener);
+        }
+        match how {
+            Verdict::Done => session.close(&mut self.kit.pipes),
+            _ => session.abort(&mut self.kit.pipes),
+        }
+        self.slots.retire(index);
+    }
+}
+
+/// Timers.
+impl Worker {
+    pub(super) fn tick(&self) -> Duration {
+        let RelayConfig {
+            idle_timeout,
+            udp_idle_timeout,
+            ..
+        } = self.config;
+        let quarter = idle_timeout.min(udp_idle_timeout) / 4;
+        quarter.clamp(Duration::from_millis(10), TICK)
+    }
+
+    pub(super) fn run_timers(&mut self) {
+        self.expire_dialing();
+        if self.accept_again.is_some_and(|at| at <= self.now) {
+            self.accept_again = None;
+            self.work_all(|entity| matches!(entity, Entity::Listener(_) | Entity::Data(_)));
+        }
+        if self.next_tick.is_some_and(|at| at <= self.now) {
+            self.expire_idle();
+            let transient =
+                |entity: &Entity| !matches!(entity, Entity::Listener(_) | Entity::Udp(_));
+            let any = !self.slots.indices(transient).is_empty();
+            self.next_tick = any.then(|| self.now + self.tick());
+        }
+    }
+
+    fn expire_dialing(&mut self) {
+        while let Some(&(deadline, index)) = self.dialing.front()
+            && deadline <= self.now
+        {
+            self.dialing.pop_front();
+            let due = |session: &Session| matches!(&session.phase, Phase::Dialing(d) if d.deadline == deadline);
+            match self.slots.take(index) {
+                Some(Entity::Session(session)) if due(&session) => self.redial(index, session),
+                Some(entity) => self.slots.put(index, entity),
+                None => {}
+            }
+        }
+    }
+
+    fn expire_idle(&mut self) {
+        let (now, timeout) = (self.now, self.config.idle_timeout);
+        let expired = |entity: &Entity| match entity {
+            Entity::Session(session) => now - session.last_active >= timeout,
+            Entity::Data(listener) => listener.has_expired(now),
+            Entity::Listener(_) | Entity::Udp(_) | Entity::Flow(_) => false,
+        };
+        for index in self.slots.indices(expired) {
+            match self.slots.take(index) {
+                Some(Entity::Session(session)) => self.end(index, *session, Verdict::Reset),
+                Some(Entity::Data(listener)) => self.end_data_listener(index, &listener),
+                _ => {}
+            }
+        }
+        self.expire_flows();
+    }
+
+    fn work_all(&mut self, wanted: impl Fn(&Entity) -> bool) {
+        for index in self.slots.indices(wanted) {
+            if let Some(entity) = self.slots.take(index) {
+                self.work(index, entity);
+            }
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! TCP connections: one accepted, one dialed, and a channel each way between them.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use socket2::SockRef;
+
+use super::cell::Lease;
+use super::ftp::ControlState;
+use super::pipes::{Pipe, Pipes};
+use crate::scheduler::Flow;
+use crate::time::Instant;
+
+/// How much one read copies at most. A read that fills it marks the direction as bulk.
+pub(super) const SCRATCH: usize = 16 * 1024;
+
+/// Rounds of reading and writing one direction gets before others have their turn: 1 MiB spliced.
+const ROUNDS: usize = 16;
+
+/// What the connections of one worker share.
+pub(super) struct Kit {
+    pub(super) scratch: Box<[u8]>,
+    pub(super) pipes: Pipes,
+}
+
+impl Default for Kit {
+    fn default() -> Self {
+        Self {
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            pipes: Pipes::default(),
+        }
+    }
+}
+
+/// One of a session's two sockets and what epoll last said about it.
+pub(super) struct Side {
+    pub(super) stream: TcpStream,
+    readable: bool,
+    writable: bool,
+    /// The peer's FIN has been announced: read on until it is reached, no further event comes.
+    read_closed: bool,
+}
+
+impl Side {
+    pub(super) const fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            readable: false,
+            writable: true,
+            read_closed: false,
+        }
+    }
+
+    /// A socket whose connection attempt has begun.
+    pub(super) const fn connecting(stream: TcpStream) -> Self {
+        let mut side = Self::new(stream);
+        side.writable = false;
+        side
+    }
+
+    pub(super) const fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    pub(super) fn note(&mut self, event: &Event) {
+        let failed = event.is_error();
+        self.readable |= event.is_readable() || event.is_read_closed() || failed;
+        self.writable |= event.is_writable() || failed;
+        self.read_closed |= event.is_read_closed();
+    }
+
+    /// Reads what fits; `None` if there is nothing to read now.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(count) => {
+                    // A short read has emptied the socket (epoll(7)): the next byte is an event.
+                    self.readable = count == buffer.len() || self.read_closed;
+                    return Ok(Some(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.readable = false;
+                    return nothing_now(error);
+                }
+            }
+        }
+    }
+
+    /// Writes what fits, and returns how much that was.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut written = 0;
+        while self.writable && written < bytes.len() {
+            match self.stream.write(&bytes[written..]) {
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.writable = false;
+                    nothing_now(error)?;
+                }
+            }
+        }
+        Ok(written)
+    }
+}
+
+fn nothing_now(error: io::Error) -> io::Result<Option<usize>> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(None),
+        _ => Err(error),
+    }
+}
+
+/// Closes with a reset, so that the peer learns that something went wrong.
+pub(super) fn reset(stream: TcpStream) {
+    // Without the option the peer sees an orderly end instead; there is nothing better to do.
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    drop(stream);
+}
+
+/// One direction of a session.
+///
+/// Holds at most one scratch buffer or one pipe of bytes that the far side has not taken yet, and
+/// reads no more until it has: back-pressure reaches the sender through its TCP window.
+#[derive(Default)]
+pub(super) struct Channel {
+    pending: Vec<u8>,
+    sent: usize,
+    pipe: Option<Pipe>,
+    bulk: bool,
+    ended: bool,
+    finished: bool,
+    uncounted: u64,
+}
+
+impl Channel {
+    /// Whether the sender's FIN has been passed on.
+    pub(super) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Whether the sender's FIN has been read.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes passed on since the last call.
+    fn take_count(&mut self) -> u64 {
+        std::mem::take(&mut self.uncounted)
+    }
+
+    /// Moves bytes until one side blocks, the stream ends or the turn is over. `true` if there is
+    /// more to do at once.
+    fn pump(&mut self, from: &mut Side, to: &mut Side, kit: &mut Kit) -> io::Result<bool> {
+        for _ in 0..ROUNDS {
+            if self.finished || !self.flush(to)? {
+                return Ok(false);
+            }
+            if self.ended {
+                self.finish(to);
+                self.release_pipe(&mut kit.pipes);
+                return Ok(false);
+            }
+            if !from.readable {
+                self.release_pipe(&mut kit.pipes);
+                return Ok(false);
+            }
+            self.fill(from, to, kit)?;
+        }
+        Ok(true)
+    }
+
+    /// Sends what is waiting. `true` if the far side can take more.
+    pub(super) fn flush(&mut self, to: &mut Side) -> io::Result<bool> {
+        if self.sent < self.pending.len() {
+            let count = to.write(&self.pending[self.sent..])?;
+            self.sent += count;
+            self.uncounted += count as u64;
+        }
+        if self.sent == self.pending.len() {
+            self.pending = Vec::new();
+            self.sent = 0;
+        }
+        while let Some(pipe) = self.pipe.as_mut().filter(|pipe| !pipe.is_empty()) {
+            if !to.writable {
+                return Ok(false);
+            }
+            match pipe.empty(&to.stream) {
+                Ok(count) => self.uncounted += count as u64,
+                Err(error) => {
+                    to.writable = false;
+                    nothing_now(error)?;
+                }
+            }
+        }
+        Ok(to.writable && self.pending.is_empty())
+    }
+
+    /// Passes the end of the stream on; the other direction goes on.
+    pub(super) fn finish(&mut self, to: &Side) {
+        // Fails only if the far side is gone, which its own events will tell.
+        let _ = to.stream.shutdown(Shutdown::Write);
+        self.finished = true;
+    }
+
+    pub(super) fn queue(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Reads into the scratch buffer, notes the end of the stream, returns how much was read.
+    pub(super) fn read(&mut self, from: &mut Side, scratch: &mut [u8]) -> io::Result<usize> {
+        if self.ended || !from.readable {
+            return Ok(0);
+        }
+        let count = from.read(scratch)?;
+        self.ended = count == Some(0);
+        Ok(count.unwrap_or(0))
+    }
+
+    fn fill(&mut self, from: &mut Side, to: &mut Side, kit: &mut Kit) -> io::Result<()> {
+        if self.bulk && self.pipe.is_none() {
+            self.pipe = kit.pipes.take();
+        }
+        match &mut self.pipe {
+            Some(pipe) => match pipe.fill(&from.stream) {
+                Ok(count) => self.ended = count == 0,
+                Err(error) => {
+                    from.readable = false;
+                    nothing_now(error)?;
+                }
+            },
+            None => self.copy(from, to, &mut kit.scratch)?,
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, from: &mut Side, to: &mut Side, scratch: &mut [u8]) -> io::Result<()> {
+        let count = self.read(from, scratch)?;
+        self.bulk = count == scratch.len();
+        let written = to.write(&scratch[..count])?;
+        self.uncounted += written as u64;
+        self.queue(&scratch[written..count]);
+        Ok(())
+    }
+
+    fn release_pipe(&mut self, pipes: &mut Pipes) {
+        self.bulk = false;
+        if let Some(pipe) = self.pipe.take() {
+            pipes.give_back(pipe);
+        }
+    }
+}
+
+/// What becomes of a session.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    /// It waits for an event.
+    Wait,
+    /// It has more to do at once.
+    Again,
+    /// Both directions have ended.
+    Done,
+    /// Something is broken: reset both sides.
+    Reset,
+    /// The server did not take it.
+    DialFailed,
+}
+
+/// What kind of connection a session is.
+pub(super) enum Kind {
+    /// A client's connection to a service.
+    Plain,
+    /// A client's FTP control connection.
+    Control(Box<ControlState>),
+    /// An FTP data connection. `from_client`: the client made it (passive mode).
+    Data { from_client: bool },
+}
+
+/// Where a session is in its life.
+pub(super) enum Phase {
+    /// Waiting for the far side to take the connection.
+    Dialing(Dialing),
+    /// Both sides are there.
+    Relaying,
+}
+
+/// A connection attempt.
+pub(super) struct Dialing {
+    pub(super) flow: Flow,
+    /// Servers that have failed this client.
+    pub(super) tried: Vec<SocketAddr>,
+    pub(super) deadline: Instant,
+}
+
+/// One relayed connection.
+pub(super) struct Session {
+    /// The connection that came in: the client's, or the server's in active FTP.
+    pub(super) accepted: Side,
+    /// The connection made for it.
+    pub(super) dialed: Side,
+    pub(super) forth: Channel,
+    pub(super) back: Channel,
+    pub(super) phase: Phase,
+    pub(super) kind: Kind,
+    pub(super) lease: Lease,
+    pub(super) last_active: Instant,
+    /// Whether it waits for its turn on the ready list.
+    pub(super) queued: bool,
+}
+
+impl Session {
+    pub(super) fn new(
+        accepted: TcpStream,
+        dialed: TcpStream,
+        lease: Lease,
+        kind: Kind,
+        dialing: Dialing,
+        now: Instant,
+    ) -> Self {
+        Self {
+            accepted: Side::new(accepted),
+            dialed: Side::connecting(dialed),
+            forth: Channel::default(),
+            back: Channel::default(),
+            phase: Phase::Dialing(dialing),
+            kind,
+            lease,
+            last_active: now,
+            queued: false,
+        }
+    }
+
+    /// Moves bytes both ways. When one direction breaks, the other still gets its turn: a server
+    /// that answers early and closes resets the request's direction, not the answer's.
+    pub(super) fn relay(&mut self, kit: &mut Kit) -> Verdict {
+        let forth = self.forth.pump(&mut self.accepted, &mut self.dialed, kit);
+        let back = self.back.pump(&mut self.dialed, &mut self.accepted, kit);
+        match (forth, back) {
+            (Ok(forth), Ok(back)) => self.verdict(forth || back),
+            (Err(_), _) | (_, Err(_)) => {
+                self.count();
+                Verdict::Reset
+            }
+        }
+    }
+
+    /// Counts what has passed and judges what is next.
+    pub(super) fn verdict(&mut self, more: bool) -> Verdict {
+        self.count();
+        match (self.forth.is_finished(), self.back.is_finished()) {
+            (true, true) => return Verdict::Done,
+            (false, false) => {}
+            (true, false) | (false, true) => self.lease.deactivate(),
+        }
+        if more { Verdict::Again } else { Verdict::Wait }
+    }
+
+    pub(super) fn count(&mut self) {
+        let (forth, back) = (self.forth.take_count(), self.back.take_count());
+        if forth + back == 0 {
+            return;
+        }
+        match self.kind {
+            Kind::Data { from_client: false } => self.lease.transferred(back, forth),
+            Kind::Plain | Kind::Control(_) | Kind::Data { from_client: true } => {
+                self.lease.transferred(forth, back);
+            }
+        }
+    }
+
+    /// Ends it in order; pipes go back to the pool.
+    pub(super) fn close(mut self, pipes: &mut Pipes) {
+        self.forth.release_pipe(pipes);
+        self.back.release_pipe(pipes);
+    }
+
+    /// Ends it with a reset to both sides.
+    pub(super) fn abort(mut self, pipes: &mut Pipes) {
+        self.forth.release_pipe(pipes);
+        self.back.release_pipe(pipes);
+        reset(self.accepted.stream);
+        reset(self.dialed.stream);
+    }
+}

@@ -1,0 +1,302 @@
+//! One worker: a thread, an epoll instance and everything that is polled there.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use mio::event::{Event, Source};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use tokio::sync::oneshot;
+
+use super::cell::ServiceCell;
+use super::ftp::DataListener;
+use super::listener::{AcceptProblem, judge_accept};
+use super::slots::Slots;
+use super::tcp::{Kit, Session};
+use super::udp::{UdpFlow, UdpService};
+use super::{Clock, RelayConfig};
+use crate::ipvs::ServiceKey;
+use crate::time::Instant;
+
+pub(super) const WAKER: Token = Token(usize::MAX);
+
+/// Connections accepted in a row before others have their turn.
+const ACCEPT_BATCH: usize = 64;
+
+/// How long no connection is accepted after the process ran out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the control side asks of a worker.
+pub(super) enum Command {
+    Listen(Arc<ServiceCell>, StdTcpListener),
+    ListenUdp(Arc<ServiceCell>, StdUdpSocket),
+    /// Accept what is waiting, then close the service's sockets here and say so.
+    Unlisten(ServiceKey, oneshot::Sender<()>),
+    /// End at once; connections are reset.
+    Stop,
+}
+
+/// Which of an entry's sockets an event is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Which {
+    Accepted,
+    Dialed,
+}
+
+pub(super) fn token(index: usize, which: Which) -> Token {
+    Token(index << 1 | usize::from(which == Which::Dialed))
+}
+
+/// What a worker polls.
+pub(super) enum Entity {
+    Listener(Box<ServiceListener>),
+    Session(Box<Session>),
+    Data(Box<DataListener>),
+    Udp(Box<UdpService>),
+    Flow(Box<UdpFlow>),
+}
+
+/// A service's listening socket.
+pub(super) struct ServiceListener {
+    cell: Arc<ServiceCell>,
+    socket: TcpListener,
+}
+
+pub(super) struct Worker {
+    pub(super) poll: Poll,
+    pub(super) config: RelayConfig,
+    pub(super) clock: Clock,
+    pub(super) now: Instant,
+    pub(super) slots: Slots<Entity>,
+    pub(super) kit: Kit,
+    pub(super) datagram: Box<[u8]>,
+    commands: Receiver<Command>,
+    /// Entries with more to do than one turn allowed.
+    ready: VecDeque<usize>,
+    /// Connection attempts in the order of their deadlines, all of which are equally far.
+    pub(super) dialing: VecDeque<(Instant, usize)>,
+    pub(super) accept_again: Option<Instant>,
+    pub(super) next_tick: Option<Instant>,
+    stopped: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        poll: Poll,
+        config: RelayConfig,
+        clock: Clock,
+        commands: Receiver<Command>,
+    ) -> Self {
+        Self {
+            poll,
+            config,
+            clock,
+            now: clock.now(),
+            slots: Slots::default(),
+            kit: Kit::default(),
+            datagram: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
+            commands,
+            ready: VecDeque::new(),
+            dialing: VecDeque::new(),
+            accept_again: None,
+            next_tick: None,
+            stopped: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(512);
+        while !self.stopped {
+            let timeout = self.poll_timeout();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "relay worker cannot poll and ends");
+                return;
+            }
+            self.now = self.clock.now();
+            for event in &events {
+                self.on_event(event);
+            }
+            self.run_ready();
+            self.run_timers();
+            self.slots.recycle();
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let dialing = self.dialing.front().map(|(deadline, _)| *deadline);
+        let next = [dialing, self.accept_again, self.next_tick];
+        let next = next.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(self.clock.now()))
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        if event.token() == WAKER {
+            return self.on_commands();
+        }
+        let index = event.token().0 >> 1;
+        let which = match event.token().0 & 1 {
+            0 => Which::Accepted,
+            _ => Which::Dialed,
+        };
+        match self.slots.take(index) {
+            Some(Entity::Session(mut session)) => {
+                session.last_active = self.now;
+                match which {
+                    Which::Accepted => session.accepted.note(event),
+                    Which::Dialed => session.dialed.note(event),
+                }
+                let failed = event.is_error() || event.is_write_closed();
+                self.on_session(index, session, which == Which::Dialed && failed);
+            }
+            Some(entity) => self.work(index, entity),
+            None => {}
+        }
+    }
+
+    /// Gives something other than a session its turn.
+    pub(super) fn work(&mut self, index: usize, entity: Entity) {
+        match entity {
+            Entity::Listener(listener) => self.on_listener(index, listener),
+            Entity::Session(session) => self.on_session(index, session, false),
+            Entity::Data(listener) => self.on_data_listener(index, listener),
+            Entity::Udp(service) => self.on_udp_service(index, service),
+            Entity::Flow(flow) => self.on_udp_flow(index, flow),
+        }
+    }
+
+    pub(super) fn again(&mut self, index: usize) {
+        self.ready.push_back(index);
+    }
+
+    fn run_ready(&mut self) {
+        for index in std::mem::take(&mut self.ready) {
+            if let Some(entity) = self.slots.take(index) {
+                self.work(index, entity);
+            }
+        }
+    }
+
+    /// Polls `source` under a new index.
+    pub(super) fn register(
+        &self,
+        index: usize,
+        which: Which,
+        source: &mut impl Source,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.poll
+            .registry()
+            .register(source, token(index, which), interest)
+    }
+
+    /// Puts `entity`, which will end some day, at `index`.
+    pub(super) fn put_transient(&mut self, index: usize, entity: Entity) {
+        self.slots.put(index, entity);
+        if self.next_tick.is_none() {
+            self.next_tick = Some(self.now + self.tick());
+        }
+    }
+}
+
+/// Commands and listeners.
+impl Worker {
+    fn on_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Listen(cell, socket) => self.listen(cell, socket),
+                Command::ListenUdp(cell, socket) => self.listen_udp(cell, socket),
+                Command::Unlisten(key, done) => {
+                    self.unlisten(key);
+                    // Nobody waits any more when the other end is gone.
+                    let _ = done.send(());
+                }
+                Command::Stop => self.stop(),
+            }
+        }
+    }
+
+    fn listen(&mut self, cell: Arc<ServiceCell>, socket: StdTcpListener) {
+        let mut socket = TcpListener::from_std(socket);
+        let index = self.slots.reserve();
+        if let Err(error) = self.register(index, Which::Accepted, &mut socket, Interest::READABLE) {
+            tracing::error!(service = %cell.key(), %error, "relay worker cannot poll a listener");
+            return self.slots.retire(index);
+        }
+        let listener = Box::new(ServiceListener { cell, socket });
+        self.slots.put(index, Entity::Listener(listener));
+    }
+
+    fn unlisten(&mut self, key: ServiceKey) {
+        let of_service = |entity: &Entity| match entity {
+            Entity::Listener(listener) => listener.cell.key() == key,
+            Entity::Udp(service) => service.key() == key,
+            Entity::Session(_) | Entity::Data(_) | Entity::Flow(_) => false,
+        };
+        for index in self.slots.indices(of_service) {
+            match self.slots.take(index) {
+                Some(Entity::Listener(listener)) => while self.accept_batch(&listener) {},
+                Some(Entity::Udp(service)) => self.end_udp_service(*service),
+                _ => {}
+            }
+            self.slots.retire(index);
+        }
+    }
+
+    fn stop(&mut self) {
+        for index in self
+            .slots
+            .indices(|entity| matches!(entity, Entity::Session(_)))
+        {
+            if let Some(Entity::Session(session)) = self.slots.take(index) {
+                session.abort(&mut self.kit.pipes);
+            }
+        }
+        self.stopped = true;
+    }
+
+    fn on_listener(&mut self, index: usize, listener: Box<ServiceListener>) {
+        if self.accept_batch(&listener) {
+            self.again(index);
+        }
+        self.slots.put(index, Entity::Listener(listener));
+    }
+
+    /// Accepts some connections. `true` if more may be waiting.
+    fn accept_batch(&mut self, listener: &ServiceListener) -> bool {
+        for _ in 0..ACCEPT_BATCH {
+            match self.accept(&listener.socket) {
+                Ok((stream, client)) => self.on_client(stream, client, &listener.cell),
+                Err(AcceptProblem::Skip) => {}
+                Err(AcceptProblem::Empty | AcceptProblem::Exhausted) => return false,
+            }
+        }
+        true
+    }
+
+    /// Accepts one connection; when descriptors have run out, pauses accepting.
+    pub(super) fn accept(
+        &mut self,
+        socket: &TcpListener,
+    ) -> Result<(TcpStream, SocketAddr), AcceptProblem> {
+        if self.accept_again.is_some() {
+            return Err(AcceptProblem::Exhausted);
+        }
+        socket.accept().map_err(|error| {
+            let problem = judge_accept(&error);
+            if matches!(problem, AcceptProblem::Exhausted) {
+                tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "relay pauses accepting");
+                self.accept_again = Some(self.now + ACCEPT_PAUSE);
+            }
+            problem
+        })
+    }
+}

@@ -1,0 +1,305 @@
+//! `pulse` starts `lvs`, talks to it, and starts it again when it dies.
+//!
+//! The two share a unix stream: `lvs` finds its end as standard input. When `pulse` dies the
+//! kernel ends `lvs` with it (`PR_SET_PDEATHSIG`), and the end of the stream says the same to an
+//! `lvs` that runs elsewhere: no address answers without a heartbeat behind it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+use super::director::Director;
+use super::heartbeat::Link;
+use crate::control::supervision::{MAX_LINE, Report, Request};
+
+/// The pause before `lvs` is started again; it doubles with each death up to [`MAX_PAUSE`].
+const MIN_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause before `lvs` is started again.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// How to start `lvs`.
+#[derive(Clone, Debug)]
+pub struct LvsCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// The configuration file it is given.
+    pub config: PathBuf,
+}
+
+/// Starts `lvs` and keeps it running until the link is dropped or it was told to stop.
+///
+/// The first start is not retried: a configuration or a program that cannot work must end
+/// `pulse`, not loop. Must be called within a tokio runtime, on the thread that lives as long as
+/// the process: the kernel ends `lvs` with the thread that started it.
+///
+/// # Errors
+/// The operating system's, when the program cannot be started.
+pub fn supervise(lvs: LvsCommand) -> io::Result<Link> {
+    let (requests, request_receiver) = mpsc::unbounded_channel();
+    let (report_sender, reports) = mpsc::unbounded_channel();
+    let running = start(&lvs)?;
+    let supervisor = Supervisor {
+        lvs,
+        requests: request_receiver,
+        reports: report_sender,
+    };
+    tokio::spawn(supervisor.run(running));
+    Ok(Link { requests, reports })
+}
+
+/// Asks the kernel to end this process with the one that started it.
+pub fn die_with_parent() {
+    // Without it the end of the stream still tells: only later, when this process next reads it.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+/// Runs `director` for the `pulse` at the other end of `stream`, until that says stop or is gone.
+///
+/// # Errors
+/// The operating system's, when the stream cannot be used.
+pub async fn serve(director: Director, stream: StdUnixStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let (reader, mut writer) = UnixStream::from_std(stream)?.into_split();
+    let Link {
+        requests,
+        mut reports,
+    } = director.spawn();
+    tokio::spawn(forward_requests(BufReader::new(reader), requests));
+    while let Some(report) = reports.recv().await {
+        if write_message(&mut writer, &report).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Ends, and with it the director's requests, at the end of the stream or of its sense.
+async fn forward_requests(
+    mut reader: BufReader<OwnedReadHalf>,
+    requests: mpsc::UnboundedSender<Request>,
+) {
+    let mut line = Vec::new();
+    while let Ok(Some(request)) = read_message(&mut reader, &mut line).await {
+        line.clear();
+        if requests.send(request).is_err() {
+            return;
+        }
+    }
+}
+
+struct Supervisor {
+    lvs: LvsCommand,
+    requests: mpsc::UnboundedReceiver<Request>,
+    reports: mpsc::UnboundedSender<Report>,
+}
+
+struct Running {
+    child: Child,
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+}
+
+/// How one life of `lvs` ended.
+enum End {
+    /// It died, or never came up.
+    Died {
+        reason: String,
+        ready: bool,
+        unanswered: Vec<Request>,
+    },
+    /// Nobody needs it any more.
+    Done,
+}
+
+impl Supervisor {
+    async fn run(mut self, mut running: Running) {
+        let mut pause = MIN_PAUSE;
+        let mut was_ready = false;
+        loop {
+            let End::Died {
+                reason,
+                ready,
+                unanswered,
+            } = self.serve(running).await
+            else {
+                return;
+            };
+            was_ready |= ready;
+            self.report_death(reason, &unanswered);
+            if !was_ready {
+                return;
+            }
+            pause = if ready {
+                MIN_PAUSE
+            } else {
+                (pause * 2).min(MAX_PAUSE)
+            };
+            let Some(next) = self.restart(pause).await else {
+                return;
+            };
+            running = next;
+        }
+    }
+
+    /// Passes messages both ways for as long as this `lvs` lives.
+    async fn serve(&mut self, running: Running) -> End {
+        let Running {
+            mut child,
+            mut reader,
+            mut writer,
+        } = running;
+        let mut unanswered = Vec::new();
+        let mut ready = false;
+        let mut line = Vec::new();
+        loop {
+            tokio::select! {
+                report = read_message::<Report>(&mut reader, &mut line) => {
+                    let Ok(Some(report)) = report else { break };
+                    line.clear();
+                    ready |= matches!(report, Report::Configured { .. });
+                    if let Report::Done { id, .. } = report {
+                        unanswered.retain(|waiting: &Request| waiting.id() != Some(id));
+                    }
+                    if self.reports.send(report).is_err() {
+                        return stop(child, writer).await;
+                    }
+                }
+                request = self.requests.recv() => {
+                    let Some(request) = request else { return stop(child, writer).await };
+                    unanswered.extend(request.id().map(|_| request.clone()));
+                    let stopping = matches!(request, Request::Stop { .. });
+                    if write_message(&mut writer, &request).await.is_err() {
+                        break;
+                    }
+                    if stopping {
+                        return await_end(child).await;
+                    }
+                }
+            }
+        }
+        let reason = describe(child.wait().await);
+        End::Died {
+            reason,
+            ready,
+            unanswered,
+        }
+    }
+
+    fn report_death(&self, reason: String, unanswered: &[Request]) {
+        for report in unanswered
+            .iter()
+            .filter_map(|request| request.orphaned(&reason))
+        {
+            let _ = self.reports.send(report);
+        }
+        let _ = self.reports.send(Report::Broken { reason });
+    }
+
+    /// Waits, then starts `lvs` again until that works or nobody needs it any more. Requests that
+    /// arrive in the meantime concern addresses that went down with the last one.
+    async fn restart(&mut self, pause: Duration) -> Option<Running> {
+        loop {
+            let wake = tokio::time::sleep(pause);
+            tokio::pin!(wake);
+            loop {
+                tokio::select! {
+                    () = &mut wake => break,
+                    request = self.requests.recv() => self.answer_without_lvs(&request?)?,
+                }
+            }
+            match start(&self.lvs) {
+                Ok(running) => return Some(running),
+                Err(error) => self.report_death(error.to_string(), &[]),
+            }
+        }
+    }
+
+    /// `None` when `lvs` is not wanted any more.
+    fn answer_without_lvs(&self, request: &Request) -> Option<()> {
+        if let Some(report) = request.orphaned("lvs is being restarted") {
+            let _ = self.reports.send(report);
+        }
+        (!matches!(request, Request::Stop { .. })).then_some(())
+    }
+}
+
+fn start(lvs: &LvsCommand) -> io::Result<Running> {
+    let (ours, theirs) = StdUnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    // A process group of its own: an interrupt from the terminal is for `pulse`, which then hands
+    // over in order.
+    let child = Command::new(&lvs.program)
+        .arg("--supervised")
+        .arg("--configfile")
+        .arg(&lvs.config)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let (reader, writer) = UnixStream::from_std(ours)?.into_split();
+    Ok(Running {
+        child,
+        reader: BufReader::new(reader),
+        writer,
+    })
+}
+
+/// Ends an `lvs` whose `pulse` side has gone: the end of the stream tells it.
+async fn stop(child: Child, writer: OwnedWriteHalf) -> End {
+    drop(writer);
+    await_end(child).await
+}
+
+async fn await_end(mut child: Child) -> End {
+    let _ = child.wait().await;
+    End::Done
+}
+
+fn describe(status: io::Result<ExitStatus>) -> String {
+    match status {
+        Ok(status) => format!("lvs ended: {status}"),
+        Err(error) => format!("lvs ended: {error}"),
+    }
+}
+
+/// Writes `message` as one line.
+///
+/// # Errors
+/// The operating system's, when the other side is gone.
+async fn write_message(writer: &mut OwnedWriteHalf, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    writer.write_all(&line).await
+}
+
+/// Reads one line as a message; `None` at the end of the stream. `line` keeps what was read of an
+/// incomplete line, so that the future may be dropped and made anew.
+///
+/// # Errors
+/// A line that is too long or not a message, or the operating system's.
+async fn read_message<T: DeserializeOwned>(
+    reader: &mut BufReader<OwnedReadHalf>,
+    line: &mut Vec<u8>,
+) -> io::Result<Option<T>> {
+    let room = (MAX_LINE - line.len()) as u64;
+    reader.take(room).read_until(b'\n', line).await?;
+    match line.last() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(serde_json::from_slice(line)?)),
+        Some(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "an incomplete or overlong line",
+        )),
+    }
+}
