@@ -84,7 +84,7 @@ fn snippet<'a>(
 fn printable(source: &[u8]) -> String {
     let mut text = String::with_capacity(source.len());
     for chunk in source.utf8_chunks() {
-        text.extend(chunk.valid().chars());
+        text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
     let mut bytes = text.chars().peekable();

@@ -251,7 +251,7 @@ impl Document {
     fn line_before(&self, at: usize, assignment: &str) -> (usize, String) {
         let text = self.as_bytes();
         let ending = self.line_ending(at);
-        let inside_line = at > 0 && !matches!(text[at - 1], b'\n' | b'\r');
+        let inside_line = at > self.text_start() && !matches!(text[at - 1], b'\n' | b'\r');
         let before = if inside_line { ending.as_str() } else { "" };
         (at, format!("{before}{assignment}{ending}"))
     }

@@ -1,3 +1,4 @@
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,11 +52,13 @@ impl Context<'_> {
     ) -> Option<u8> {
         let mask = fields.mask(directive)?;
         let span = fields.value_span(directive)?;
-        if let Some(remark) = mask.remark(family) {
-            self.report(remark.at(span));
-        }
         match mask.prefix_for(family) {
-            Ok(prefix) => Some(prefix),
+            Ok(prefix) => {
+                if let Some(remark) = mask.remark(family) {
+                    self.report(remark.at(span));
+                }
+                Some(prefix)
+            }
             Err(problem) => {
                 self.report(problem.at(span));
                 None
@@ -114,8 +117,10 @@ impl Context<'_> {
             );
             config.backup_private = None;
         }
-        self.pair(fields, Directive::Primary, Directive::Backup);
-        self.pair(fields, Directive::PrimaryPrivate, Directive::BackupPrivate);
+        if config.backup_active {
+            self.pair(fields, Directive::Primary, Directive::Backup);
+            self.pair(fields, Directive::PrimaryPrivate, Directive::BackupPrivate);
+        }
     }
 
     /// Both ends of a heartbeat path must differ and be of one family.
@@ -186,15 +191,14 @@ fn unreadable_backup(fields: &Fields) -> bool {
 fn plain(fields: &Fields) -> Config {
     let boolean = |directive, default| fields.boolean(directive).unwrap_or(default);
     let seconds = |directive, default| {
-        fields
-            .duration(directive)
-            .unwrap_or(Duration::from_secs(default))
+        let value = fields.duration(directive);
+        value.unwrap_or_else(|| Duration::from_secs(default))
     };
     Config {
         role: role(fields),
         primary: fields
             .host(Directive::Primary)
-            .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         primary_private: host(fields, Directive::PrimaryPrivate),
         backup: host(fields, Directive::Backup),
         backup_private: host(fields, Directive::BackupPrivate),
@@ -250,7 +254,7 @@ fn legacy(fields: &Fields) -> Legacy {
 }
 
 /// An address, for which an unspecified one stands for none.
-fn host(fields: &Fields, directive: Directive) -> Option<std::net::IpAddr> {
+fn host(fields: &Fields, directive: Directive) -> Option<IpAddr> {
     fields
         .host(directive)
         .filter(|address| !address.is_unspecified())

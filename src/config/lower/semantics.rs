@@ -26,10 +26,8 @@ impl Context<'_> {
     }
 
     fn nothing_active(&mut self, config: &Config) {
-        let span = config
-            .virtuals
-            .first()
-            .map_or(Span::default(), |first| first.span);
+        let first = config.virtuals.first();
+        let span = first.map(|first| first.span).unwrap_or_default();
         let message = "no virtual service is active";
         self.report(
             Diagnostic::new(Code::NothingActive, span, message)

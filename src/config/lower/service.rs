@@ -150,12 +150,7 @@ impl Context<'_> {
             return;
         }
         if fields.payload(Directive::SendProgram).is_some() {
-            let span = fields.span(Directive::SendProgram).unwrap_or_default();
-            let message = "checks by an external program are not supported yet";
-            self.report(
-                Diagnostic::new(Code::SendProgramUnsupported, span, message)
-                    .help("use `send` and `expect`, or `check = http`, or `check = connect`"),
-            );
+            self.send_program(fields);
         }
         let monitor = fields.text(Directive::ClientMonitor);
         let own = monitor.filter(|path| path.rsplit('/').next() != Some("nanny"));
@@ -170,15 +165,29 @@ impl Context<'_> {
             self.report_at(fields, directive, Code::LoadMonitorIgnored, message);
         }
     }
+
+    /// An external check is never replaced by another one, unless `check` asks for that one.
+    fn send_program(&mut self, fields: &Fields) {
+        if let Some(kind) = fields.choice(Directive::Check) {
+            let message = format!("`send_program` has no effect with `check = {kind}`");
+            let directive = Directive::SendProgram;
+            return self.report_at(fields, directive, Code::CheckTextIgnored, message);
+        }
+        let span = fields.span(Directive::SendProgram).unwrap_or_default();
+        let message = "checks by an external program are not supported yet";
+        self.report(
+            Diagnostic::new(Code::SendProgramUnsupported, span, message)
+                .help("say with `check = connect`, `http` or `send` what to do instead"),
+        );
+    }
 }
 
 /// The directives that are taken over as they are.
 fn plain(section: &Section, address: IpAddr, device: String, config: &Config) -> Virtual {
     let fields = &section.fields;
     let seconds = |directive, default| {
-        fields
-            .duration(directive)
-            .unwrap_or(Duration::from_secs(default))
+        let value = fields.duration(directive);
+        value.unwrap_or_else(|| Duration::from_secs(default))
     };
     let port = fields.port(Directive::Port).unwrap_or(80);
     let interval = seconds(Directive::Timeout, 10);

@@ -85,7 +85,11 @@ impl Outline {
         if kind == BlockKind::Unknown {
             self.unknown(document, &first);
         }
-        let header = Header::read(document, index);
+        let header = if kind == BlockKind::Unknown {
+            Header::Open
+        } else {
+            Header::read(document, index)
+        };
         self.brace_due = header == Header::BraceDue;
         if header != Header::Closed {
             self.push(document, kind, index);

@@ -96,9 +96,11 @@ impl Problem {
     }
 
     pub(crate) fn at(self, span: Span) -> Diagnostic {
-        let mut diagnostic = Diagnostic::new(self.code, span, self.message);
-        diagnostic.help = self.help;
-        diagnostic
+        let diagnostic = Diagnostic::new(self.code, span, self.message);
+        match self.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        }
     }
 }
 
