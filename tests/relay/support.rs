@@ -33,9 +33,7 @@ impl Scheduler for Turn {
         Some(next)
     }
 
-    fn on_added(&mut self, _: &Servers) {}
-    fn on_removed(&mut self, _: usize, _: &Servers) {}
-    fn on_edited(&mut self, _: usize, _: &Servers) {}
+    fn start(&mut self, _: &Servers) {}
 }
 
 pub(crate) fn config() -> RelayConfig {

@@ -26,9 +26,6 @@ impl Scheduler for Turn {
     }
 
     fn start(&mut self, _: &Servers) {}
-    fn on_added(&mut self, _: &Servers) {}
-    fn on_removed(&mut self, _: usize, _: &Servers) {}
-    fn on_edited(&mut self, _: usize, _: &Servers) {}
 }
 
 fn server(n: u8) -> SocketAddr {
