@@ -203,7 +203,7 @@ impl Director {
         Terms::new(&self.config, configuration::digest(&self.config))
     }
 
-    async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
+    async fn acquire(&self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
         addresses::acquire(&self.relay, wanted).await?;
         self.tell(Event::Acquired {
             addresses: wanted.to_vec(),
@@ -211,7 +211,7 @@ impl Director {
         Ok(())
     }
 
-    async fn release(&mut self, addresses: &[VirtualAddress]) {
+    async fn release(&self, addresses: &[VirtualAddress]) {
         addresses::release(&self.relay, addresses).await;
         self.tell(Event::Released {
             addresses: addresses.to_vec(),
