@@ -20,10 +20,8 @@ const LONGEST_LINE_SHOWN: usize = 400;
 
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/config");
-    let mut folders: Vec<_> = std::fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut folders: Vec<_> =
+        std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     folders
 }
@@ -39,11 +37,7 @@ fn compare(path: &Path, actual: &str) {
         std::fs::write(path, actual).unwrap();
     }
     let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        expected == actual,
-        "{} differs; now it would be:\n{actual}",
-        path.display()
-    );
+    assert!(expected == actual, "{} differs; now it would be:\n{actual}", path.display());
 }
 
 #[test]
@@ -79,11 +73,7 @@ fn every_code_is_shown_by_a_folder_of_its_name() {
         let shown = folders().into_iter().any(|folder| {
             let name = folder.file_name().unwrap().to_string_lossy().into_owned();
             name.starts_with(code.as_str())
-                && load_folder(&folder)
-                    .1
-                    .diagnostics
-                    .iter()
-                    .any(|d| d.code == code)
+                && load_folder(&folder).1.diagnostics.iter().any(|d| d.code == code)
         });
         assert!(shown, "no folder {code} shows {code}");
     }

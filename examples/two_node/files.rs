@@ -38,12 +38,7 @@ impl Files {
             let place = config.virtuals.iter().position(|v| v.name == name);
             place.ok_or_else(|| other(format!("lb1.cf has no virtual {name}")))
         };
-        Ok(Self {
-            web: service("web")?,
-            ftp: service("ftp")?,
-            config,
-            directory,
-        })
+        Ok(Self { web: service("web")?, ftp: service("ftp")?, config, directory })
     }
 
     /// The directory the files are in.
@@ -73,11 +68,7 @@ impl Files {
 
     /// All real servers.
     pub(crate) fn server_names(&self) -> impl Iterator<Item = String> {
-        let servers = self
-            .config
-            .virtuals
-            .iter()
-            .flat_map(|service| &service.servers);
+        let servers = self.config.virtuals.iter().flat_map(|service| &service.servers);
         servers.map(|server| server.name.clone())
     }
 
@@ -99,17 +90,13 @@ fn file(directory: &Path, director: &str) -> PathBuf {
 
 fn load(path: &Path) -> Result<Config> {
     let loaded = config::load(&std::fs::read(path)?);
-    loaded
-        .config
-        .ok_or_else(|| other(format!("{}: {:?}", path.display(), loaded.diagnostics)))
+    loaded.config.ok_or_else(|| other(format!("{}: {:?}", path.display(), loaded.diagnostics)))
 }
 
 /// Divides every timer of a file by `speed`.
 fn scale(document: &mut Document, speed: f64) -> Result<()> {
     let loaded = config::load(document.as_bytes());
-    let config = loaded
-        .config
-        .ok_or_else(|| other("the example's lvs.cf has errors"))?;
+    let config = loaded.config.ok_or_else(|| other("the example's lvs.cf has errors"))?;
     let scaled = |time: Duration| format!("{}ms", time.div_f64(speed).as_millis().max(1));
     document.set_global(Directive::Keepalive, &scaled(config.keepalive))?;
     document.set_global(Directive::Deadtime, &scaled(config.deadtime))?;

@@ -86,13 +86,7 @@ impl Takeover {
             Some(_) => Verdict::Broken,
         };
         let cause = cause.to_owned();
-        Self {
-            cause,
-            gap: length,
-            allowed,
-            stalled: stalls.longest,
-            verdict,
-        }
+        Self { cause, gap: length, allowed, stalled: stalls.longest, verdict }
     }
 }
 
@@ -110,11 +104,7 @@ pub(crate) struct Promise {
 impl Promise {
     /// A promise, whether it held, and what was seen.
     pub(crate) fn new(what: &str, held: bool, seen: impl Into<String>) -> Self {
-        Self {
-            what: what.to_owned(),
-            verdict: held.into(),
-            seen: seen.into(),
-        }
+        Self { what: what.to_owned(), verdict: held.into(), seen: seen.into() }
     }
 }
 
@@ -123,9 +113,7 @@ impl Report {
     pub(crate) fn held(&self) -> bool {
         let takeovers = self.takeovers.iter().map(|takeover| takeover.verdict);
         let promises = self.promises.iter().map(|promise| promise.verdict);
-        takeovers
-            .chain(promises)
-            .all(|verdict| verdict != Verdict::Broken)
+        takeovers.chain(promises).all(|verdict| verdict != Verdict::Broken)
             && self.shares.iter().all(|share| share.held)
             && self.files.iter().all(|file| file.whole)
     }
@@ -144,11 +132,7 @@ impl fmt::Display for Report {
         for table in tables.iter().filter(|table| !table.rows.is_empty()) {
             writeln!(f, "{table}")?;
         }
-        let last = if self.held() {
-            "Every promise held."
-        } else {
-            "A PROMISE WAS BROKEN."
-        };
+        let last = if self.held() { "Every promise held." } else { "A PROMISE WAS BROKEN." };
         writeln!(f, "{last}")
     }
 }
@@ -208,9 +192,7 @@ fn is_number(cell: &str) -> bool {
 fn phases_table(phases: &[PhaseSummary]) -> Table {
     let row = |phase: &PhaseSummary| {
         let reasons = phase.reasons.iter();
-        let reasons: Vec<_> = reasons
-            .map(|(why, n)| format!("{n} {}", why.words()))
-            .collect();
+        let reasons: Vec<_> = reasons.map(|(why, n)| format!("{n} {}", why.words())).collect();
         let Count { sent, failed } = phase.clients;
         vec![
             phase.name.clone(),
@@ -242,13 +224,7 @@ fn takeovers_table(takeovers: &[Takeover]) -> Table {
         ]
     };
     Table {
-        header: vec![
-            "change of hands",
-            "longest gap",
-            "promised",
-            "machine stood still",
-            "",
-        ],
+        header: vec!["change of hands", "longest gap", "promised", "machine stood still", ""],
         rows: takeovers.iter().map(row).collect(),
     }
 }
@@ -265,14 +241,7 @@ fn shares_table(shares: &[Share]) -> Table {
         ]
     };
     Table {
-        header: vec![
-            "server",
-            "weight",
-            "answers",
-            "by weight",
-            "seen",
-            "verdict",
-        ],
+        header: vec!["server", "weight", "answers", "by weight", "seen", "verdict"],
         rows: shares.iter().map(row).collect(),
     }
 }
@@ -293,33 +262,17 @@ fn files_table(files: &[ftp_client::Report]) -> Table {
         ]
     };
     Table {
-        header: vec![
-            "file",
-            "mode",
-            "bytes",
-            "resumed",
-            "took",
-            "paused",
-            "fingerprint",
-            "whole",
-        ],
+        header: vec!["file", "mode", "bytes", "resumed", "took", "paused", "fingerprint", "whole"],
         rows: files.iter().map(row).collect(),
     }
 }
 
 fn promises_table(promises: &[Promise]) -> Table {
     let row = |promise: &Promise| {
-        let Promise {
-            what,
-            verdict,
-            seen,
-        } = promise;
+        let Promise { what, verdict, seen } = promise;
         vec![what.clone(), verdict.to_string(), seen.clone()]
     };
-    Table {
-        header: vec!["promise", "verdict", "seen"],
-        rows: promises.iter().map(row).collect(),
-    }
+    Table { header: vec!["promise", "verdict", "seen"], rows: promises.iter().map(row).collect() }
 }
 
 #[cfg(test)]
@@ -333,15 +286,8 @@ mod tests {
 
     fn takeover(gap: u32, recovered: bool, stall: u32) -> Verdict {
         let from = Instant::now();
-        let gap = Gap {
-            from,
-            to: from + gap * MS,
-            recovered,
-        };
-        let stalls = Stalls {
-            longest: stall * MS,
-            total: stall * MS,
-        };
+        let gap = Gap { from, to: from + gap * MS, recovered };
+        let stalls = Stalls { longest: stall * MS, total: stall * MS };
         Takeover::judge("test", Some(gap), 20 * MS, stalls).verdict
     }
 
@@ -356,27 +302,14 @@ mod tests {
 
     fn report() -> Report {
         let from = Instant::now();
-        let gap = Gap {
-            from,
-            to: from + 31 * MS,
-            recovered: true,
-        };
-        let stalls = Stalls {
-            longest: 18 * MS,
-            total: 20 * MS,
-        };
+        let gap = Gap { from, to: from + 31 * MS, recovered: true };
+        let stalls = Stalls { longest: 18 * MS, total: 20 * MS };
         Report {
             phases: vec![PhaseSummary {
                 name: "active director killed".to_owned(),
                 length: 2500 * MS,
-                clients: Count {
-                    sent: 120,
-                    failed: 7,
-                },
-                prober: Count {
-                    sent: 1900,
-                    failed: 240,
-                },
+                clients: Count { sent: 120, failed: 7 },
+                prober: Count { sent: 1900, failed: 240 },
                 slowest: 12 * MS,
                 reasons: [(Failure::Refused, 240), (Failure::Reset, 7)].into(),
                 servers: [("web1".to_owned(), 10)].into(),
@@ -401,25 +334,15 @@ mod tests {
                 longest_pause: 250 * MS,
                 failure: None,
             }],
-            promises: vec![Promise::new(
-                "a drained server gets nothing",
-                true,
-                "0 answers",
-            )],
+            promises: vec![Promise::new("a drained server gets nothing", true, "0 answers")],
         }
     }
 
     #[test]
     fn the_tables_line_up_and_fit_100_columns() {
         let text = report().to_string();
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 100),
-            "{text}"
-        );
-        assert!(
-            text.contains("active director killed   2.5 s       120       7"),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert!(text.contains("active director killed   2.5 s       120       7"), "{text}");
         assert!(text.contains("240 refused, 7 reset"), "{text}");
         assert!(text.contains("ok but for stalls"), "{text}");
         assert!(text.ends_with("Every promise held.\n"), "{text}");
@@ -434,9 +357,7 @@ mod tests {
         broken.shares[0].held = false;
         assert!(!broken.held());
         let mut broken = report();
-        broken
-            .promises
-            .push(Promise::new("the sky is blue", false, "grey"));
+        broken.promises.push(Promise::new("the sky is blue", false, "grey"));
         assert!(broken.to_string().ends_with("A PROMISE WAS BROKEN.\n"));
     }
 

@@ -17,11 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     for version in [Version::V1, Version::V2] {
         let peer = ([192, 0, 2, 2], 539).into();
-        let config = Config::builder(Role::Backup)
-            .version(version)
-            .path(peer)
-            .boot(1)
-            .build();
+        let config = Config::builder(Role::Backup).version(version).path(peer).boot(1).build();
         let mut pulse = Pulse::new(Instant::ZERO, config.expect("a valid configuration"));
         pulse.handle_timeout(Instant::ZERO);
         while pulse.poll_output().is_some() {}

@@ -141,11 +141,7 @@ impl Code {
     /// Whether it stops the configuration from being used.
     #[must_use]
     pub fn severity(self) -> Severity {
-        if self.as_str().starts_with('E') {
-            Severity::Error
-        } else {
-            Severity::Warning
-        }
+        if self.as_str().starts_with('E') { Severity::Error } else { Severity::Warning }
     }
 }
 
@@ -203,10 +199,7 @@ impl Diagnostic {
     }
 
     pub(crate) fn related(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.related.push(Related {
-            span,
-            message: printable(&message.into()),
-        });
+        self.related.push(Related { span, message: printable(&message.into()) });
         self
     }
 
@@ -250,11 +243,7 @@ impl Sink {
     const LIMIT: usize = 200;
 
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        let kept = if diagnostic.is_error() {
-            &mut self.errors
-        } else {
-            &mut self.warnings
-        };
+        let kept = if diagnostic.is_error() { &mut self.errors } else { &mut self.warnings };
         if kept.len() < Self::LIMIT {
             kept.push(diagnostic);
         } else {

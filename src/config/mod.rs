@@ -71,9 +71,5 @@ pub struct Loaded {
 pub fn load(bytes: &[u8]) -> Loaded {
     let document = Document::parse(bytes);
     let (config, diagnostics) = lower::lower(&document);
-    Loaded {
-        document,
-        config,
-        diagnostics,
-    }
+    Loaded { document, config, diagnostics }
 }

@@ -155,16 +155,9 @@ proptest! {
 
 /// The places of all values of directives called `name`.
 fn values_of(document: &Document, name: &str) -> Vec<Span> {
-    let assignments = document
-        .statements()
-        .iter()
-        .filter(|s| s.shape == Shape::Assignment);
-    let named = assignments
-        .map(|s| document.tokens(s))
-        .filter(|t| document.is(&t[0], name));
-    named
-        .filter_map(|tokens| Some(tokens.get(2)?.span.to(tokens.last()?.span)))
-        .collect()
+    let assignments = document.statements().iter().filter(|s| s.shape == Shape::Assignment);
+    let named = assignments.map(|s| document.tokens(s)).filter(|t| document.is(&t[0], name));
+    named.filter_map(|tokens| Some(tokens.get(2)?.span.to(tokens.last()?.span))).collect()
 }
 
 /// Whether `new` is `old` with something put in at one place.
@@ -267,14 +260,8 @@ fn an_edit_that_cannot_be_made_says_why_and_changes_nothing() {
 fn every_kind_of_line_ending_counts_as_one_line() {
     let document = Document::parse(b"a\nb\r\nc\rd\n\xc3\xa4\xffe");
     let place = |offset| document.position(offset).to_string();
-    assert_eq!(
-        [place(0), place(2), place(5), place(7)],
-        ["1:1", "2:1", "3:1", "4:1"]
-    );
-    assert_eq!(
-        [place(9), place(11), place(12), place(99)],
-        ["5:1", "5:2", "5:3", "5:4"]
-    );
+    assert_eq!([place(0), place(2), place(5), place(7)], ["1:1", "2:1", "3:1", "4:1"]);
+    assert_eq!([place(9), place(11), place(12), place(99)], ["5:1", "5:2", "5:3", "5:4"]);
 }
 
 #[test]
@@ -326,9 +313,7 @@ fn a_code_names_its_severity_and_never_changes_on_the_wire() {
 
 #[test]
 fn a_name_or_value_may_begin_with_the_sign_of_a_comment() {
-    let text = PAIR
-        .replace("shop {", "#1 { # first")
-        .replace("\"HTTP\"", "#ok # seen");
+    let text = PAIR.replace("shop {", "#1 { # first").replace("\"HTTP\"", "#ok # seen");
     let config = load(text.as_bytes()).config.unwrap();
     assert_eq!(config.virtuals[0].name, "#1");
     let check = format!("{:?}", config.virtuals[0].check);

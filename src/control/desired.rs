@@ -70,11 +70,7 @@ impl Desired {
     /// The whole table.
     #[must_use]
     pub fn table(&self) -> Table {
-        self.services
-            .values()
-            .map(Wanted::entry)
-            .collect::<Vec<_>>()
-            .into()
+        self.services.values().map(Wanted::entry).collect::<Vec<_>>().into()
     }
 
     /// The sorry server of the service `key`, while it serves.
@@ -113,10 +109,8 @@ impl Wanted {
             sorry: v.sorry_server,
             servers: servers
                 .map(|s| {
-                    let standing = Standing {
-                        thresholds: s.thresholds,
-                        verdict: verdict(s.address),
-                    };
+                    let standing =
+                        Standing { thresholds: s.thresholds, verdict: verdict(s.address) };
                     (s.address, standing)
                 })
                 .collect(),
@@ -127,10 +121,8 @@ impl Wanted {
         let mut entry = Entry::new(self.service.clone());
         for (&address, standing) in &self.servers {
             if let Verdict::In(weight) = standing.verdict {
-                entry.insert(
-                    self.destination(address, weight)
-                        .with_thresholds(standing.thresholds),
-                );
+                entry
+                    .insert(self.destination(address, weight).with_thresholds(standing.thresholds));
             }
         }
         if let Some(sorry) = self.serving_sorry() {
@@ -140,9 +132,7 @@ impl Wanted {
     }
 
     fn destination(&self, address: SocketAddr, weight: Weight) -> Destination {
-        Destination::new(address)
-            .with_forwarding(self.forwarding)
-            .with_weight(weight)
+        Destination::new(address).with_forwarding(self.forwarding).with_weight(weight)
     }
 
     fn serving_sorry(&self) -> Option<SocketAddr> {
@@ -151,7 +141,6 @@ impl Wanted {
             Verdict::Out => false,
             Verdict::In(weight) => !weight.is_quiesced(),
         };
-        self.sorry
-            .filter(|_| !self.servers.values().any(takes_connections))
+        self.sorry.filter(|_| !self.servers.values().any(takes_connections))
     }
 }

@@ -158,14 +158,8 @@ impl Event {
             Self::Declined { .. }
                 | Self::ReloadFailed { .. }
                 | Self::SorryServer { serving: true, .. }
-                | Self::Started {
-                    authenticated: false,
-                    ..
-                }
-                | Self::Transition(Transition {
-                    to: State::Failed,
-                    ..
-                })
+                | Self::Started { authenticated: false, .. }
+                | Self::Transition(Transition { to: State::Failed, .. })
                 | Self::Warning { .. }
         )
     }
@@ -174,95 +168,46 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started {
-                role: Role::Primary,
-                authenticated,
-            } => {
+            Self::Started { role: Role::Primary, authenticated } => {
                 write!(f, "STARTING PULSE AS MASTER{}", Heartbeats(*authenticated))
             }
-            Self::Started {
-                role: Role::Backup,
-                authenticated,
-            } => {
+            Self::Started { role: Role::Backup, authenticated } => {
                 write!(f, "STARTING PULSE AS BACKUP{}", Heartbeats(*authenticated))
             }
             Self::DataPlane { name, .. } => write!(f, "data plane: {name}"),
-            Self::Transition(Transition {
-                from,
-                to: State::Acquiring,
-                ..
-            }) => {
+            Self::Transition(Transition { from, to: State::Acquiring, .. }) => {
                 write!(f, "activating lvs, was {from}")
             }
-            Self::Transition(Transition {
-                from,
-                to: State::Releasing,
-                ..
-            }) => {
+            Self::Transition(Transition { from, to: State::Releasing, .. }) => {
                 write!(f, "deactivating lvs, was {from}")
             }
             Self::Transition(Transition { from, to, .. }) => write!(f, "{to}, was {from}"),
             Self::Declined { .. } => f.write_str("stays as it is"),
             Self::Acquired { addresses } => write!(f, "addresses up: {}", List(addresses)),
             Self::Released { addresses } => write!(f, "addresses down: {}", List(addresses)),
-            Self::Health {
-                service,
-                server,
-                address,
-                to,
-                ..
-            } => match to {
-                Health::Up => write!(
-                    f,
-                    "[ active ] making {address} available ({service}/{server})"
-                ),
+            Self::Health { service, server, address, to, .. } => match to {
+                Health::Up => {
+                    write!(f, "[ active ] making {address} available ({service}/{server})")
+                }
                 Health::Down => {
                     write!(f, "[inactive] shutting down {address} ({service}/{server})")
                 }
                 other => write!(f, "{address} is {other} ({service}/{server})"),
             },
-            Self::Weight {
-                service,
-                server,
-                address,
-                weight: Some(weight),
-            } => {
+            Self::Weight { service, server, address, weight: Some(weight) } => {
                 write!(f, "{address} has weight {weight} ({service}/{server})")
             }
-            Self::Weight {
-                service,
-                server,
-                address,
-                weight: None,
-            } => {
+            Self::Weight { service, server, address, weight: None } => {
                 write!(f, "{address} is out of the table ({service}/{server})")
             }
-            Self::SorryServer {
-                service,
-                address,
-                serving: true,
-            } => {
-                write!(
-                    f,
-                    "No real servers; activate sorry_server {address} ({service})"
-                )
+            Self::SorryServer { service, address, serving: true } => {
+                write!(f, "No real servers; activate sorry_server {address} ({service})")
             }
-            Self::SorryServer {
-                service,
-                address,
-                serving: false,
-            } => {
+            Self::SorryServer { service, address, serving: false } => {
                 write!(f, "sorry_server {address} relieved ({service})")
             }
-            Self::Drained {
-                service,
-                server,
-                address,
-            } => {
-                write!(
-                    f,
-                    "{address} is drained: no connection left ({service}/{server})"
-                )
+            Self::Drained { service, server, address } => {
+                write!(f, "{address} is drained: no connection left ({service}/{server})")
             }
             Self::Reloaded { changes } => {
                 write!(f, "configuration reloaded, {changes} changes to the table")
@@ -279,11 +224,7 @@ struct Heartbeats(bool);
 
 impl fmt::Display for Heartbeats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 {
-            Ok(())
-        } else {
-            f.write_str("; heartbeats are not authenticated")
-        }
+        if self.0 { Ok(()) } else { f.write_str("; heartbeats are not authenticated") }
     }
 }
 

@@ -83,12 +83,7 @@ impl Capabilities {
     /// little.
     #[must_use]
     pub const fn nothing() -> Self {
-        Self {
-            forwarding: Vec::new(),
-            schedulers: Some(Vec::new()),
-            marks: false,
-            any_port: false,
-        }
+        Self { forwarding: Vec::new(), schedulers: Some(Vec::new()), marks: false, any_port: false }
     }
 
     /// Whether a data plane with these capabilities can carry all of `table`.
@@ -274,10 +269,7 @@ mod tests {
 
     #[test]
     fn servers_come_before_others_are_drained_or_go() {
-        let observed = table(
-            web(),
-            &[server(1), server(2), server(3).with_weight(Weight::ZERO)],
-        );
+        let observed = table(web(), &[server(1), server(2), server(3).with_weight(Weight::ZERO)]);
         let drained = server(1).with_weight(Weight::ZERO);
         let mut desired = table(web(), &[drained, server(3), server(4)]);
         let rr = Service::new(web()).with_scheduler("rr".parse().unwrap());

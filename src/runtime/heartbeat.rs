@@ -42,10 +42,7 @@ impl Path {
     pub fn bind(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket: UdpSocket::from_std(socket)?,
-            peer,
-        })
+        Ok(Self { socket: UdpSocket::from_std(socket)?, peer })
     }
 }
 
@@ -132,15 +129,7 @@ impl<M: Reconfigure> Driver<M> {
         control: mpsc::Receiver<Control>,
         observer: Observer,
     ) -> Self {
-        Self {
-            machine,
-            paths,
-            link,
-            linked: true,
-            unanswered: Vec::new(),
-            control,
-            observer,
-        }
+        Self { machine, paths, link, linked: true, unanswered: Vec::new(), control, observer }
     }
 
     /// Runs until the machine has stopped, which [`Command::Stop`] brings about.
@@ -185,16 +174,11 @@ impl<M: Reconfigure> Driver<M> {
                     break;
                 };
                 let id = PathId(number);
-                self.machine
-                    .handle_datagram(clock::now(), id, source, &buffer[..length]);
+                self.machine.handle_datagram(clock::now(), id, source, &buffer[..length]);
             }
         }
         let now = clock::now();
-        if self
-            .machine
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= now)
-        {
+        if self.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.machine.handle_timeout(now);
         }
     }
@@ -244,9 +228,7 @@ impl<M: Reconfigure> Driver<M> {
     }
 
     fn on_broken(&mut self, reason: String) {
-        (self.observer)(Event::Warning {
-            text: format!("data plane lost: {reason}"),
-        });
+        (self.observer)(Event::Warning { text: format!("data plane lost: {reason}") });
         self.machine.handle_data_plane(clock::now(), false);
     }
 
@@ -292,14 +274,8 @@ impl<M: Reconfigure> Driver<M> {
 /// Waits until a datagram can be read from one of the paths.
 async fn readable(paths: &[Path]) {
     std::future::poll_fn(|context| {
-        let ready = paths
-            .iter()
-            .any(|path| path.socket.poll_recv_ready(context).is_ready());
-        if ready {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        let ready = paths.iter().any(|path| path.socket.poll_recv_ready(context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }

@@ -146,9 +146,7 @@ fn passive(talk: &mut Talk, vip: SocketAddr) -> SocketAddr {
 
 fn extended_passive(talk: &mut Talk, vip: SocketAddr) -> SocketAddr {
     let reply = talk.ask("EPSV");
-    let port = reply
-        .strip_prefix("229 Entering Extended Passive Mode (|||")
-        .unwrap();
+    let port = reply.strip_prefix("229 Entering Extended Passive Mode (|||").unwrap();
     SocketAddr::new(vip.ip(), port.strip_suffix("|)").unwrap().parse().unwrap())
 }
 
@@ -216,10 +214,7 @@ async fn active_transfers_reach_the_client_from_the_vip() {
         balances(&relay);
         let counters = status(&relay, key).counters;
         assert!(counters.bytes_in > FILE as u64 && counters.bytes_out > FILE as u64);
-        assert!(
-            counters.bytes_in < 2 * FILE as u64,
-            "each direction on its own side"
-        );
+        assert!(counters.bytes_in < 2 * FILE as u64, "each direction on its own side");
     }
 }
 
@@ -232,10 +227,7 @@ async fn a_data_connection_from_somebody_else_is_refused_and_the_clients_own_sti
     let data = connect(at);
     talk.say("RETR file");
     assert_eq!(receive(&data).0, FILE);
-    assert!(
-        TcpStream::connect(at).is_err(),
-        "one connection for each announcement"
-    );
+    assert!(TcpStream::connect(at).is_err(), "one connection for each announcement");
     drop((data, talk));
     balances(&relay);
 }
@@ -246,11 +238,7 @@ async fn a_data_connection_to_somebody_else_is_refused() {
     let (relay, _, mut talk) = ftp(vip).await;
     assert!(talk.ask("PORT 192,0,2,9,200,3").starts_with("504 "));
     assert!(talk.ask("PORT nonsense").starts_with("501 "));
-    assert_eq!(
-        talk.ask("NOOP"),
-        "502 No NOOP.",
-        "the server never saw them"
-    );
+    assert_eq!(talk.ask("NOOP"), "502 No NOOP.", "the server never saw them");
     drop(talk);
     balances(&relay);
 }
@@ -272,10 +260,7 @@ async fn data_listeners_end_with_their_control_connection_or_when_replaced_or_ex
     let third = passive(&mut talk, vip);
     eventually("the former announcement is given up", closed(second));
     drop(talk);
-    eventually(
-        "the listener ends with the control connection",
-        closed(third),
-    );
+    eventually("the listener ends with the control connection", closed(third));
     balances(&relay);
 }
 
@@ -305,12 +290,8 @@ async fn what_follows_a_command_in_the_same_segment_is_not_lost() {
 async fn without_the_helper_nothing_is_rewritten() {
     let relay = relay();
     let vip = vip();
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(vip)),
-        &[ftp_server(Ipv4Addr::LOCALHOST.into())],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(vip)), &[ftp_server(Ipv4Addr::LOCALHOST.into())])
+        .await;
     let mut talk = Talk::new(connect(vip));
     let reply = skip_greeting(&mut talk).ask("PASV");
     assert!(reply.contains("(192,0,2,1,"), "{reply}");

@@ -190,9 +190,7 @@ pub(crate) fn is_reset(mut stream: TcpStream) -> bool {
 }
 
 pub(crate) fn reset(stream: TcpStream) {
-    SockRef::from(&stream)
-        .set_linger(Some(Duration::ZERO))
-        .unwrap();
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
 }
 
@@ -227,10 +225,7 @@ pub(crate) struct Noise {
 
 impl Noise {
     pub(crate) fn new() -> Self {
-        Self {
-            state: 0x9e37_79b9_7f4a_7c15,
-            sum: 0,
-        }
+        Self { state: 0x9e37_79b9_7f4a_7c15, sum: 0 }
     }
 
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) {

@@ -30,12 +30,7 @@ async fn a_service_added_while_its_address_is_held_listens_at_once() {
     let relay = relay();
     let vip = vip();
     relay.acquire(vip.ip()).await.unwrap();
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(vip)),
-        &[named_server()],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(vip)), &[named_server()]).await;
     who(&connect(vip));
 }
 
@@ -100,10 +95,7 @@ async fn what_is_applied_is_observed() {
     let server = Destination::new(dead());
     let mut desired = Table::new();
     desired.insert(Service::new(key)).insert(server);
-    let ops = [
-        Op::AddService(Service::new(key)),
-        Op::AddDestination(key, server),
-    ];
+    let ops = [Op::AddService(Service::new(key)), Op::AddDestination(key, server)];
     relay.apply(&ops).await.unwrap();
     assert_eq!(relay.observe().await.unwrap(), desired);
 
@@ -136,16 +128,10 @@ async fn operations_that_do_not_fit_fail_one_by_one_and_change_nothing() {
     let applied = relay.apply(&ops).await.unwrap();
     assert_eq!(applied.len(), ops.len());
     for result in applied {
-        assert!(
-            matches!(result, Err(BackendError::Conflict { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(BackendError::Conflict { .. })), "{result:?}");
     }
     assert_eq!(relay.observe().await.unwrap(), before);
     let capabilities = relay.capabilities();
-    assert_eq!(
-        capabilities.schedulers.as_deref(),
-        Some(&["wlc".parse().unwrap()][..])
-    );
+    assert_eq!(capabilities.schedulers.as_deref(), Some(&["wlc".parse().unwrap()][..]));
     assert!(!capabilities.marks && !capabilities.any_port);
 }

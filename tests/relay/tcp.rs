@@ -28,10 +28,7 @@ async fn large_streams_pass_unchanged_in_both_directions_and_are_counted_exactly
         balances(&relay);
         let counters = status(&relay, key).counters;
         let expected = 64 * MEGABYTE as u64;
-        assert_eq!(
-            (counters.bytes_in, counters.bytes_out),
-            (expected, expected)
-        );
+        assert_eq!((counters.bytes_in, counters.bytes_out), (expected, expected));
         assert_eq!(counters.connections, 1);
         assert_eq!(status(&relay, key).destinations[0].counters, counters);
     }
@@ -60,10 +57,7 @@ async fn a_reader_that_is_slow_slows_its_writer() {
         let now = written.load(Ordering::SeqCst);
         now > 0 && seen.swap(now, Ordering::SeqCst) == now
     });
-    assert!(
-        written.load(Ordering::SeqCst) < total / 2,
-        "the relay takes in what nobody reads"
-    );
+    assert!(written.load(Ordering::SeqCst) < total / 2, "the relay takes in what nobody reads");
     assert_eq!(receive(&client).0, total);
     drop(client);
     balances(&relay);
@@ -83,12 +77,7 @@ async fn the_end_of_one_direction_is_passed_on_and_the_other_goes_on() {
     let relay = relay();
     let (counted, closed) = (vip(), vip());
     serve(&relay, Service::new(ServiceKey::tcp(counted)), &[counting]).await;
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(closed)),
-        &[closing_first],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(closed)), &[closing_first]).await;
 
     let client = connect(counted);
     send_noise(&client, MEGABYTE);
@@ -99,9 +88,7 @@ async fn the_end_of_one_direction_is_passed_on_and_the_other_goes_on() {
     let client = connect(closed);
     assert_eq!(receive(&client).0, 3);
     let half_closed = || status(&relay, ServiceKey::tcp(closed)).destinations[0].load;
-    eventually("it is inactive", || {
-        half_closed().inactive == 1 && half_closed().active == 0
-    });
+    eventually("it is inactive", || half_closed().inactive == 1 && half_closed().active == 0);
     send_noise(&client, MEGABYTE);
     drop(client);
     balances(&relay);
@@ -118,13 +105,7 @@ async fn a_dead_server_costs_the_client_a_retry_and_no_error() {
     }
     balances(&relay);
     let status = status(&relay, key);
-    let of = |address| {
-        status
-            .destinations
-            .iter()
-            .find(|d| d.address == address)
-            .unwrap()
-    };
+    let of = |address| status.destinations.iter().find(|d| d.address == address).unwrap();
     assert_eq!((of(live).counters.connections, of(live).failures), (10, 0));
     assert_eq!((of(gone).counters.connections, of(gone).failures), (0, 5));
     assert_eq!((status.counters.connections, status.refused), (10, 0));
@@ -147,9 +128,7 @@ async fn a_silent_server_costs_the_client_the_connect_timeout_and_no_error() {
 /// A server whose queue of connections is full, so that further attempts get no answer.
 fn silent_server() -> (SocketAddr, (Socket, Vec<Socket>)) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
-    socket
-        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-        .unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(0).unwrap();
     let address = socket.local_addr().unwrap();
     let mut clients = Vec::new();
@@ -166,12 +145,7 @@ fn silent_server() -> (SocketAddr, (Socket, Vec<Socket>)) {
 async fn a_client_is_reset_when_no_server_is_left() {
     let relay = relay();
     let (all_dead, none) = (vip(), vip());
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(all_dead)),
-        &[dead(), dead()],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(all_dead)), &[dead(), dead()]).await;
     serve(&relay, Service::new(ServiceKey::tcp(none)), &[]).await;
     assert!(is_reset(connect(all_dead)));
     assert!(is_reset(connect(none)));
@@ -193,18 +167,8 @@ async fn a_reset_on_one_side_resets_the_other() {
     });
     let relay = relay();
     let (from_server, from_client) = (vip(), vip());
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(from_server)),
-        &[hang_up],
-    )
-    .await;
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(from_client)),
-        &[reporting],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(from_server)), &[hang_up]).await;
+    serve(&relay, Service::new(ServiceKey::tcp(from_client)), &[reporting]).await;
 
     let mut client = connect(from_server);
     client.write_all(b"ping").unwrap();
@@ -223,12 +187,7 @@ async fn an_idle_connection_is_reset_and_a_busy_one_is_not() {
     config.idle_timeout = Duration::from_millis(400);
     let relay = piranha::runtime::relay::Relay::new(config).unwrap();
     let vip = vip();
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(vip)),
-        &[echo_server(localhost(vip))],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(vip)), &[echo_server(localhost(vip))]).await;
     let (busy, idle) = (connect(vip), connect(vip));
     eventually("both are through", || relay.connections() == 2);
     eventually("one is gone", || {
@@ -271,9 +230,7 @@ async fn a_server_at_its_threshold_is_passed_over_until_it_has_room() {
     assert!(is_reset(connect(vip)));
     assert!(status(&relay, key).destinations[0].overloaded);
     drop(open);
-    eventually("there is room", || {
-        !status(&relay, key).destinations[0].overloaded
-    });
+    eventually("there is room", || !status(&relay, key).destinations[0].overloaded);
     assert_eq!(who(&connect(vip)), server.port());
     balances(&relay);
 }
@@ -284,12 +241,7 @@ async fn a_persistent_client_comes_back_to_its_server_even_when_quiesced() {
     let (vip, a, b) = (vip(), named_server(), named_server());
     let persistence = Persistence::new(Duration::from_secs(60)).unwrap();
     let key = ServiceKey::tcp(vip);
-    serve(
-        &relay,
-        Service::new(key).with_persistence(persistence),
-        &[a, b],
-    )
-    .await;
+    serve(&relay, Service::new(key).with_persistence(persistence), &[a, b]).await;
     let first = who(&connect_from([127, 0, 0, 3], vip));
     let home = [a, b].into_iter().find(|s| s.port() == first).unwrap();
     set_weight(&relay, key, home, 0).await;
@@ -297,11 +249,8 @@ async fn a_persistent_client_comes_back_to_its_server_even_when_quiesced() {
         assert_eq!(who(&connect_from([127, 0, 0, 3], vip)), first);
         assert_ne!(who(&connect_from([127, 0, 0, 4], vip)), first);
     }
-    let persistent = status(&relay, key)
-        .destinations
-        .iter()
-        .map(|d| d.load.persistent)
-        .sum::<u32>();
+    let persistent =
+        status(&relay, key).destinations.iter().map(|d| d.load.persistent).sum::<u32>();
     assert_eq!(persistent, 2);
     balances(&relay);
 }
@@ -331,12 +280,7 @@ async fn connections_of_a_removed_server_and_service_go_on() {
 async fn release_frees_the_port_and_established_connections_drain() {
     let relay = relay();
     let vip = vip();
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(vip)),
-        &[echo_server(localhost(vip))],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(vip)), &[echo_server(localhost(vip))]).await;
     let client = connect(vip);
     assert!(echoes(&client));
     relay.release(vip.ip()).await;
@@ -356,12 +300,7 @@ async fn release_frees_the_port_and_established_connections_drain() {
 async fn connections_made_just_before_a_release_are_served() {
     let relay = relay();
     let vip = vip();
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(vip)),
-        &[echo_server(localhost(vip))],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(vip)), &[echo_server(localhost(vip))]).await;
     for _ in 0..20 {
         let clients: Vec<TcpStream> = (0..20).map(|_| connect(vip)).collect();
         relay.release(vip.ip()).await;
@@ -388,19 +327,12 @@ async fn a_thousand_connections_at_once_are_all_served() {
         { client }.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"ping");
     }
-    let active: Vec<u32> = status(&relay, key)
-        .destinations
-        .iter()
-        .map(|d| d.load.active)
-        .collect();
+    let active: Vec<u32> = status(&relay, key).destinations.iter().map(|d| d.load.active).collect();
     assert_eq!(active, [500, 500]);
     drop(clients);
     balances(&relay);
     let counters = status(&relay, key).counters;
-    assert_eq!(
-        (counters.connections, counters.bytes_in, counters.bytes_out),
-        (1000, 4000, 4000)
-    );
+    assert_eq!((counters.connections, counters.bytes_in, counters.bytes_out), (1000, 4000, 4000));
 }
 
 fn raise_file_limit() {
@@ -414,12 +346,7 @@ fn raise_file_limit() {
 async fn shutdown_resets_connections_and_ends() {
     let relay = relay();
     let vip = vip();
-    serve(
-        &relay,
-        Service::new(ServiceKey::tcp(vip)),
-        &[echo_server(localhost(vip))],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::tcp(vip)), &[echo_server(localhost(vip))]).await;
     let client = connect(vip);
     assert!(echoes(&client));
     relay.shutdown();

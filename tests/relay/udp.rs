@@ -12,9 +12,7 @@ use crate::support::*;
 fn client(vip: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind((localhost(vip), 0)).unwrap();
     socket.connect(vip).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     socket
 }
 
@@ -43,9 +41,7 @@ async fn datagrams_pass_both_ways_and_a_client_keeps_its_server() {
         }
         let counters = || status(&relay, key).counters;
         // The last answer may be here before it is counted.
-        eventually("all answers are counted", || {
-            counters().bytes_out == 2 * 7 + 5 * 2 + 5 * 9002
-        });
+        eventually("all answers are counted", || counters().bytes_out == 2 * 7 + 5 * 2 + 5 * 9002);
         assert_eq!(counters().connections, 2);
         assert_eq!(counters().bytes_in, 2 * 5 + 5 * 9000);
         let destinations = status(&relay, key).destinations;
@@ -61,12 +57,7 @@ async fn a_silent_flow_ends_after_the_timeout() {
     config.udp_idle_timeout = Duration::from_millis(100);
     let relay = Relay::new(config).unwrap();
     let vip = vip();
-    serve(
-        &relay,
-        Service::new(ServiceKey::udp(vip)),
-        &[udp_server(localhost(vip)).0],
-    )
-    .await;
+    serve(&relay, Service::new(ServiceKey::udp(vip)), &[udp_server(localhost(vip)).0]).await;
     let client = client(vip);
     ask(&client, b"one");
     balances(&relay);
@@ -82,9 +73,7 @@ async fn a_flow_refused_by_its_server_goes_to_another() {
     let key = ServiceKey::udp(vip);
     serve(&relay, Service::new(key), &[live, dead()]).await;
     let client = client(vip);
-    client
-        .set_read_timeout(Some(Duration::from_millis(50)))
-        .unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     eventually("an answer comes", || {
         client.send(b"hello").unwrap();
         client.recv(&mut [0; 100]).is_ok()

@@ -107,18 +107,12 @@ impl Context<'_> {
     }
 
     fn persistence(&mut self, fields: &Fields, family: Family) -> Option<Persistence> {
-        let prefix = self
-            .prefix(fields, Directive::Pmask, family)
-            .filter(|&prefix| prefix < family.bits());
+        let prefix =
+            self.prefix(fields, Directive::Pmask, family).filter(|&prefix| prefix < family.bits());
         let Some(timeout) = fields.duration_or_none(Directive::Persistent) else {
             if prefix.is_some() && !fields.mentions(Directive::Persistent) {
                 let message = "`pmask` has no effect without `persistent`";
-                self.report_at(
-                    fields,
-                    Directive::Pmask,
-                    Code::MaskWithoutPersistence,
-                    message,
-                );
+                self.report_at(fields, Directive::Pmask, Code::MaskWithoutPersistence, message);
             }
             return None;
         };
@@ -225,9 +219,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
             .endpoint(Directive::SorryServer)
             .filter(|(address, _)| !address.is_unspecified())
             .map(|(address, own)| SocketAddr::new(address, own.unwrap_or(port))),
-        load_monitor: fields
-            .text(Directive::LoadMonitor)
-            .filter(|monitor| monitor != "none"),
+        load_monitor: fields.text(Directive::LoadMonitor).filter(|monitor| monitor != "none"),
         servers: Vec::new(),
         span: section.span,
     }

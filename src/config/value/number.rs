@@ -28,10 +28,7 @@ pub(super) fn integer(text: &str) -> Result<i64, Problem> {
 }
 
 fn radix(digits: &str) -> (u32, &str) {
-    if let Some(hexadecimal) = digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-    {
+    if let Some(hexadecimal) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         return (16, hexadecimal);
     }
     match digits.strip_prefix('0') {
@@ -44,9 +41,8 @@ fn not_an_integer(text: &str, digits: &str) -> Problem {
     let problem = Problem::new(Code::InvalidInteger, format!("`{text}` is not an integer"));
     if digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let decimal = digits.trim_start_matches('0');
-        return problem.help(format!(
-            "a leading 0 means octal, which has no 8 and 9: write `{decimal}`"
-        ));
+        return problem
+            .help(format!("a leading 0 means octal, which has no 8 and 9: write `{decimal}`"));
     }
     problem
 }
@@ -91,9 +87,7 @@ pub(super) fn duration(text: &str, least: Duration) -> Result<Duration, Problem>
                 Some(_) => problem,
                 None => not_a_duration(text),
             })?;
-            u64::try_from(seconds)
-                .ok()
-                .and_then(|seconds| seconds.checked_mul(1000))
+            u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000))
         }
     };
     millis

@@ -12,19 +12,10 @@ fn host(text: &str) -> Value {
 #[test]
 fn integers_are_read_as_strtol_reads_them() {
     let integer = |text| read(Kind::Integer(i64::MIN, i64::MAX), text);
-    for (text, value) in [
-        ("0x10", 16),
-        ("010", 8),
-        ("-3", -3),
-        ("+3", 3),
-        ("", 0),
-        ("0", 0),
-    ] {
+    for (text, value) in [("0x10", 16), ("010", 8), ("-3", -3), ("+3", 3), ("", 0), ("0", 0)] {
         assert_eq!(integer(text), Ok(Value::Integer(value)), "{text:?}");
     }
-    for text in [
-        "6s", "1.5", "6;", "08", "0x", "--1", "+-1", "-", "x", "0x-1",
-    ] {
+    for text in ["6s", "1.5", "6;", "08", "0x", "--1", "+-1", "-", "x", "0x-1"] {
         assert_eq!(integer(text), Err(Code::InvalidInteger), "{text:?}");
     }
     assert_eq!(integer("9223372036854775808"), Err(Code::OutOfRange));
@@ -47,9 +38,7 @@ fn durations_are_seconds_or_carry_a_unit() {
     }
     for text in ["s", "-1s", "1.5s", "1 s ", "5d", "1S", "\u{b5}s"] {
         let word = text.trim_end();
-        let code = Kind::Duration(1)
-            .read(&[word.as_bytes()])
-            .map_err(|p| p.code);
+        let code = Kind::Duration(1).read(&[word.as_bytes()]).map_err(|p| p.code);
         assert_eq!(code, Err(Code::InvalidDuration), "{text}");
     }
     for text in ["0", "-1", "366h0", "8761h", "18446744073709551615h"] {
@@ -71,16 +60,8 @@ fn addresses_are_read_as_inet_aton_reads_them_and_ipv6_too() {
     ] {
         assert_eq!(read(Kind::Host, text), Ok(host(address)), "{text}");
     }
-    for text in [
-        "256.0.0.1",
-        "1.2.3.4.5",
-        "10.16777216",
-        "4294967296",
-        "",
-        "1..2",
-        ":::",
-        "1.2.3.",
-    ] {
+    for text in ["256.0.0.1", "1.2.3.4.5", "10.16777216", "4294967296", "", "1..2", ":::", "1.2.3."]
+    {
         assert_eq!(read(Kind::Host, text), Err(Code::InvalidAddress), "{text}");
     }
     assert_eq!(read(Kind::Host, "localhost"), Err(Code::HostName));
@@ -111,15 +92,9 @@ fn a_sorry_server_may_have_a_port_of_its_own() {
     let v4 = "192.0.2.9".parse().unwrap();
     let v6 = "2001:db8::9".parse().unwrap();
     assert_eq!(endpoint("192.0.2.9"), Ok(Value::Endpoint(v4, None)));
-    assert_eq!(
-        endpoint("192.0.2.9:8080"),
-        Ok(Value::Endpoint(v4, Some(8080)))
-    );
+    assert_eq!(endpoint("192.0.2.9:8080"), Ok(Value::Endpoint(v4, Some(8080))));
     assert_eq!(endpoint("2001:db8::9"), Ok(Value::Endpoint(v6, None)));
-    assert_eq!(
-        endpoint("[2001:db8::9]:80"),
-        Ok(Value::Endpoint(v6, Some(80)))
-    );
+    assert_eq!(endpoint("[2001:db8::9]:80"), Ok(Value::Endpoint(v6, Some(80))));
     assert!(endpoint("192.0.2.9:0").is_err());
     assert!(endpoint("192.0.2.9:").is_err());
 }

@@ -259,26 +259,17 @@ impl Link {
         path: usize,
         heartbeat: &Heartbeat,
     ) -> Result<Receipt, Reject> {
-        let known = self
-            .session
-            .filter(|session| session.boot == heartbeat.boot);
+        let known = self.session.filter(|session| session.boot == heartbeat.boot);
         let floor = match (known, self.session) {
             (Some(_), _) | (None, None) => 0,
             (None, Some(session)) => session.floor,
         };
         if let Err(reject) = self.prove_echo(config, heartbeat.echo, floor) {
             self.count(reject);
-            return Ok(Receipt::Answer(Echo {
-                boot: heartbeat.boot,
-                counter: heartbeat.counter,
-            }));
+            return Ok(Receipt::Answer(Echo { boot: heartbeat.boot, counter: heartbeat.counter }));
         }
         if known.is_none() {
-            self.session = Some(Session {
-                boot: heartbeat.boot,
-                counter: 0,
-                floor: self.sent,
-            });
+            self.session = Some(Session { boot: heartbeat.boot, counter: 0, floor: self.sent });
             for record in &mut self.paths {
                 record.counter = 0;
             }
@@ -286,10 +277,7 @@ impl Link {
         if heartbeat.counter <= self.paths[path].counter {
             return Err(Reject::Replayed);
         }
-        self.paths[path] = PathRecord {
-            heard: Some(now),
-            counter: heartbeat.counter,
-        };
+        self.paths[path] = PathRecord { heard: Some(now), counter: heartbeat.counter };
         let Some(session) = &mut self.session else {
             return Ok(Receipt::Ignored);
         };
@@ -329,10 +317,8 @@ impl Link {
             return magic_of(state).encode().to_vec();
         }
         self.sent += 1;
-        let session = self.session.map(|session| Echo {
-            boot: session.boot,
-            counter: session.counter,
-        });
+        let session =
+            self.session.map(|session| Echo { boot: session.boot, counter: session.counter });
         let heartbeat = Heartbeat {
             cluster: config.cluster,
             boot: config.boot,

@@ -33,10 +33,7 @@ fn server(n: u8) -> SocketAddr {
 }
 
 fn from(client: u8) -> Flow {
-    Flow {
-        source: SocketAddr::from(([192, 0, 2, client], 4000)),
-        ..Flow::default()
-    }
+    Flow { source: SocketAddr::from(([192, 0, 2, client], 4000)), ..Flow::default() }
 }
 
 fn key() -> ServiceKey {
@@ -77,12 +74,7 @@ fn a_retry_goes_to_a_server_not_tried_before_until_none_is_left() {
     assert_eq!(tried.len(), 3);
     let status = service.status(Instant::ZERO, true);
     assert_eq!((status.refused, status.counters.connections), (1, 0));
-    assert!(
-        status
-            .destinations
-            .iter()
-            .all(|d| d.failures == 1 && d.load == Load::default())
-    );
+    assert!(status.destinations.iter().all(|d| d.failures == 1 && d.load == Load::default()));
 }
 
 #[test]
@@ -114,11 +106,7 @@ fn a_client_is_forgotten_one_timeout_after_its_last_connection_began() {
     service.close(ticket);
     let persistent = |service: &mut VirtualService, now| {
         let status = service.status(now, true);
-        status
-            .destinations
-            .iter()
-            .map(|d| d.load.persistent)
-            .sum::<u32>()
+        status.destinations.iter().map(|d| d.load.persistent).sum::<u32>()
     };
     assert_eq!(persistent(&mut service, secs(18)), 1);
     assert_eq!(persistent(&mut service, secs(19)), 0);
@@ -192,15 +180,9 @@ fn conflicting_changes_are_refused_and_change_nothing() {
     let mut service = with_servers(Service::new(key()), 1);
     let direct = Destination::new(server(2)).with_forwarding(Forwarding::Direct);
     let before = service.entry();
-    assert_eq!(
-        service.add(Destination::new(server(1))),
-        Err(Conflict::Exists)
-    );
+    assert_eq!(service.add(Destination::new(server(1))), Err(Conflict::Exists));
     assert_eq!(service.add(direct), Err(Conflict::Forwarding));
-    assert_eq!(
-        service.edit_destination(Destination::new(server(2))),
-        Err(Conflict::Missing)
-    );
+    assert_eq!(service.edit_destination(Destination::new(server(2))), Err(Conflict::Missing));
     assert_eq!(service.remove(server(2)), Err(Conflict::Missing));
     assert_eq!(service.entry(), before);
 }
@@ -210,10 +192,7 @@ fn udp_flows_are_never_active() {
     let udp = Service::new(ServiceKey::udp("192.0.2.80:53".parse().unwrap()));
     let mut service = with_servers(udp, 1);
     let ticket = service.admit(secs(0), &from(1), &[]).unwrap();
-    assert_eq!(
-        (load(&mut service, 1).active, load(&mut service, 1).inactive),
-        (0, 1)
-    );
+    assert_eq!((load(&mut service, 1).active, load(&mut service, 1).inactive), (0, 1));
     service.close(ticket);
 }
 

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use self::watch::WatchError;
 use self::reconciler::Reconciler;
+pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
 use super::configuration::{self, Accepted, ConfigError, place};
 use super::heartbeat::{Link, Observer};
@@ -156,16 +156,14 @@ impl Director {
         self.desired.configure(&self.config);
         self.drained.clear();
         self.table.whole(&self.desired.table()).await?;
-        let changes = plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
+        let changes =
+            plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
         Ok(changes.map_or(0, |changes| changes.len()))
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
         let watched = self.watch.configure(&self.config);
-        watched.map_err(|source| StartError::Watch {
-            path: self.path.clone(),
-            source,
-        })
+        watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })
     }
 
     async fn on_request(&mut self, request: Request, reports: &mpsc::UnboundedSender<Report>) {
@@ -189,9 +187,7 @@ impl Director {
                 self.tell(Event::Reloaded { changes });
                 let _ = reports.send(self.configured());
             }
-            Err(error) => self.tell(Event::ReloadFailed {
-                reason: error.to_string(),
-            }),
+            Err(error) => self.tell(Event::ReloadFailed { reason: error.to_string() }),
         }
     }
 
@@ -205,17 +201,13 @@ impl Director {
 
     async fn acquire(&self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
         addresses::acquire(&self.relay, wanted).await?;
-        self.tell(Event::Acquired {
-            addresses: wanted.to_vec(),
-        });
+        self.tell(Event::Acquired { addresses: wanted.to_vec() });
         Ok(())
     }
 
     async fn release(&self, addresses: &[VirtualAddress]) {
         addresses::release(&self.relay, addresses).await;
-        self.tell(Event::Released {
-            addresses: addresses.to_vec(),
-        });
+        self.tell(Event::Released { addresses: addresses.to_vec() });
     }
 
     /// Gives every address up and waits for connections to end, at most `drain`.
@@ -263,31 +255,20 @@ impl Director {
             return;
         };
         let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Weight {
-            service,
-            server: name,
-            address: server.address,
-            weight,
-        });
+        self.tell(Event::Weight { service, server: name, address: server.address, weight });
     }
 
     fn tell_sorry(&self, key: ServiceKey, before: Option<SocketAddr>) {
         let now = self.desired.sorry_server(key);
         if let (Some(address), true) = (now.or(before), now != before) {
             let service = self.service_name(key);
-            self.tell(Event::SorryServer {
-                service,
-                address,
-                serving: now.is_some(),
-            });
+            self.tell(Event::SorryServer { service, address, serving: now.is_some() });
         }
     }
 
     fn service_name(&self, key: ServiceKey) -> String {
         let mut virtuals = self.config.active_virtuals();
-        virtuals
-            .find(|v| v.key() == key)
-            .map_or_else(|| key.to_string(), |v| v.name.clone())
+        virtuals.find(|v| v.key() == key).map_or_else(|| key.to_string(), |v| v.name.clone())
     }
 
     async fn audit(&mut self) {
@@ -307,10 +288,7 @@ impl Director {
     fn look_for_drained(&mut self) {
         for status in self.relay.status() {
             for destination in &status.destinations {
-                let server = ServerKey {
-                    service: status.key,
-                    address: destination.address,
-                };
+                let server = ServerKey { service: status.key, address: destination.address };
                 let empty = destination.weight.is_quiesced() && destination.load.total() == 0;
                 if empty && self.watch.names(server).is_some() && self.drained.insert(server) {
                     self.tell_drained(server);
@@ -324,11 +302,7 @@ impl Director {
             return;
         };
         let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Drained {
-            service,
-            server: name,
-            address: server.address,
-        });
+        self.tell(Event::Drained { service, server: name, address: server.address });
     }
 
     fn tell(&self, event: Event) {
@@ -348,10 +322,7 @@ fn check_supported(
     let key = unsupported.service();
     let service = accepted.config.active_virtuals().find(|v| v.key() == key);
     let span = service.map(|v| v.span).unwrap_or_default();
-    Err(StartError::Unsupported {
-        place: place(path, &accepted.text, span),
-        unsupported,
-    })
+    Err(StartError::Unsupported { place: place(path, &accepted.text, span), unsupported })
 }
 
 fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, StartError> {
@@ -361,20 +332,12 @@ fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, Start
         DataPlane::Kernel => {
             let reason =
                 "this version does not control the kernel's table yet; write `relay` or `auto`";
-            return Err(StartError::NoDataPlane {
-                name: "kernel",
-                reason: reason.to_owned(),
-            });
+            return Err(StartError::NoDataPlane { name: "kernel", reason: reason.to_owned() });
         }
     };
-    let relay = Relay::new(relay_config(config)).map_err(|error| StartError::NoDataPlane {
-        name: "relay",
-        reason: error.to_string(),
-    })?;
-    observer(Event::DataPlane {
-        name: "relay".to_owned(),
-        reason: reason.to_owned(),
-    });
+    let relay = Relay::new(relay_config(config))
+        .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })?;
+    observer(Event::DataPlane { name: "relay".to_owned(), reason: reason.to_owned() });
     Ok(relay)
 }
 

@@ -43,11 +43,7 @@ pub(super) fn bind(cell: &Arc<ServiceCell>, workers: usize) -> io::Result<Bound>
 /// Listens exclusively: a second listener on the address fails, while connections in `TIME_WAIT`
 /// do not stand in the way (`SO_REUSEADDR`). Accepted sockets inherit the options.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Transport::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Transport::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
@@ -62,11 +58,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Without `SO_REUSEADDR`, which on UDP would let two programs share the port.
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Transport::UDP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Transport::UDP))?;
     socket.set_nonblocking(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -88,11 +80,7 @@ pub(super) fn connect(target: SocketAddr, source: Option<SocketAddr>) -> io::Res
 }
 
 fn connect_from(source: SocketAddr, target: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(
-        Domain::for_address(target),
-        Type::STREAM,
-        Some(Transport::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Transport::TCP))?;
     socket.set_nonblocking(true)?;
     socket.bind(&source.into())?;
     match socket.connect(&target.into()) {
@@ -132,7 +120,5 @@ pub(super) fn is_exhaustion(error: &io::Error) -> bool {
         Errno::AGAIN,
     ];
     let codes = errors.map(Errno::raw_os_error);
-    error
-        .raw_os_error()
-        .is_some_and(|code| codes.contains(&code))
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }

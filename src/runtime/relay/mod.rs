@@ -179,12 +179,8 @@ impl Relay {
     /// # Errors
     /// The operating system's, when a thread or its epoll instance cannot be made.
     pub fn new(config: RelayConfig) -> io::Result<Self> {
-        let clock = Clock {
-            epoch: std::time::Instant::now(),
-        };
-        let count = config
-            .workers
-            .map_or_else(std::thread::available_parallelism, Ok);
+        let clock = Clock { epoch: std::time::Instant::now() };
+        let count = config.workers.map_or_else(std::thread::available_parallelism, Ok);
         let count = count.unwrap_or(NonZeroUsize::MIN).get();
         let workers = (0..count).map(|number| start_worker(number, &config, clock));
         let inner = Inner {
@@ -197,9 +193,7 @@ impl Relay {
             changing: tokio::sync::Mutex::default(),
             state: Mutex::default(),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Makes every service of `address` listen, those added later too, or none: on an error
@@ -245,10 +239,8 @@ impl Relay {
         };
         // Every worker is told before the first answer is awaited: a caller that stops waiting
         // leaves nothing half released.
-        let answers: Vec<_> = cells
-            .iter()
-            .flat_map(|cell| self.inner.unlisten(cell.key()))
-            .collect();
+        let answers: Vec<_> =
+            cells.iter().flat_map(|cell| self.inner.unlisten(cell.key())).collect();
         closed(answers).await;
     }
 
@@ -264,9 +256,7 @@ impl Relay {
         let state = self.inner.state();
         let now = self.inner.clock.now();
         let services = state.services.values();
-        services
-            .map(|cell| cell.lock().status(now, state.holds(cell.key())))
-            .collect()
+        services.map(|cell| cell.lock().status(now, state.holds(cell.key()))).collect()
     }
 
     /// Connections and UDP flows right now, those of removed services and servers and those being
@@ -311,10 +301,8 @@ impl Inner {
     }
 
     fn bind(&self, cell: &Arc<ServiceCell>) -> Result<Bound, AcquireError> {
-        listener::bind(cell, self.workers.len()).map_err(|source| AcquireError::Bind {
-            service: cell.key(),
-            source,
-        })
+        listener::bind(cell, self.workers.len())
+            .map_err(|source| AcquireError::Bind { service: cell.key(), source })
     }
 
     /// Hands bound sockets to the workers.
@@ -374,10 +362,7 @@ impl State {
 
     fn services_of(&self, address: IpAddr) -> Vec<Arc<ServiceCell>> {
         let services = self.services.values();
-        services
-            .filter(|cell| cell.key().vip() == Some(address))
-            .cloned()
-            .collect()
+        services.filter(|cell| cell.key().vip() == Some(address)).cloned().collect()
     }
 }
 
@@ -402,14 +387,9 @@ fn start_worker(number: usize, config: &RelayConfig, clock: Clock) -> io::Result
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let (commands, receiver) = channel();
     let worker = Worker::new(poll, config.clone(), clock, receiver);
-    let thread = std::thread::Builder::new()
-        .name(format!("relay-{number}"))
-        .spawn(move || worker.run())?;
-    Ok(WorkerHandle {
-        commands,
-        waker,
-        thread: Mutex::new(Some(thread)),
-    })
+    let thread =
+        std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || worker.run())?;
+    Ok(WorkerHandle { commands, waker, thread: Mutex::new(Some(thread)) })
 }
 
 fn capabilities(config: &RelayConfig) -> Capabilities {

@@ -32,10 +32,7 @@ impl Worker {
         let ServiceKey::Address { address, .. } = cell.key() else {
             return reset(stream);
         };
-        let flow = Flow {
-            source: client,
-            destination: address,
-        };
+        let flow = Flow { source: client, destination: address };
         let mut tried = Vec::new();
         let Some((lease, dialed)) = self.dial(cell, &flow, &mut tried) else {
             return reset(stream);
@@ -81,20 +78,13 @@ impl Worker {
         tried: Vec<SocketAddr>,
     ) {
         let index = self.slots.reserve();
-        let dialing = Dialing {
-            flow,
-            tried,
-            deadline: self.now + self.config.connect_timeout,
-        };
+        let dialing = Dialing { flow, tried, deadline: self.now + self.config.connect_timeout };
         let session = Session::new(accepted, dialed, lease, kind, dialing, self.now);
         self.await_dialed(index, Box::new(session));
     }
 
     fn await_dialed(&mut self, index: usize, mut session: Box<Session>) {
-        if self
-            .register(index, Which::Dialed, &mut session.dialed.stream, BOTH)
-            .is_err()
-        {
+        if self.register(index, Which::Dialed, &mut session.dialed.stream, BOTH).is_err() {
             return self.end(index, *session, Verdict::Reset);
         }
         if let Phase::Dialing(dialing) = &session.phase {
@@ -130,10 +120,7 @@ impl Worker {
         if !matches!(session.kind, Kind::Data { .. }) {
             session.lease.established();
         }
-        if self
-            .register(index, Which::Accepted, &mut session.accepted.stream, BOTH)
-            .is_err()
-        {
+        if self.register(index, Which::Accepted, &mut session.accepted.stream, BOTH).is_err() {
             return Verdict::Reset;
         }
         self.relay(index, session)
@@ -187,12 +174,7 @@ impl Worker {
 /// Timers.
 impl Worker {
     pub(super) fn tick(&self) -> Duration {
-        let RelayConfig {
-            idle_timeout,
-            udp_idle_timeout,
-            ftp_data_timeout,
-            ..
-        } = self.config;
+        let RelayConfig { idle_timeout, udp_idle_timeout, ftp_data_timeout, .. } = self.config;
         let quarter = idle_timeout.min(udp_idle_timeout).min(ftp_data_timeout) / 4;
         quarter.clamp(Duration::from_millis(10), TICK)
     }

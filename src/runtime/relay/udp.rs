@@ -147,10 +147,7 @@ impl Worker {
         let ServiceKey::Address { address, .. } = service.key() else {
             return;
         };
-        let flow = Flow {
-            source: client,
-            destination: address,
-        };
+        let flow = Flow { source: client, destination: address };
         while let Some(mut lease) = Lease::admit(&service.cell, self.now, &flow, &tried) {
             let at = self.slots.reserve();
             match self.connect_upstream(at, lease.address()) {
@@ -223,10 +220,7 @@ impl Worker {
     }
 
     pub(super) fn expire_flows(&mut self) {
-        for index in self
-            .slots
-            .indices(|entity| matches!(entity, Entity::Udp(_)))
-        {
+        for index in self.slots.indices(|entity| matches!(entity, Entity::Udp(_))) {
             let Some(Entity::Udp(mut service)) = self.slots.take(index) else {
                 continue;
             };

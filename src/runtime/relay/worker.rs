@@ -193,9 +193,7 @@ impl Worker {
         source: &mut impl Source,
         interest: Interest,
     ) -> io::Result<()> {
-        self.poll
-            .registry()
-            .register(source, token(index, which), interest)
+        self.poll.registry().register(source, token(index, which), interest)
     }
 
     /// Puts `entity`, which will end some day, at `index`.
@@ -262,10 +260,7 @@ impl Worker {
     }
 
     fn stop(&mut self) {
-        for index in self
-            .slots
-            .indices(|entity| matches!(entity, Entity::Session(_)))
-        {
+        for index in self.slots.indices(|entity| matches!(entity, Entity::Session(_))) {
             if let Some(Entity::Session(session)) = self.slots.take(index) {
                 session.abort(&mut self.kit.pipes);
             }
