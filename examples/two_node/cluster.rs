@@ -95,7 +95,12 @@ impl Cluster {
         };
         self.timeline.event(name, "story", &format!("gets {words}"), why);
         let now = Instant::now();
-        self.cast.signal(name, signal)?;
+        if signal == Signal::KILL {
+            self.cast.kill(name)?;
+            self.cast.wait(name, PATIENCE)?;
+        } else {
+            self.cast.signal(name, signal)?;
+        }
         Ok(now)
     }
 

@@ -136,7 +136,7 @@ fn hold(cluster: &Cluster, json: bool) -> Result<bool> {
 }
 
 fn speed(text: &str) -> std::result::Result<f64, String> {
-    let factor: f64 = text.parse().map_err(|_| format!("{text} is not a number"))?;
+    let factor: f64 = text.parse().map_err(|error| format!("{text}: {error}"))?;
     if (0.1..=4.0).contains(&factor) { Ok(factor) } else { Err("allowed is 0.1 to 4".to_owned()) }
 }
 

@@ -17,12 +17,21 @@ pub(crate) struct Report {
     pub(crate) phases: Vec<PhaseSummary>,
     /// The moments at which the service changed hands.
     pub(crate) takeovers: Vec<Takeover>,
-    /// Answers per server against the weights.
-    pub(crate) shares: Vec<Share>,
+    /// Answers per server against the weights, where they were judged.
+    pub(crate) shares: Vec<PhaseShares>,
     /// FTP transfers.
     pub(crate) files: Vec<ftp_client::Report>,
     /// Everything else that had to be so.
     pub(crate) promises: Vec<Promise>,
+}
+
+/// The shares of one phase.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PhaseShares {
+    /// The phase's name.
+    pub(crate) phase: String,
+    /// The servers' shares in it.
+    pub(crate) servers: Vec<Share>,
 }
 
 /// How a promise fared.
@@ -114,7 +123,7 @@ impl Report {
         let takeovers = self.takeovers.iter().map(|takeover| takeover.verdict);
         let promises = self.promises.iter().map(|promise| promise.verdict);
         takeovers.chain(promises).all(|verdict| verdict != Verdict::Broken)
-            && self.shares.iter().all(|share| share.held)
+            && self.shares.iter().flat_map(|phase| &phase.servers).all(|share| share.held)
             && self.files.iter().all(|file| file.whole)
     }
 }
@@ -229,9 +238,10 @@ fn takeovers_table(takeovers: &[Takeover]) -> Table {
     }
 }
 
-fn shares_table(shares: &[Share]) -> Table {
-    let row = |share: &Share| {
+fn shares_table(shares: &[PhaseShares]) -> Table {
+    let row = |phase: &str, share: &Share| {
         vec![
+            phase.to_owned(),
             share.server.clone(),
             share.weight.to_string(),
             share.answers.to_string(),
@@ -240,9 +250,13 @@ fn shares_table(shares: &[Share]) -> Table {
             Verdict::from(share.held).to_string(),
         ]
     };
+    let rows = |shares: &PhaseShares| {
+        let rows = shares.servers.iter().map(|share| row(&shares.phase, share));
+        rows.collect::<Vec<_>>()
+    };
     Table {
-        header: vec!["server", "weight", "answers", "by weight", "seen", "verdict"],
-        rows: shares.iter().map(row).collect(),
+        header: vec!["phase", "server", "weight", "answers", "by weight", "seen", "verdict"],
+        rows: shares.iter().flat_map(rows).collect(),
     }
 }
 
@@ -315,13 +329,16 @@ mod tests {
                 servers: [("web1".to_owned(), 10)].into(),
             }],
             takeovers: vec![Takeover::judge("hand-over", Some(gap), 20 * MS, stalls)],
-            shares: vec![Share {
-                server: "web1".to_owned(),
-                weight: 2,
-                answers: 1234,
-                expected: 0.5,
-                seen: 0.4987,
-                held: true,
+            shares: vec![PhaseShares {
+                phase: "calm".to_owned(),
+                servers: vec![Share {
+                    server: "web1".to_owned(),
+                    weight: 2,
+                    answers: 1234,
+                    expected: 0.5,
+                    seen: 0.4987,
+                    held: true,
+                }],
             }],
             files: vec![ftp_client::Report {
                 file: "file-4000000.bin".to_owned(),
@@ -354,7 +371,7 @@ mod tests {
         broken.files[0].whole = false;
         assert!(!broken.held());
         let mut broken = report();
-        broken.shares[0].held = false;
+        broken.shares[0].servers[0].held = false;
         assert!(!broken.held());
         let mut broken = report();
         broken.promises.push(Promise::new("the sky is blue", false, "grey"));

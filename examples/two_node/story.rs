@@ -15,7 +15,7 @@ use crate::cluster::{Cluster, Mark};
 use crate::ftp_client::{self, Fetching, Mode};
 use crate::http_client::{self, Load};
 use crate::ledger::{self, Ledger, PhaseSummary};
-use crate::report::{Promise, Report, Takeover};
+use crate::report::{PhaseShares, Promise, Report, Takeover};
 use crate::stall::Watchdog;
 
 /// Bytes a second of an FTP data connection: slow enough that a director dies in the middle.
@@ -92,7 +92,7 @@ impl Stage<'_> {
         let modes = [Mode::Passive, Mode::ExtendedPassive, Mode::Active, Mode::ExtendedActive];
         let transfers = modes.map(|mode| self.fetch(mode, 400_000));
         self.pause(Duration::from_millis(2000));
-        self.judge_shares(from);
+        self.judge_shares("all is well", from);
         for transfer in transfers {
             self.collect(transfer?)?;
         }
@@ -138,7 +138,7 @@ impl Stage<'_> {
         }
         let from = Instant::now();
         self.pause(Duration::from_millis(1000));
-        self.judge_shares(from);
+        self.judge_shares("it comes back", from);
         self.no_failure("it comes back");
         Ok(())
     }
@@ -315,9 +315,10 @@ impl Stage<'_> {
         servers.map(|server| (server.name.clone(), server.weight.get())).collect()
     }
 
-    fn judge_shares(&mut self, from: Instant) {
+    fn judge_shares(&mut self, phase: &str, from: Instant) {
         let answers = self.ledger.answers(from, Instant::now());
-        self.report.shares.extend(ledger::shares(&answers, &self.weights(), SHARE_TOLERANCE));
+        let servers = ledger::shares(&answers, &self.weights(), SHARE_TOLERANCE);
+        self.report.shares.push(PhaseShares { phase: phase.to_owned(), servers });
     }
 
     fn judge_gap(&mut self, cause: &str, from: Instant, allowed: Duration) {

@@ -54,11 +54,6 @@ impl Timeline {
         Self { began: Instant::now(), format, output: Mutex::new(output) }
     }
 
-    /// When the timeline began: its time zero.
-    pub(crate) fn began(&self) -> Instant {
-        self.began
-    }
-
     /// Prints that `what` happened now, to `subsystem` of `node`, and `why`, which may be empty.
     pub(crate) fn event(&self, node: &str, subsystem: &str, what: &str, why: &str) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,13 @@
 //! The daemons as processes: what they do with bad input, signals and each other's death.
 #![cfg(feature = "cli")]
-#![allow(clippy::disallowed_methods, reason = "tests run on the operating system")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests run on the operating system, and a failure is a panic"
+)]
 
 mod bad_input;
 mod daemon;
 mod lifecycle;
+mod nanny;

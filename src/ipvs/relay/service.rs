@@ -27,9 +27,9 @@ const MAX_TEMPLATES: usize = 65_536;
 /// persistent clients, which come back to their server all the same (as in the kernel with
 /// `expire_quiescent_template = 0`).
 ///
-/// Removing a server or the service ends no connection. A server added again under the same
-/// address is a new one: its counts start from zero and connections of the former one do not
-/// count towards its load. (The kernel revives them.)
+/// Removing a server or the service ends no connection. A server that is added again while
+/// connections of its former self go on takes them up again and with them its load, as the
+/// kernel does; its counters start from zero.
 pub struct VirtualService {
     service: Service,
     pool: Pool,
