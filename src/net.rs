@@ -49,10 +49,7 @@ impl FromStr for Protocol {
         match text {
             "tcp" => Ok(Self::Tcp),
             "udp" => Ok(Self::Udp),
-            _ => Err(OutOfRange {
-                what: "protocol",
-                allowed: "tcp or udp",
-            }),
+            _ => Err(OutOfRange { what: "protocol", allowed: "tcp or udp" }),
         }
     }
 }
@@ -142,10 +139,7 @@ impl Weight {
         if value <= Self::MAX.0 {
             Ok(Self(value))
         } else {
-            Err(OutOfRange {
-                what: "weight",
-                allowed: "0 to 2147483647",
-            })
+            Err(OutOfRange { what: "weight", allowed: "0 to 2147483647" })
         }
     }
 

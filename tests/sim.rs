@@ -42,14 +42,9 @@ fn every_seed_keeps_every_promise() {
                 .filter_map(|seed| sim::run(seed).err())
                 .collect::<Vec<_>>()
         };
-        let parts: Vec<_> = (0..)
-            .take(threads)
-            .map(|first| scope.spawn(move || play(first)))
-            .collect();
-        parts
-            .into_iter()
-            .flat_map(|part| part.join().unwrap())
-            .collect()
+        let parts: Vec<_> =
+            (0..).take(threads).map(|first| scope.spawn(move || play(first))).collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
     });
     if let Some(first) = failures.iter().min_by_key(|failure| failure.seed) {
         let all: Vec<_> = failures
@@ -94,10 +89,7 @@ fn millis(millis: u64) -> Duration {
 fn settled(scenario: Scenario) -> Cluster {
     let mut cluster = Cluster::new(scenario);
     cluster.run_for(millis(1000)).unwrap();
-    assert_eq!(
-        (cluster.state(0), cluster.state(1)),
-        (State::Active, State::Standby)
-    );
+    assert_eq!((cluster.state(0), cluster.state(1)), (State::Active, State::Standby));
     cluster.take_longest_outage();
     cluster
 }
@@ -107,11 +99,7 @@ fn the_same_seed_plays_the_same_run() {
     let end = |seed| {
         let mut cluster = Cluster::new(Scenario::from_seed(seed));
         cluster.play().unwrap();
-        let status = |node| {
-            cluster
-                .machine(node)
-                .map(|machine| machine.status(cluster.now()))
-        };
+        let status = |node| cluster.machine(node).map(|machine| machine.status(cluster.now()));
         (cluster.now(), status(0), status(1))
     };
     for seed in 0..8 {
@@ -138,10 +126,7 @@ fn a_primary_that_returns_stays_standby() {
     cluster.crash(0);
     cluster.boot_after(0, millis(700));
     cluster.run_for(millis(3000)).unwrap();
-    assert_eq!(
-        (cluster.state(0), cluster.state(1)),
-        (State::Standby, State::Active)
-    );
+    assert_eq!((cluster.state(0), cluster.state(1)), (State::Standby, State::Active));
 }
 
 #[test]
@@ -204,10 +189,8 @@ fn a_common_start_costs_no_overlap_and_the_primary_wins() {
 fn a_primary_wins_a_common_start_even_if_nothing_gets_through_at_first() {
     for healed in 280..360 {
         for later in [0, 40, 90] {
-            let scenario = Scenario {
-                starts: [millis(later), Duration::ZERO],
-                ..Scenario::calm(healed)
-            };
+            let scenario =
+                Scenario { starts: [millis(later), Duration::ZERO], ..Scenario::calm(healed) };
             let mut cluster = Cluster::new(scenario);
             cluster.cut([true; 2]);
             cluster.run_for(millis(healed)).unwrap();
@@ -224,16 +207,10 @@ fn after_a_partition_the_backup_yields() {
     let mut cluster = settled(Scenario::calm(3));
     cluster.cut([true; 2]);
     cluster.run_for(millis(1000)).unwrap();
-    assert_eq!(
-        (cluster.state(0), cluster.state(1)),
-        (State::Active, State::Active)
-    );
+    assert_eq!((cluster.state(0), cluster.state(1)), (State::Active, State::Active));
     cluster.cut([false; 2]);
     cluster.run_for(millis(110)).unwrap();
-    assert_eq!(
-        (cluster.state(0), cluster.state(1)),
-        (State::Active, State::Standby)
-    );
+    assert_eq!((cluster.state(0), cluster.state(1)), (State::Active, State::Standby));
 }
 
 #[test]
@@ -243,11 +220,7 @@ fn a_suspended_director_finds_itself_replaced() {
     cluster.run_for(millis(899)).unwrap();
     assert_eq!(cluster.state(1), State::Active);
     cluster.run_for(millis(4)).unwrap();
-    assert_eq!(
-        cluster.owner(),
-        Some(1),
-        "stepped down without waiting for a heartbeat"
-    );
+    assert_eq!(cluster.owner(), Some(1), "stepped down without waiting for a heartbeat");
     cluster.run_for(millis(500)).unwrap();
     assert_eq!(cluster.state(0), State::Standby);
 }
@@ -255,10 +228,7 @@ fn a_suspended_director_finds_itself_replaced() {
 #[test]
 fn a_mixed_pair_fails_over_and_keeps_one_owner() {
     for pair in [Pair::OriginalBackup, Pair::OriginalPrimary] {
-        let mut cluster = settled(Scenario {
-            pair,
-            ..Scenario::calm(5)
-        });
+        let mut cluster = settled(Scenario { pair, ..Scenario::calm(5) });
         cluster.crash(0);
         cluster.run_for(millis(400)).unwrap();
         assert_eq!(cluster.owner(), Some(1), "{pair:?}");
@@ -302,24 +272,16 @@ impl Heartbeat for Stubborn {
 
 #[test]
 fn the_checkers_notice_a_backup_that_does_not_yield() {
-    let scenario = Scenario {
-        keyed: false,
-        paths: 1,
-        ..Scenario::calm(6)
-    };
+    let scenario = Scenario { keyed: false, paths: 1, ..Scenario::calm(6) };
     let mut cluster = Cluster::with_machines(scenario, |_, node, boot, now| {
         let [own, peer] = [node, 1 - node].map(|node| if node == 0 { 1 } else { 2 });
-        let config = Config::builder(if own == 1 {
-            Role::Primary
-        } else {
-            Role::Backup
-        })
-        .keepalive(millis(100))
-        .dead_time(millis(300))
-        .path(([10, 0, 0, peer], 539).into())
-        .boot(boot)
-        .build()
-        .unwrap();
+        let config = Config::builder(if own == 1 { Role::Primary } else { Role::Backup })
+            .keepalive(millis(100))
+            .dead_time(millis(300))
+            .path(([10, 0, 0, peer], 539).into())
+            .boot(boot)
+            .build()
+            .unwrap();
         Box::new(Stubborn(Pulse::new(now, config)))
     });
     cluster.run_for(millis(1000)).unwrap();

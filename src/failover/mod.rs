@@ -336,10 +336,6 @@ impl PeerStatus {
     /// A peer that was in `state` at `heard`.
     #[must_use]
     pub const fn new(state: State, heard: Instant, same_configuration: Option<bool>) -> Self {
-        Self {
-            state,
-            heard,
-            same_configuration,
-        }
+        Self { state, heard, same_configuration }
     }
 }

@@ -10,10 +10,7 @@ use crate::net::{Family, FirewallMark, OutOfRange, Protocol};
 /// What identifies a virtual service. IPVS allows one service for each key.
 ///
 /// Ordered by kind, then protocol, then address, so that a table prints the same way every time.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "IPVS knows these two ways to name a service"
-)]
+#[allow(clippy::exhaustive_enums, reason = "IPVS knows these two ways to name a service")]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceKey {
@@ -38,19 +35,13 @@ impl ServiceKey {
     /// The TCP service at `address`.
     #[must_use]
     pub const fn tcp(address: SocketAddr) -> Self {
-        Self::Address {
-            protocol: Protocol::Tcp,
-            address,
-        }
+        Self::Address { protocol: Protocol::Tcp, address }
     }
 
     /// The UDP service at `address`.
     #[must_use]
     pub const fn udp(address: SocketAddr) -> Self {
-        Self::Address {
-            protocol: Protocol::Udp,
-            address,
-        }
+        Self::Address { protocol: Protocol::Udp, address }
     }
 
     /// The IPv4 or IPv6 service for `mark`.
@@ -83,14 +74,8 @@ impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address { protocol, address } => write!(f, "{protocol} {address}"),
-            Self::Mark {
-                mark,
-                family: Family::Ipv4,
-            } => write!(f, "FWM {mark}"),
-            Self::Mark {
-                mark,
-                family: Family::Ipv6,
-            } => write!(f, "FWM {mark} IPv6"),
+            Self::Mark { mark, family: Family::Ipv4 } => write!(f, "FWM {mark}"),
+            Self::Mark { mark, family: Family::Ipv6 } => write!(f, "FWM {mark} IPv6"),
         }
     }
 }
@@ -172,15 +157,9 @@ impl Persistence {
     /// [`OutOfRange`] unless `timeout` is from one second to [`Persistence::MAX_TIMEOUT`].
     pub fn new(timeout: Duration) -> Result<Self, OutOfRange> {
         if (Duration::from_secs(1)..=Self::MAX_TIMEOUT).contains(&timeout) {
-            Ok(Self {
-                timeout,
-                prefix: None,
-            })
+            Ok(Self { timeout, prefix: None })
         } else {
-            Err(OutOfRange {
-                what: "persistence timeout",
-                allowed: "1 s to 31 days",
-            })
+            Err(OutOfRange { what: "persistence timeout", allowed: "1 s to 31 days" })
         }
     }
 
@@ -194,10 +173,7 @@ impl Persistence {
             self.prefix = Some(prefix);
             Ok(self)
         } else {
-            Err(OutOfRange {
-                what: "persistence prefix",
-                allowed: "1 to 128 bits",
-            })
+            Err(OutOfRange { what: "persistence prefix", allowed: "1 to 128 bits" })
         }
     }
 
@@ -210,8 +186,7 @@ impl Persistence {
     /// How many leading bits of a client's address tell it from another client.
     #[must_use]
     pub fn prefix(&self, family: Family) -> u8 {
-        self.prefix
-            .map_or(family.bits(), |prefix| prefix.min(family.bits()))
+        self.prefix.map_or(family.bits(), |prefix| prefix.min(family.bits()))
     }
 
     /// The client (or group of clients) that `address` belongs to: the address with all bits
@@ -243,17 +218,13 @@ impl TryFrom<RawPersistence> for Persistence {
 
     fn try_from(raw: RawPersistence) -> Result<Self, OutOfRange> {
         let persistence = Self::new(raw.timeout)?;
-        raw.prefix
-            .map_or(Ok(persistence), |prefix| persistence.with_prefix(prefix))
+        raw.prefix.map_or(Ok(persistence), |prefix| persistence.with_prefix(prefix))
     }
 }
 
 impl From<Persistence> for RawPersistence {
     fn from(persistence: Persistence) -> Self {
-        Self {
-            timeout: persistence.timeout,
-            prefix: persistence.prefix,
-        }
+        Self { timeout: persistence.timeout, prefix: persistence.prefix }
     }
 }
 
@@ -342,18 +313,12 @@ mod tests {
 
     #[test]
     fn a_persistence_prefix_groups_the_clients_that_share_it() {
-        let by_24 = Persistence::new(Duration::from_secs(60))
-            .unwrap()
-            .with_prefix(24)
-            .unwrap();
+        let by_24 = Persistence::new(Duration::from_secs(60)).unwrap().with_prefix(24).unwrap();
         assert_eq!(
             by_24.client("10.1.2.3".parse().unwrap()),
             "10.1.2.0".parse::<IpAddr>().unwrap()
         );
-        let by_64 = Persistence::new(Duration::from_secs(60))
-            .unwrap()
-            .with_prefix(64)
-            .unwrap();
+        let by_64 = Persistence::new(Duration::from_secs(60)).unwrap().with_prefix(64).unwrap();
         assert_eq!(
             by_64.client("10.1.2.3".parse().unwrap()),
             "10.1.2.3".parse::<IpAddr>().unwrap()

@@ -18,10 +18,7 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(scheduler: Box<dyn Scheduler>) -> Self {
-        Self {
-            servers: Servers::default(),
-            scheduler,
-        }
+        Self { servers: Servers::default(), scheduler }
     }
 
     /// The servers, the newest first.
@@ -33,9 +30,7 @@ impl Pool {
     /// The server `id`, or `None` once it is removed.
     #[must_use]
     pub fn get(&self, id: ServerId) -> Option<&Server> {
-        self.servers
-            .position(id)
-            .and_then(|position| self.servers.at(position))
+        self.servers.position(id).and_then(|position| self.servers.at(position))
     }
 
     /// The scheduler's name.

@@ -152,9 +152,7 @@ impl Servers {
     /// Where the server with this address and port stands.
     #[must_use]
     pub fn find(&self, address: SocketAddr) -> Option<usize> {
-        self.list
-            .iter()
-            .position(|server| server.address == address)
+        self.list.iter().position(|server| server.address == address)
     }
 
     pub(super) fn add(
@@ -165,26 +163,14 @@ impl Servers {
     ) -> ServerId {
         let id = self.free_id();
         let load = Load::default();
-        self.list.insert(
-            0,
-            Server {
-                id,
-                address,
-                weight,
-                thresholds,
-                load,
-                overloaded: false,
-            },
-        );
+        self.list.insert(0, Server { id, address, weight, thresholds, load, overloaded: false });
         self.renumber();
         id
     }
 
     pub(super) fn remove(&mut self, position: usize) -> Server {
         let server = self.list.remove(position);
-        self.slots[server.id.0 as usize] = Slot::Removed {
-            connections: server.load.total(),
-        };
+        self.slots[server.id.0 as usize] = Slot::Removed { connections: server.load.total() };
         self.free_if_unused(server.id);
         self.renumber();
         server

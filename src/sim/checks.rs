@@ -13,9 +13,7 @@ impl Cluster {
         after: &Status,
         outputs: &[Output],
     ) -> Result<(), Violation> {
-        let only_answers = outputs
-            .iter()
-            .all(|output| matches!(output, Output::Send { .. }));
+        let only_answers = outputs.iter().all(|output| matches!(output, Output::Send { .. }));
         let same =
             before.state == after.state && before.peer == after.peer && before.paths == after.paths;
         self.require(only_answers && same, || {
@@ -38,9 +36,7 @@ impl Cluster {
         // Version 1 has no counter, so that one late datagram is as good as a lost one.
         let calm = self.now - self.disturbed > self.scenario.aftermath();
         let excused = !begins || !calm || self.scenario.pair != Pair::V2;
-        self.require(excused, || {
-            "two holders although nothing went wrong".to_owned()
-        })?;
+        self.require(excused, || "two holders although nothing went wrong".to_owned())?;
         let heard_for = self.now - since.max(self.disturbed);
         self.require(heard_for <= self.scenario.overlap_bound(), || {
             format!("two holders for {heard_for:?} although they hear each other")
@@ -60,10 +56,7 @@ impl Cluster {
     }
 
     pub(super) fn is_original(&self, node: NodeId) -> bool {
-        matches!(
-            (self.scenario.pair, node),
-            (Pair::OriginalPrimary, 0) | (Pair::OriginalBackup, 1)
-        )
+        matches!((self.scenario.pair, node), (Pair::OriginalPrimary, 0) | (Pair::OriginalBackup, 1))
     }
 
     /// What is up is what the director says.
@@ -87,9 +80,7 @@ impl Cluster {
             format!("lb{} says {state} but the kernel is {kernel:?}", node + 1)
         })?;
         let kept = self.settled.is_none_or(|settled| settled[node] == state);
-        self.require(kept, || {
-            format!("lb{} is {state} after it had settled", node + 1)
-        })
+        self.require(kept, || format!("lb{} is {state} after it had settled", node + 1))
     }
 
     /// One is active, the other ready.
@@ -117,11 +108,6 @@ impl Cluster {
         }
         let mut trace = vec![format!("{:?}", self.scenario)];
         trace.extend(self.trace.iter().flatten().cloned());
-        Err(Violation {
-            seed: self.scenario.seed,
-            at: self.now,
-            what: what(),
-            trace,
-        })
+        Err(Violation { seed: self.scenario.seed, at: self.now, what: what(), trace })
     }
 }

@@ -384,12 +384,8 @@ impl Cluster {
         self.nodes[node].machine = Some(machine);
         self.note(|| format!("lb{} {} -> {}", node + 1, show(&input), show_all(&outputs)));
 
-        self.require(unasked.is_none(), || {
-            format!("output without input: {unasked:?}")
-        })?;
-        self.require(outputs.len() <= OUTPUTS_MAX, || {
-            "too many outputs".to_owned()
-        })?;
+        self.require(unasked.is_none(), || format!("output without input: {unasked:?}"))?;
+        self.require(outputs.len() <= OUTPUTS_MAX, || "too many outputs".to_owned())?;
         if let (Some(before), Some(after)) = (before, after) {
             self.check_unimpressed(&before, &after, &outputs)?;
         }
@@ -475,21 +471,13 @@ impl Cluster {
             self.schedule_finish(node, next);
         }
         self.account();
-        let result = if failed {
-            Err(ActionError("no buffer space".to_owned()))
-        } else {
-            Ok(())
-        };
+        let result = if failed { Err(ActionError("no buffer space".to_owned())) } else { Ok(()) };
         self.feed(node, Input::Completion(id, result))
     }
 
     pub(super) fn schedule(&mut self, wait: Duration, event: Event) {
         self.sequence += 1;
-        self.agenda.push(Reverse(Entry {
-            at: self.now + wait,
-            sequence: self.sequence,
-            event,
-        }));
+        self.agenda.push(Reverse(Entry { at: self.now + wait, sequence: self.sequence, event }));
     }
 
     /// Keeps the books on how long nobody had the addresses up.

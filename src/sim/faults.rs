@@ -26,9 +26,7 @@ impl Cluster {
         }
         self.schedule_fault();
         let node = usize::from(self.random.chance(50));
-        let span = self
-            .random
-            .duration(Duration::ZERO, self.scenario.dead_time * 3);
+        let span = self.random.duration(Duration::ZERO, self.scenario.dead_time * 3);
         match self.random.below(7) {
             0 => {
                 self.crash(node);
@@ -64,9 +62,7 @@ impl Cluster {
     /// The process ends; the guard sees to addresses it could not take down.
     pub(super) fn exit(&mut self, node: NodeId) {
         self.crash(node);
-        let span = self
-            .random
-            .duration(Duration::ZERO, self.scenario.dead_time * 2);
+        let span = self.random.duration(Duration::ZERO, self.scenario.dead_time * 2);
         self.boot_after(node, span);
     }
 }

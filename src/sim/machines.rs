@@ -35,10 +35,7 @@ pub(super) fn standard_machine(
     Box::new(Pulse::new(now, config(scenario, node, role, boot)))
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "scenarios are ours, and a wrong one is a bug"
-)]
+#[expect(clippy::expect_used, reason = "scenarios are ours, and a wrong one is a bug")]
 fn config(scenario: &Scenario, node: NodeId, role: Role, boot: u64) -> pulse::Config {
     let version = match scenario.pair {
         Pair::V2 => Version::V2,

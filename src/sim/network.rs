@@ -13,20 +13,14 @@ impl Cluster {
         if self.scenario.replay > 0 {
             if self.delivered.len() == DELIVERED_MAX {
                 let victim = self.random.below(DELIVERED_MAX as u64);
-                self.delivered
-                    .swap_remove(usize::try_from(victim).unwrap_or(0));
+                self.delivered.swap_remove(usize::try_from(victim).unwrap_or(0));
             }
             self.delivered.push(datagram);
         }
     }
 
     pub(super) fn send(&mut self, from: NodeId, path: u8, bytes: Vec<u8>) {
-        let datagram = Datagram {
-            to: 1 - from,
-            path,
-            bytes,
-            worthless: false,
-        };
+        let datagram = Datagram { to: 1 - from, path, bytes, worthless: false };
         if self.cut[from] || self.mishap(self.scenario.loss) {
             self.disturbed = self.now;
             return;
@@ -73,10 +67,7 @@ impl Cluster {
     pub(super) fn replay(&mut self) {
         let index = self.random.below(self.delivered.len() as u64);
         if let Some(datagram) = self.delivered.get(usize::try_from(index).unwrap_or(0)) {
-            let datagram = Datagram {
-                worthless: true,
-                ..datagram.clone()
-            };
+            let datagram = Datagram { worthless: true, ..datagram.clone() };
             self.deliver(datagram);
         }
     }

@@ -70,16 +70,10 @@ impl Original {
     }
 
     fn send(&mut self) {
-        let magic = if self.active {
-            Magic::Running
-        } else {
-            Magic::Stopped
-        };
+        let magic = if self.active { Magic::Running } else { Magic::Stopped };
         for path in 0..self.paths {
-            self.outputs.push_back(Output::Send {
-                path: PathId(path),
-                payload: magic.encode().to_vec(),
-            });
+            self.outputs
+                .push_back(Output::Send { path: PathId(path), payload: magic.encode().to_vec() });
         }
     }
 
@@ -89,15 +83,8 @@ impl Original {
         self.last_id += 1;
         let id = ActionId(self.last_id);
         self.acquiring = Some(id);
-        self.outputs.push_back(Output::Acquire {
-            id,
-            addresses: self.addresses.clone(),
-        });
-        self.outputs.push_back(Output::Transition(Transition::new(
-            from,
-            State::Active,
-            cause,
-        )));
+        self.outputs.push_back(Output::Acquire { id, addresses: self.addresses.clone() });
+        self.outputs.push_back(Output::Transition(Transition::new(from, State::Active, cause)));
     }
 
     fn deactivate(&mut self, cause: Cause) {
@@ -109,17 +96,11 @@ impl Original {
             id: ActionId(self.last_id),
             addresses: self.addresses.clone(),
         });
-        self.outputs.push_back(Output::Transition(Transition::new(
-            from,
-            State::Standby,
-            cause,
-        )));
+        self.outputs.push_back(Output::Transition(Transition::new(from, State::Standby, cause)));
     }
 
     fn announce(&mut self) {
-        self.outputs.push_back(Output::Announce {
-            addresses: self.addresses.clone(),
-        });
+        self.outputs.push_back(Output::Announce { addresses: self.addresses.clone() });
     }
 }
 

@@ -29,10 +29,7 @@ pub struct Span {
 }
 
 /// One run: the pair, its timers, its world and what goes wrong in it. Chances are in percent.
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "a test writes down the run it wants"
-)]
+#[allow(clippy::exhaustive_structs, reason = "a test writes down the run it wants")]
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Where all randomness of the run comes from.
@@ -91,19 +88,10 @@ impl Scenario {
             keepalive: millis(100),
             dead_time: millis(300),
             starts: [Duration::ZERO; 2],
-            delay: Span {
-                min: Duration::from_micros(100),
-                max: Duration::from_micros(500),
-            },
+            delay: Span { min: Duration::from_micros(100), max: Duration::from_micros(500) },
             lateness: Duration::ZERO,
-            acquire: Span {
-                min: millis(1),
-                max: millis(2),
-            },
-            release: Span {
-                min: millis(1),
-                max: millis(2),
-            },
+            acquire: Span { min: millis(1), max: millis(2) },
+            release: Span { min: millis(1), max: millis(2) },
             loss: 0,
             duplicate: 0,
             corrupt: 0,
@@ -161,11 +149,7 @@ impl Scenario {
 
     fn draw_faults(&mut self, random: &mut Random) {
         let mut some = |most| {
-            if random.chance(50) {
-                random.below(most)
-            } else {
-                0
-            }
+            if random.chance(50) { random.below(most) } else { 0 }
         };
         self.loss = some(40);
         self.duplicate = some(20);
@@ -229,15 +213,8 @@ impl Scenario {
 /// Actions take from nothing to half of a keepalive, or up to three keepalives where they are
 /// slow.
 fn slow(random: &mut Random, keepalive: Duration) -> Span {
-    let max = if random.chance(25) {
-        keepalive * 3
-    } else {
-        keepalive / 2
-    };
-    Span {
-        min: Duration::from_micros(50),
-        max,
-    }
+    let max = if random.chance(25) { keepalive * 3 } else { keepalive / 2 };
+    Span { min: Duration::from_micros(50), max }
 }
 
 /// A small number as an index.

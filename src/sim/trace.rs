@@ -10,11 +10,7 @@ pub(super) fn show(input: &Input) -> String {
         Input::Datagram(datagram) => format!(
             "hears path {}{}: {}",
             datagram.path,
-            if datagram.worthless {
-                " (worthless)"
-            } else {
-                ""
-            },
+            if datagram.worthless { " (worthless)" } else { "" },
             show_datagram(&datagram.bytes)
         ),
         Input::Timeout | Input::Completion(..) | Input::Command(_) | Input::DataPlane(_) => {

@@ -81,8 +81,7 @@ impl Pulse {
     pub(super) fn report(&mut self, now: Instant, from: State, to: State, cause: Cause) {
         if from != to {
             self.since = now;
-            self.outputs
-                .push_back(Output::Transition(Transition::new(from, to, cause.clone())));
+            self.outputs.push_back(Output::Transition(Transition::new(from, to, cause.clone())));
         }
         self.cause = Some(cause);
     }
@@ -93,10 +92,7 @@ impl Pulse {
         self.held.clone_from(&self.config.addresses);
         self.phase = Phase::Acquiring { action };
         self.speak(now);
-        self.outputs.push_back(Output::Acquire {
-            id: action,
-            addresses: self.held.clone(),
-        });
+        self.outputs.push_back(Output::Acquire { id: action, addresses: self.held.clone() });
         self.report(now, from, State::Acquiring, cause);
     }
 
@@ -129,24 +125,13 @@ impl Pulse {
     }
 
     pub(super) fn push_release(&mut self, id: ActionId) {
-        self.outputs.push_back(Output::Release {
-            id,
-            addresses: self.held.clone(),
-        });
+        self.outputs.push_back(Output::Release { id, addresses: self.held.clone() });
     }
 
     pub(super) fn fail(&mut self, now: Instant, cause: Cause, holding: bool) {
         // Addresses that stay up on a node that does not serve them are worth a quick retry.
-        let wait = if holding {
-            self.config.keepalive
-        } else {
-            self.config.dead_time
-        };
-        let phase = Phase::Failed {
-            holding,
-            action: None,
-            retry: now + wait,
-        };
+        let wait = if holding { self.config.keepalive } else { self.config.dead_time };
+        let phase = Phase::Failed { holding, action: None, retry: now + wait };
         if matches!(self.phase, Phase::Failed { .. }) {
             self.phase = phase;
         } else {
@@ -192,18 +177,12 @@ impl Pulse {
         self.held = wanted;
         if !removed.is_empty() {
             let id = ActionId(self.next_id());
-            self.outputs.push_back(Output::Release {
-                id,
-                addresses: removed,
-            });
+            self.outputs.push_back(Output::Release { id, addresses: removed });
         }
         if !added.is_empty() {
             let id = ActionId(self.next_id());
             self.updates.push((id, added.clone()));
-            self.outputs.push_back(Output::Acquire {
-                id,
-                addresses: added,
-            });
+            self.outputs.push_back(Output::Acquire { id, addresses: added });
         }
     }
 
@@ -234,8 +213,5 @@ impl Pulse {
 }
 
 fn difference(left: &[VirtualAddress], right: &[VirtualAddress]) -> Vec<VirtualAddress> {
-    left.iter()
-        .filter(|address| !right.contains(address))
-        .cloned()
-        .collect()
+    left.iter().filter(|address| !right.contains(address)).cloned().collect()
 }

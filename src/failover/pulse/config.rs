@@ -7,10 +7,7 @@ use crate::failover::{Role, VirtualAddress};
 use crate::wire::pulse::{INTERVAL_MAX, Key};
 
 /// Which protocol is spoken with the peer.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "a version more changes the machine"
-)]
+#[allow(clippy::exhaustive_enums, reason = "a version more changes the machine")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
     /// Piranha 0.8.6's four bytes, for a mixed pair during migration. Neither authenticated nor

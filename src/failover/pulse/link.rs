@@ -266,9 +266,7 @@ impl Link {
         path: usize,
         heartbeat: &Heartbeat,
     ) -> Result<Receipt, Reject> {
-        let known = self
-            .session
-            .filter(|session| session.boot == heartbeat.boot);
+        let known = self.session.filter(|session| session.boot == heartbeat.boot);
         let floor = match (known, self.session) {
             (Some(session), _) => session.proof,
             (None, Some(before)) => before.floor,
@@ -277,18 +275,11 @@ impl Link {
         let floor = floor.max(self.awake);
         if let Err(reject) = self.prove_echo(config, heartbeat.echo, floor) {
             self.count(reject);
-            return Ok(Receipt::Answer(Echo {
-                boot: heartbeat.boot,
-                counter: heartbeat.counter,
-            }));
+            return Ok(Receipt::Answer(Echo { boot: heartbeat.boot, counter: heartbeat.counter }));
         }
         if known.is_none() {
-            self.session = Some(Session {
-                boot: heartbeat.boot,
-                counter: 0,
-                proof: floor,
-                floor: self.sent,
-            });
+            self.session =
+                Some(Session { boot: heartbeat.boot, counter: 0, proof: floor, floor: self.sent });
             for record in &mut self.paths {
                 record.counter = 0;
             }
@@ -296,10 +287,7 @@ impl Link {
         if heartbeat.counter <= self.paths[path].counter {
             return Err(Reject::Replayed);
         }
-        self.paths[path] = PathRecord {
-            heard: Some(now),
-            counter: heartbeat.counter,
-        };
+        self.paths[path] = PathRecord { heard: Some(now), counter: heartbeat.counter };
         let Some(session) = &mut self.session else {
             return Ok(Receipt::Ignored);
         };
@@ -339,10 +327,8 @@ impl Link {
             return magic_of(state).encode().to_vec();
         }
         self.sent += 1;
-        let session = self.session.map(|session| Echo {
-            boot: session.boot,
-            counter: session.counter,
-        });
+        let session =
+            self.session.map(|session| Echo { boot: session.boot, counter: session.counter });
         let heartbeat = Heartbeat {
             cluster: config.cluster,
             boot: config.boot,

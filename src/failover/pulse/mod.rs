@@ -193,10 +193,7 @@ impl Pulse {
     fn settle(&mut self, now: Instant) {
         for _ in 0..SETTLE_MAX {
             let due = self.deadline().is_some_and(|deadline| deadline <= now);
-            let events = [
-                self.view(now).map(Event::Peer),
-                due.then_some(Event::Deadline),
-            ];
+            let events = [self.view(now).map(Event::Peer), due.then_some(Event::Deadline)];
             let facts = self.facts(now);
             let action = events
                 .iter()
@@ -212,11 +209,7 @@ impl Pulse {
     const fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Handing(attempt) | Phase::Offering(attempt) => Some(attempt.deadline),
-            Phase::Failed {
-                holding: true,
-                action: Some(_),
-                ..
-            } => None,
+            Phase::Failed { holding: true, action: Some(_), .. } => None,
             Phase::Failed { holding, retry, .. } if *holding || self.usable => Some(*retry),
             Phase::Starting
             | Phase::Standby { .. }
@@ -346,11 +339,7 @@ impl Heartbeat for Pulse {
     fn handle_data_plane(&mut self, now: Instant, usable: bool) {
         let now = self.advance(now);
         self.usable = usable;
-        let event = if usable {
-            Event::PlaneUp
-        } else {
-            Event::PlaneDown
-        };
+        let event = if usable { Event::PlaneUp } else { Event::PlaneDown };
         self.apply(now, &event);
         self.settle(now);
     }
@@ -360,15 +349,7 @@ impl Heartbeat for Pulse {
             return None;
         }
         let heartbeat = (!self.config.is_alone()).then_some(self.next_heartbeat);
-        [
-            heartbeat,
-            self.deadline(),
-            self.repeat(),
-            self.view_changes(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [heartbeat, self.deadline(), self.repeat(), self.view_changes()].into_iter().flatten().min()
     }
 
     fn poll_output(&mut self) -> Option<Output> {

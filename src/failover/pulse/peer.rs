@@ -98,10 +98,8 @@ impl Pulse {
 
     /// When the peer's silence or idleness will matter.
     pub(super) fn view_changes(&self) -> Option<Instant> {
-        let waits = matches!(
-            self.phase,
-            Phase::Starting | Phase::Standby { .. } | Phase::Handing(_)
-        );
+        let waits =
+            matches!(self.phase, Phase::Starting | Phase::Standby { .. } | Phase::Handing(_));
         if !waits {
             return None;
         }
@@ -143,11 +141,7 @@ impl Pulse {
     pub(super) fn hear(&mut self, now: Instant, heard: Heard) {
         let before = self.peer.map(|peer| peer.heard.state);
         let patience = self.patience_after(now, before, heard.state);
-        self.peer = Some(Peer {
-            heard,
-            at: now,
-            patience,
-        });
+        self.peer = Some(Peer { heard, at: now, patience });
         self.defend(now, before, heard.state);
         // Only a node that knows what it is can answer a step.
         if self.phase == Phase::Starting {

@@ -31,10 +31,7 @@ impl Pulse {
         for path in (0..=u8::MAX).take(self.config.paths.len()) {
             let state = self.phase.state();
             let payload = self.link.encode(&self.config, path, state, step, echo);
-            self.outputs.push_back(Output::Send {
-                path: PathId(path),
-                payload,
-            });
+            self.outputs.push_back(Output::Send { path: PathId(path), payload });
         }
     }
 
@@ -79,8 +76,6 @@ impl Pulse {
             && !self.handed_by_command
             && settled
             && self.wins()
-            && self
-                .peer
-                .is_some_and(|peer| peer.heard.state == State::Active)
+            && self.peer.is_some_and(|peer| peer.heard.state == State::Active)
     }
 }

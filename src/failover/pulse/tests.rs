@@ -28,10 +28,7 @@ fn builder(role: Role, boot: u64) -> Builder {
 }
 
 fn vip(host: u8) -> VirtualAddress {
-    VirtualAddress {
-        address: [198, 51, 100, host].into(),
-        device: format!("eth0:{host}"),
-    }
+    VirtualAddress { address: [198, 51, 100, host].into(), device: format!("eth0:{host}") }
 }
 
 fn pulse(builder: Builder) -> Pulse {
@@ -120,13 +117,8 @@ fn the_table_of_transitions_is_the_published_one() {
         writeln!(table, "{name}").unwrap();
         for event in &events {
             let [primary, backup] = [true, false].map(|wins| {
-                let facts = Facts {
-                    wins,
-                    alone: false,
-                    usable: true,
-                    negotiates: true,
-                    peer_unable: None,
-                };
+                let facts =
+                    Facts { wins, alone: false, usable: true, negotiates: true, peer_unable: None };
                 format!("{:?}", decide(&phase, event, &facts))
             });
             if primary == backup && primary == "Stay" {
@@ -145,45 +137,24 @@ fn the_table_of_transitions_is_the_published_one() {
 }
 
 fn every_phase() -> Vec<(&'static str, Phase)> {
-    let attempt = |purpose| Attempt {
-        id: 9,
-        purpose,
-        deadline: at(1),
-        repeat: at(1),
-        repeats_left: 1,
-    };
+    let attempt =
+        |purpose| Attempt { id: 9, purpose, deadline: at(1), repeat: at(1), repeats_left: 1 };
     let action = ActionId(4);
     let releasing = |then| Phase::Releasing { action, then };
-    let failed = |holding| Phase::Failed {
-        holding,
-        action: None,
-        retry: at(1),
-    };
+    let failed = |holding| Phase::Failed { holding, action: None, retry: at(1) };
     vec![
         ("starting", Phase::Starting),
         ("standby", Phase::Standby { accepted: None }),
         ("handing over", Phase::Handing(attempt(Purpose::HandOver))),
-        (
-            "handing over to stop",
-            Phase::Handing(attempt(Purpose::Stop)),
-        ),
+        ("handing over to stop", Phase::Handing(attempt(Purpose::Stop))),
         ("acquiring", Phase::Acquiring { action }),
         ("active", Phase::Active),
         ("offering", Phase::Offering(attempt(Purpose::HandOver))),
         ("offering to stop", Phase::Offering(attempt(Purpose::Stop))),
         ("releasing to stand by", releasing(After::Standby)),
         ("releasing to listen", releasing(After::Listen)),
-        (
-            "releasing to hand over",
-            releasing(After::Hand {
-                id: 9,
-                purpose: Purpose::HandOver,
-            }),
-        ),
-        (
-            "releasing to fail",
-            releasing(After::Fail(Cause::DataPlaneFailed)),
-        ),
+        ("releasing to hand over", releasing(After::Hand { id: 9, purpose: Purpose::HandOver })),
+        ("releasing to fail", releasing(After::Fail(Cause::DataPlaneFailed))),
         ("releasing to stop", releasing(After::Stop)),
         ("failed", failed(false)),
         ("failed, addresses still up", failed(true)),
@@ -248,9 +219,7 @@ fn a_backup_gives_an_idle_primary_one_dead_time() {
         drain(&mut backup);
         assert_eq!(state(&backup), State::Standby, "{now}");
         let config = &primary.config;
-        let idle = primary
-            .link
-            .encode(config, 0, State::Standby, Step::None, None);
+        let idle = primary.link.encode(config, 0, State::Standby, Step::None, None);
         backup.handle_datagram(at(now), PathId(0), peer(Role::Backup), &idle);
     }
     backup.handle_timeout(at(399));
@@ -262,9 +231,7 @@ fn a_backup_gives_an_idle_primary_one_dead_time() {
 
 #[test]
 fn a_director_without_a_peer_is_active_at_once_and_never_yields_to_a_slow_clock() {
-    let config = Config::builder(Role::Primary)
-        .boot(1)
-        .addresses(vec![vip(1)]);
+    let config = Config::builder(Role::Primary).boot(1).addresses(vec![vip(1)]);
     let mut alone = pulse(config);
     alone.handle_timeout(at(0));
     let outputs = drain(&mut alone);
@@ -280,16 +247,9 @@ fn a_director_without_a_peer_is_active_at_once_and_never_yields_to_a_slow_clock(
 fn a_hand_over_passes_the_service_and_is_acknowledged() {
     let (mut primary, mut backup) = pair();
     primary.handle_command(at(50), Command::HandOver);
-    assert_eq!(
-        state(&primary),
-        State::Active,
-        "nothing happens before the peer agrees"
-    );
+    assert_eq!(state(&primary), State::Active, "nothing happens before the peer agrees");
     exchange(at(50), &mut primary, &mut backup);
-    assert_eq!(
-        (state(&primary), state(&backup)),
-        (State::Standby, State::Active)
-    );
+    assert_eq!((state(&primary), state(&backup)), (State::Standby, State::Active));
     assert_eq!(primary.phase, Phase::Standby { accepted: None });
 }
 
@@ -306,15 +266,10 @@ fn a_hand_over_nobody_answers_is_declined_and_changes_nothing() {
             break;
         }
     }
-    let refused = Output::Declined {
-        reason: Cause::PeerRefused,
-    };
+    let refused = Output::Declined { reason: Cause::PeerRefused };
     assert!(outputs.contains(&refused));
     assert_eq!(primary.phase, Phase::Active);
-    assert!(
-        sent(&outputs).len() <= 2 + usize::from(REPEATS) + 4,
-        "bounded repetition"
-    );
+    assert!(sent(&outputs).len() <= 2 + usize::from(REPEATS) + 4, "bounded repetition");
 }
 
 #[test]
@@ -365,10 +320,7 @@ fn a_stop_hands_over_first_and_says_farewell() {
     let (mut primary, mut backup) = pair();
     primary.handle_command(at(50), Command::Stop);
     let log = exchange(at(50), &mut primary, &mut backup);
-    assert_eq!(
-        (state(&primary), state(&backup)),
-        (State::Stopped, State::Active)
-    );
+    assert_eq!((state(&primary), state(&backup)), (State::Stopped, State::Active));
     assert!(matches!(log.last(), Some(Output::Transition(last)) if last.to == State::Stopped));
     assert_eq!(primary.poll_timeout(), None);
 }
@@ -378,17 +330,11 @@ fn a_broken_data_plane_sends_the_service_to_the_peer_at_once() {
     let (mut primary, mut backup) = pair();
     primary.handle_data_plane(at(50), false);
     exchange(at(50), &mut primary, &mut backup);
-    assert_eq!(
-        (state(&primary), state(&backup)),
-        (State::Failed, State::Active)
-    );
+    assert_eq!((state(&primary), state(&backup)), (State::Failed, State::Active));
     assert_eq!(primary.cause, Some(Cause::DataPlaneFailed));
     primary.handle_data_plane(at(60), true);
     exchange(at(60), &mut primary, &mut backup);
-    assert_eq!(
-        (state(&primary), state(&backup)),
-        (State::Standby, State::Active)
-    );
+    assert_eq!((state(&primary), state(&backup)), (State::Standby, State::Active));
 }
 
 #[test]
@@ -403,11 +349,7 @@ fn a_primary_that_fails_back_asks_for_the_service_after_a_dead_time() {
         primary.handle_timeout(now);
         backup.handle_timeout(now);
         exchange(now, &mut primary, &mut backup);
-        let expected = if now < at(300) {
-            State::Standby
-        } else {
-            State::Active
-        };
+        let expected = if now < at(300) { State::Standby } else { State::Active };
         assert_eq!(state(&primary), expected, "{now}");
     }
 }
@@ -425,10 +367,7 @@ fn a_hand_over_by_command_is_not_undone_by_failback() {
         backup.handle_timeout(now);
         exchange(now, &mut primary, &mut backup);
     }
-    assert_eq!(
-        (state(&primary), state(&backup)),
-        (State::Standby, State::Active)
-    );
+    assert_eq!((state(&primary), state(&backup)), (State::Standby, State::Active));
 }
 
 #[test]
@@ -439,11 +378,7 @@ fn a_suspended_director_steps_down_before_it_speaks() {
     primary.handle_timeout(at(2000));
     let outputs = drain(&mut primary);
     assert_eq!(primary.cause, Some(Cause::Suspended));
-    assert!(
-        outputs
-            .iter()
-            .any(|output| matches!(output, Output::Release { .. }))
-    );
+    assert!(outputs.iter().any(|output| matches!(output, Output::Release { .. })));
     for payload in sent(&outputs) {
         let said = Sealed::parse(&payload).unwrap().open(None).unwrap().state;
         assert_eq!(said, State::Releasing);
@@ -467,28 +402,20 @@ fn addresses_that_cannot_be_taken_down_are_tried_again() {
     let (mut primary, mut backup) = pair();
     primary.handle_data_plane(at(50), false);
     let outputs = drain(&mut primary);
-    let Some(Output::Release { id, .. }) = outputs
-        .iter()
-        .find(|output| matches!(output, Output::Release { .. }))
+    let Some(Output::Release { id, .. }) =
+        outputs.iter().find(|output| matches!(output, Output::Release { .. }))
     else {
         panic!("no release in {outputs:?}");
     };
     primary.handle_completion(at(50), *id, Err(ActionError("EBUSY".into())));
     primary.handle_data_plane(at(60), true);
-    assert_eq!(
-        state(&primary),
-        State::Failed,
-        "not ready while addresses may be up"
-    );
+    assert_eq!(state(&primary), State::Failed, "not ready while addresses may be up");
     exchange(at(60), &mut primary, &mut backup);
     assert_eq!(state(&backup), State::Active);
     primary.handle_timeout(at(160));
     backup.handle_timeout(at(160));
     exchange(at(160), &mut primary, &mut backup);
-    assert!(matches!(
-        primary.phase,
-        Phase::Failed { holding: false, .. }
-    ));
+    assert!(matches!(primary.phase, Phase::Failed { holding: false, .. }));
 }
 
 #[test]
@@ -505,50 +432,31 @@ fn two_directors_of_one_role_are_reported_and_one_of_them_yields() {
         exchange(now, &mut low, &mut high);
     }
     assert_eq!((state(&low), state(&high)), (State::Standby, State::Active));
-    assert!(
-        rejections(&low)
-            .iter()
-            .any(|(reason, _)| reason == "same_role")
-    );
+    assert!(rejections(&low).iter().any(|(reason, _)| reason == "same_role"));
 }
 
 #[test]
 fn a_reload_touches_only_the_addresses_that_changed() {
     let (mut primary, _) = pair();
-    let config = builder(Role::Primary, 1)
-        .addresses(vec![vip(11)])
-        .build()
-        .unwrap();
+    let config = builder(Role::Primary, 1).addresses(vec![vip(11)]).build().unwrap();
     primary.handle_config(at(10), config).unwrap();
     let outputs = drain(&mut primary);
-    let [
-        Output::Release {
-            addresses: removed, ..
-        },
-        Output::Acquire {
-            id,
-            addresses: added,
-        },
-    ] = outputs.as_slice()
+    let [Output::Release { addresses: removed, .. }, Output::Acquire { id, addresses: added }] =
+        outputs.as_slice()
     else {
         panic!("unexpected {outputs:?}");
     };
     assert_eq!((removed, added), (&vec![vip(10)], &vec![vip(11)]));
     assert_eq!(state(&primary), State::Active);
     primary.handle_completion(at(11), *id, Ok(()));
-    let announced = Output::Announce {
-        addresses: vec![vip(11)],
-    };
+    let announced = Output::Announce { addresses: vec![vip(11)] };
     assert_eq!(drain(&mut primary), [announced]);
 }
 
 #[test]
 fn a_reload_that_needs_a_restart_changes_nothing() {
     let (mut primary, _) = pair();
-    let config = builder(Role::Backup, 1)
-        .keepalive(KEEPALIVE * 2)
-        .build()
-        .unwrap();
+    let config = builder(Role::Backup, 1).keepalive(KEEPALIVE * 2).build().unwrap();
     let error = primary.handle_config(at(10), config).unwrap_err();
     assert_eq!(error, ConfigError::NeedsRestart("role"));
     assert_eq!(primary.config.keepalive, KEEPALIVE);
@@ -557,10 +465,7 @@ fn a_reload_that_needs_a_restart_changes_nothing() {
 #[test]
 fn a_configuration_that_cannot_work_is_refused() {
     let error = |builder: Builder| builder.build().unwrap_err();
-    assert!(matches!(
-        error(builder(Role::Primary, 0)),
-        ConfigError::BootId
-    ));
+    assert!(matches!(error(builder(Role::Primary, 0)), ConfigError::BootId));
     assert!(matches!(
         error(builder(Role::Primary, 1).dead_time(KEEPALIVE)),
         ConfigError::DeadTime { .. }
@@ -570,11 +475,7 @@ fn a_configuration_that_cannot_work_is_refused() {
         ConfigError::Keepalive(_)
     ));
     assert_eq!(
-        error(
-            builder(Role::Primary, 1)
-                .version(Version::V1)
-                .failback(true)
-        ),
+        error(builder(Role::Primary, 1).version(Version::V1).failback(true)),
         ConfigError::NeedsV2("failback")
     );
 }
@@ -595,9 +496,7 @@ fn a_version_1_primary_says_nothing_until_it_has_decided() {
 fn a_datagram_from_elsewhere_is_counted_by_its_reason() {
     let (mut primary, _) = pair();
     let stranger = ([203, 0, 113, 9], 539).into();
-    let own = primary
-        .link
-        .encode(&primary.config, 0, State::Active, Step::None, None);
+    let own = primary.link.encode(&primary.config, 0, State::Active, Step::None, None);
     let mut neighbour = own.clone();
     neighbour[15] ^= 1;
     let source = peer(Role::Primary);
@@ -607,12 +506,9 @@ fn a_datagram_from_elsewhere_is_counted_by_its_reason() {
     primary.handle_datagram(at(1), PathId(0), source, &neighbour);
     primary.handle_datagram(at(1), PathId(0), source, &own[..50]);
     let counted = rejections(&primary);
-    for (reason, count) in [
-        ("wrong_source", 2),
-        ("own_boot_id", 1),
-        ("wrong_cluster", 1),
-        ("truncated", 1),
-    ] {
+    for (reason, count) in
+        [("wrong_source", 2), ("own_boot_id", 1), ("wrong_cluster", 1), ("truncated", 1)]
+    {
         assert!(counted.contains(&(reason.to_owned(), count)), "{counted:?}");
     }
     assert_eq!(drain(&mut primary), []);

@@ -42,10 +42,7 @@ fn version_1_is_what_a_capture_of_0_8_6_on_x86_shows() {
         assert_eq!(Magic::Running.encode(), [0xda, 0xdb, 0xad, 0xbd]);
         assert_eq!(Magic::Stopped.encode(), [0xbd, 0xda, 0xbd, 0xad]);
     }
-    assert_eq!(
-        Magic::decode(&0xdead_dadau32.to_ne_bytes()),
-        Err(DecodeError::OtherService)
-    );
+    assert_eq!(Magic::decode(&0xdead_dadau32.to_ne_bytes()), Err(DecodeError::OtherService));
     assert_eq!(
         Magic::decode(&0xbdad_dbdau32.swap_bytes().to_ne_bytes()),
         Err(DecodeError::BadMagic),
@@ -67,10 +64,7 @@ fn any_change_of_size_magic_or_version_is_named() {
     let good = hello().encode(None);
     let error = |bytes: &[u8]| Sealed::parse(bytes).err();
     assert_eq!(error(&good[..103]), Some(DecodeError::Truncated));
-    assert_eq!(
-        error(&[&good[..], &[0]].concat()),
-        Some(DecodeError::Oversized)
-    );
+    assert_eq!(error(&[&good[..], &[0]].concat()), Some(DecodeError::Oversized));
     let mut bad = good;
     bad[0] = b'p';
     assert_eq!(error(&bad), Some(DecodeError::BadMagic));
@@ -83,24 +77,11 @@ fn any_change_of_size_magic_or_version_is_named() {
 fn values_the_layout_does_not_have_are_malformed() {
     // Flags, role, state, interval above an hour, step, reserved, echo without its flag, tag
     // without its flag.
-    for (at, value) in [
-        (5, 4),
-        (6, 0),
-        (7, 8),
-        (56, 1),
-        (62, 6),
-        (63, 1),
-        (40, 1),
-        (103, 1),
-    ] {
+    for (at, value) in [(5, 4), (6, 0), (7, 8), (56, 1), (62, 6), (63, 1), (40, 1), (103, 1)] {
         let mut bytes = hello().encode(None);
         bytes[at] = value;
         let opened = Sealed::parse(&bytes).unwrap().open(None);
-        assert_eq!(
-            opened,
-            Err(DecodeError::BadField),
-            "byte {at} set to {value}"
-        );
+        assert_eq!(opened, Err(DecodeError::BadField), "byte {at} set to {value}");
     }
 }
 
@@ -116,10 +97,7 @@ mod authenticated {
     fn active() -> Heartbeat {
         Heartbeat {
             counter: 513,
-            echo: Some(Echo {
-                boot: 0xb1b2_b3b4_b5b6_b7b8,
-                counter: 512,
-            }),
+            echo: Some(Echo { boot: 0xb1b2_b3b4_b5b6_b7b8, counter: 512 }),
             path: 1,
             state: State::Active,
             interval: Duration::from_millis(100),
@@ -136,10 +114,7 @@ mod authenticated {
             path: 0,
             boot: 0xb1b2_b3b4_b5b6_b7b8,
             counter: 77,
-            echo: Some(Echo {
-                boot: 0xa1a2_a3a4_a5a6_a7a8,
-                counter: 78,
-            }),
+            echo: Some(Echo { boot: 0xa1a2_a3a4_a5a6_a7a8, counter: 78 }),
             step: Step::Released(9),
             ..active()
         };
@@ -157,10 +132,7 @@ mod authenticated {
         let plain = active().encode(None);
         let open = |bytes, key| Sealed::parse(bytes).unwrap().open(key);
         assert_eq!(open(&sealed, None), Err(DecodeError::KeyMissing));
-        assert_eq!(
-            open(&plain, Some(&key())),
-            Err(DecodeError::Unauthenticated)
-        );
+        assert_eq!(open(&plain, Some(&key())), Err(DecodeError::Unauthenticated));
     }
 
     #[test]
