@@ -155,10 +155,7 @@ impl Pulse {
         if self.phase.claims() {
             self.notice_lost_claim(now);
         } else if late > self.config.dead_time {
-            // What was known is history, and silence means nothing to who did not listen.
-            self.peer = None;
-            self.listening = now;
-            self.apply(now, &Event::Stalled);
+            self.wake(now);
         } else if late > self.config.keepalive {
             self.grace = now + self.config.keepalive;
         }
@@ -172,10 +169,18 @@ impl Pulse {
             peer.heard.state != State::Stopped && self.last_now < self.silence_ends()
         });
         if peer_was_there && now - self.last_heartbeat > self.config.dead_time {
-            self.peer = None;
-            self.listening = now;
-            self.apply(now, &Event::Stalled);
+            self.wake(now);
         }
+    }
+
+    /// Starts over with the peer: what was known is history, what waits in the socket too, and
+    /// silence means nothing to who did not listen.
+    fn wake(&mut self, now: Instant) {
+        self.peer = None;
+        self.listening = now;
+        self.grace = now + self.config.keepalive;
+        self.link.wake();
+        self.apply(now, &Event::Stalled);
     }
 
     /// Applies `event`.

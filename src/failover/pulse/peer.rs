@@ -62,8 +62,10 @@ impl Pulse {
             return Some(View::Silent);
         }
         let peer = self.peer?;
+        let unsure = now < self.certain_from();
         Some(match peer.heard.state {
             State::Acquiring | State::Active => View::Claims,
+            _ if unsure => return None,
             State::Releasing => View::Releases,
             State::Starting | State::Standby if now >= peer.patience => View::Lingers,
             State::Starting | State::Standby => View::Idle,
@@ -107,7 +109,7 @@ impl Pulse {
                 matches!(self.phase, Phase::Standby { .. })
                     && matches!(peer.heard.state, State::Starting | State::Standby)
             })
-            .map(|peer| peer.patience);
+            .map(|peer| peer.patience.max(self.certain_from()));
         Some(patience.map_or_else(|| self.silence_ends(), |at| at.min(self.silence_ends())))
     }
 
@@ -188,6 +190,15 @@ impl Pulse {
             Step::None | Step::Accept(_) | Step::Refuse(_) | Step::Released(_) | Step::Request => {
                 None
             }
+        }
+    }
+
+    /// From when on what the peer says can be acted on: version 1 does not tell whether a
+    /// "stopped" lay in the socket while this node slept.
+    const fn certain_from(&self) -> Instant {
+        match self.config.version {
+            Version::V1 => self.grace,
+            Version::V2 => Instant::ZERO,
         }
     }
 }
