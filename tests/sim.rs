@@ -265,6 +265,9 @@ impl Heartbeat for Stubborn {
     fn poll_output(&mut self) -> Option<Output> {
         self.0.poll_output()
     }
+    fn state(&self) -> State {
+        self.0.state()
+    }
     fn status(&self, now: Instant) -> Status {
         self.0.status(now)
     }

@@ -37,6 +37,12 @@ pub enum Event {
         /// Why not.
         reason: Cause,
     },
+    /// Heartbeats came in that were not accepted and changed nothing. Told at most every ten
+    /// seconds.
+    HeartbeatsRefused {
+        /// How many since the last time, by reason (docs/pulse-protocol.md).
+        reasons: Vec<(String, u64)>,
+    },
     /// The addresses of the service are up on this director.
     Acquired {
         /// Which.
@@ -117,6 +123,7 @@ impl Event {
             Self::Started { .. }
             | Self::Transition(_)
             | Self::Declined { .. }
+            | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
             | Self::Released { .. } => "pulse",
             Self::Health { .. } => "nanny",
@@ -140,6 +147,7 @@ impl Event {
             | Self::Health { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
             Self::Started { .. }
+            | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
             | Self::Released { .. }
             | Self::Weight { .. }
@@ -156,6 +164,7 @@ impl Event {
         matches!(
             self,
             Self::Declined { .. }
+                | Self::HeartbeatsRefused { .. }
                 | Self::ReloadFailed { .. }
                 | Self::SorryServer { serving: true, .. }
                 | Self::Started { authenticated: false, .. }
@@ -183,6 +192,10 @@ impl fmt::Display for Event {
             }
             Self::Transition(Transition { from, to, .. }) => write!(f, "{to}, was {from}"),
             Self::Declined { .. } => f.write_str("stays as it is"),
+            Self::HeartbeatsRefused { reasons } => {
+                f.write_str("heartbeats refused:")?;
+                reasons.iter().try_for_each(|(reason, count)| write!(f, " {count} {reason}"))
+            }
             Self::Acquired { addresses } => write!(f, "addresses up: {}", List(addresses)),
             Self::Released { addresses } => write!(f, "addresses down: {}", List(addresses)),
             Self::Health { service, server, address, to, .. } => match to {

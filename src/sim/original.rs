@@ -61,14 +61,6 @@ impl Original {
         }
     }
 
-    fn state(&self) -> State {
-        match (self.stopped, self.active) {
-            (true, _) => State::Stopped,
-            (false, true) => State::Active,
-            (false, false) => State::Standby,
-        }
-    }
-
     fn send(&mut self) {
         let magic = if self.active { Magic::Running } else { Magic::Stopped };
         for path in 0..self.paths {
@@ -179,6 +171,14 @@ impl Heartbeat for Original {
 
     fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    fn state(&self) -> State {
+        match (self.stopped, self.active) {
+            (true, _) => State::Stopped,
+            (false, true) => State::Active,
+            (false, false) => State::Standby,
+        }
     }
 
     fn status(&self, now: Instant) -> Status {

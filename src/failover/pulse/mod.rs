@@ -356,10 +356,14 @@ impl Heartbeat for Pulse {
         self.outputs.pop_front()
     }
 
+    fn state(&self) -> State {
+        self.phase.state()
+    }
+
     fn status(&self, _now: Instant) -> Status {
         Status {
             role: self.config.role,
-            state: self.phase.state(),
+            state: self.state(),
             since: self.since,
             cause: self.cause.clone(),
             authenticated: self.config.key.is_some(),
