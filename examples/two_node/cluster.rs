@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use piranha::config::Virtual;
 use piranha::control::Event;
 use piranha::failover::{State, Transition};
+use piranha::health::Health;
 use rustix::process::{Pid, Signal};
 
 use crate::files::{DIRECTORS, Files};
@@ -51,7 +52,11 @@ impl Cluster {
         let cast = Cast::new(move |name, stream, line| {
             listen(&printer, &listener, name, stream, line);
         })?;
-        cast.stop_on_interrupt()?;
+        let directory = files.directory().to_owned();
+        cast.stop_on_interrupt(move || {
+            // Files left behind are a nuisance, not a reason to stay.
+            let _ = std::fs::remove_dir_all(directory);
+        })?;
         Ok(Self { cast, timeline, files, said })
     }
 
@@ -141,6 +146,31 @@ impl Cluster {
             &state.to_string(),
             |event| matches!(event, Event::Transition(Transition { to, .. }) if *to == state),
         )
+    }
+
+    /// Waits until `director` has found a real server in this health after `mark`.
+    pub(crate) fn wait_for_health(
+        &self,
+        mark: Mark,
+        director: &str,
+        name: &str,
+        health: Health,
+    ) -> Result<()> {
+        self.wait(mark, director, &format!("{name} is {health}"), |event| {
+            matches!(event, Event::Health { server, to, .. } if server == name && *to == health)
+        })
+    }
+
+    /// Waits until both directors know all servers and the primary has the service.
+    pub(crate) fn wait_until_ready(&self) -> Result<()> {
+        let start = Mark::start();
+        self.wait_for_state(start, DIRECTORS[0], State::Active)?;
+        for director in DIRECTORS {
+            for server in self.files.server_names() {
+                self.wait_for_health(start, director, &server, Health::Up)?;
+            }
+        }
+        Ok(())
     }
 
     /// How often `node` changed its state after `mark`.

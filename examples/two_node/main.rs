@@ -117,6 +117,7 @@ fn tell(arguments: &Arguments) -> Result<bool> {
     }
     cluster.start_directors()?;
     if arguments.hold {
+        cluster.wait_until_ready()?;
         return hold(&cluster, arguments.json);
     }
     let report = story::tell(&cluster, arguments.speed)?;

@@ -178,11 +178,15 @@ impl Cast {
         self.0.stop();
     }
 
-    /// Stops every child and ends this program when it receives SIGINT, SIGTERM or SIGHUP.
+    /// Stops every child, cleans up, and ends this program when it receives SIGINT, SIGTERM or
+    /// SIGHUP.
     ///
     /// # Errors
     /// When the signals cannot be caught.
-    pub(crate) fn stop_on_interrupt(&self) -> io::Result<()> {
+    pub(crate) fn stop_on_interrupt(
+        &self,
+        clean_up: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
         // A weak reference, so that waiting for a signal does not keep the children alive.
         let inner = Arc::downgrade(&self.0);
         let signals = Signals::catch()?;
@@ -191,6 +195,7 @@ impl Cast {
             if let Some(inner) = inner.upgrade() {
                 inner.stop();
             }
+            clean_up();
             // What a shell reports for a program that died of the signal.
             std::process::exit(128 + signal.as_raw());
         })?;

@@ -48,7 +48,7 @@ pub(crate) fn tell(cluster: &Cluster, speed: f64) -> Result<Report> {
     let ledger = Arc::new(Ledger::new());
     let mut stage =
         Stage { cluster, ledger, watchdog: Watchdog::start()?, speed, report: Report::default() };
-    stage.boot()?;
+    cluster.wait_until_ready()?;
     let load = stage.send_clients()?;
     stage.calm()?;
     stage.server_dies()?;
@@ -64,18 +64,6 @@ pub(crate) fn tell(cluster: &Cluster, speed: f64) -> Result<Report> {
 }
 
 impl Stage<'_> {
-    /// Both directors know all servers, and the primary has the service.
-    fn boot(&self) -> Result<()> {
-        let start = Mark::start();
-        self.cluster.wait_for_state(start, "lb1", State::Active)?;
-        for director in ["lb1", "lb2"] {
-            for server in self.cluster.files.server_names() {
-                self.wait_for_health(start, director, &server, Health::Up)?;
-            }
-        }
-        Ok(())
-    }
-
     fn send_clients(&self) -> Result<Load> {
         let settings = http_client::Settings {
             vip: self.cluster.web_vip(),
@@ -107,7 +95,7 @@ impl Stage<'_> {
         let mark = self.cluster.mark();
         self.cluster.signal("s2", Signal::KILL, "a real server dies")?;
         for director in ["lb1", "lb2"] {
-            self.wait_for_health(mark, director, "s2", Health::Down)?;
+            self.cluster.wait_for_health(mark, director, "s2", Health::Down)?;
         }
         let taken_out = Instant::now();
         self.pause(Duration::from_millis(700));
@@ -219,7 +207,7 @@ impl Stage<'_> {
         self.cluster.start_director("lb1")?;
         self.cluster.wait_for_state(mark, "lb1", State::Standby)?;
         for server in self.cluster.files.server_names() {
-            self.wait_for_health(mark, "lb1", &server, Health::Up)?;
+            self.cluster.wait_for_health(mark, "lb1", &server, Health::Up)?;
         }
         self.pause(Duration::from_millis(500));
         let moved = self.cluster.transitions(mark, "lb2");
@@ -289,18 +277,6 @@ impl Stage<'_> {
     fn ask_slowly(&self) -> thread::JoinHandle<ledger::Outcome> {
         let vip = self.cluster.web_vip();
         thread::spawn(move || http_client::get(vip, "/slow/800", CLIENT_TIMEOUT))
-    }
-
-    fn wait_for_health(
-        &self,
-        mark: Mark,
-        director: &str,
-        name: &str,
-        health: Health,
-    ) -> Result<()> {
-        self.cluster.wait(mark, director, &format!("{name} is {health}"), |event| {
-            matches!(event, Event::Health { server, to, .. } if server == name && *to == health)
-        })
     }
 
     fn wait_for_weight(&self, mark: Mark, director: &str, name: &str, full: u32) -> Result<()> {
