@@ -35,8 +35,10 @@ mod table;
 
 #[cfg(feature = "runtime")]
 pub use backend::{Applied, Backend, BackendError};
-pub use destination::{Destination, Forwarding, Thresholds};
+pub use destination::{Destination, Forwarding, Method, Thresholds, Tunnel, TunnelChecksum};
 pub use plan::{Capabilities, Op, Unsupported, plan};
-pub use service::{Helper, Persistence, SchedulerName, Service, ServiceKey};
+pub use service::{
+    EngineName, Helper, Persistence, SchedulerFlags, SchedulerName, Service, ServiceKey,
+};
 pub use stats::{Counters, Load};
 pub use table::{Entry, Table};
