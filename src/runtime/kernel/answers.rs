@@ -27,9 +27,7 @@ pub(super) fn services(replies: Vec<Reply>) -> Vec<ServiceStatus> {
         Reply::Service(status) => Some(*status),
         _ => None,
     });
-    services
-        .filter(|status| seen.insert(status.service.key()))
-        .collect()
+    services.filter(|status| seen.insert(status.service.key())).collect()
 }
 
 /// Each destination once.
@@ -39,9 +37,7 @@ pub(super) fn destinations(replies: Vec<Reply>) -> Vec<DestinationStatus> {
         Reply::Destination(status) => Some(*status),
         _ => None,
     });
-    destinations
-        .filter(|status| seen.insert(status.destination.address()))
-        .collect()
+    destinations.filter(|status| seen.insert(status.destination.address())).collect()
 }
 
 pub(super) fn daemons(replies: Vec<Reply>) -> Vec<Daemon> {
@@ -80,12 +76,8 @@ pub(super) fn join(
     answers: Vec<Answer>,
 ) -> Result<Vec<Listed>, KernelError> {
     let pairs = services.into_iter().zip(answers);
-    let listed = pairs.map(|(service, answer)| {
-        Ok(Listed {
-            service,
-            destinations: destinations(answer?),
-        })
-    });
+    let listed =
+        pairs.map(|(service, answer)| Ok(Listed { service, destinations: destinations(answer?) }));
     listed.collect()
 }
 

@@ -57,11 +57,7 @@ impl AsyncClient {
     /// [`KernelError`] when the namespace cannot be entered.
     pub fn with_namespace(namespace: Namespace) -> Result<Self, KernelError> {
         let link = open(&namespace)?;
-        Ok(Self {
-            namespace,
-            link,
-            exchange: Exchange::new(),
-        })
+        Ok(Self { namespace, link, exchange: Exchange::new() })
     }
 
     /// Asks everything in order, many in one send. One answer for each request.
@@ -72,10 +68,7 @@ impl AsyncClient {
         if !self.exchange.is_idle() {
             self.start_over()?;
         }
-        let tickets: Vec<_> = requests
-            .into_iter()
-            .map(|r| self.exchange.submit(r))
-            .collect();
+        let tickets: Vec<_> = requests.into_iter().map(|r| self.exchange.submit(r)).collect();
         let conversed = self.converse().await;
         if conversed.is_err() {
             self.start_over()?;
@@ -129,6 +122,10 @@ async fn receive(link: &mut AsyncFd<Link>, exchange: &mut Exchange) -> Result<()
     }
 }
 
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe; what that asks for, that the socket stays open, Link gives"
+)]
 fn open(namespace: &Namespace) -> Result<AsyncFd<Link>, KernelError> {
     let link = Link::open(namespace)?;
     AsyncFd::new(link).map_err(|error| failure("watch it", &error))

@@ -67,11 +67,7 @@ impl Client {
     /// [`KernelError`] when the namespace cannot be entered.
     pub fn with_namespace(namespace: Namespace) -> Result<Self, KernelError> {
         let link = Link::open(&namespace)?;
-        Ok(Self {
-            namespace,
-            link,
-            exchange: Exchange::new(),
-        })
+        Ok(Self { namespace, link, exchange: Exchange::new() })
     }
 
     /// Asks everything in order, many in one send. One answer for each request.
@@ -79,10 +75,7 @@ impl Client {
     /// # Errors
     /// [`KernelError`] when the kernel is out of reach.
     pub fn run(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, KernelError> {
-        let tickets: Vec<_> = requests
-            .into_iter()
-            .map(|r| self.exchange.submit(r))
-            .collect();
+        let tickets: Vec<_> = requests.into_iter().map(|r| self.exchange.submit(r)).collect();
         let conversed = self.converse();
         if conversed.is_err() {
             self.exchange = Exchange::new();

@@ -33,10 +33,7 @@ impl Link {
     pub(super) fn open(namespace: &Namespace) -> Result<Self, KernelError> {
         let socket = namespace.run(connect).and_then(|socket| socket);
         let socket = socket.map_err(|error| failure("open it", &error))?;
-        Ok(Self {
-            socket,
-            buffer: Vec::with_capacity(RECEIVE_BUFFER),
-        })
+        Ok(Self { socket, buffer: Vec::with_capacity(RECEIVE_BUFFER) })
     }
 
     pub(super) fn send(&self, datagram: &[u8]) -> Result<(), KernelError> {

@@ -84,9 +84,7 @@ pub fn running_kernel() -> io::Result<KernelVersion> {
 /// # Errors
 /// The program cannot be started, or fails: there is no such module, or no privilege.
 pub fn load_module() -> io::Result<()> {
-    let status = Command::new("/sbin/modprobe")
-        .args(["--", "ip_vs"])
-        .status()?;
+    let status = Command::new("/sbin/modprobe").args(["--", "ip_vs"]).status()?;
     if status.success() {
         Ok(())
     } else {
