@@ -1,14 +1,14 @@
 //! What is refused, and in which words.
 
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::Duration;
 
 use piranha::ipvs::kernel::{KernelError, Reason};
 use piranha::ipvs::{Forwarding, Persistence, Service};
 use piranha::runtime::kernel::Client;
+use rustix::process::Uid;
+use rustix::thread::set_thread_uid;
 
-use crate::lab::{lab, results, server, tcp};
+use crate::lab::{lab, server, tcp};
 
 #[track_caller]
 fn refused(result: Result<(), KernelError>, words: &str) {
@@ -87,25 +87,12 @@ fn an_address_that_is_not_unicast_is_refused_with_what_to_look_at() {
 #[ignore = "needs the kernel lab: tests/kernel/run"]
 fn without_privilege_even_reading_is_refused_and_the_mend_is_said() {
     let _lab = lab();
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "errors::reads_as_nobody"])
-        .env("PIRANHA_LAB_AS_NOBODY", "yes")
-        .uid(65534)
-        .gid(65534)
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-/// The other side of the test above.
-#[test]
-#[ignore = "needs the kernel lab: tests/kernel/run"]
-fn reads_as_nobody() {
-    results();
-    if std::env::var_os("PIRANHA_LAB_AS_NOBODY").is_none() {
-        return;
-    }
-    let error = Client::new().unwrap().services().unwrap_err();
+    let as_nobody = || {
+        // Of this thread alone, for as long as it lives.
+        set_thread_uid(Uid::from_raw(65534)).unwrap();
+        Client::new().unwrap().services().unwrap_err()
+    };
+    let error = std::thread::spawn(as_nobody).join().unwrap();
     assert_eq!(*error.reason(), Reason::NotPrivileged);
     assert!(error.to_string().contains("CAP_NET_ADMIN in the initial user namespace"), "{error}");
 }

@@ -36,13 +36,14 @@ pub(crate) fn lab() -> Lab {
     Lab { client, _kernel: kernel }
 }
 
+/// Runs a command and lets it fail.
 pub(crate) fn output(command: &str) -> Output {
     Command::new("sh").args(["-c", command]).output().unwrap()
 }
 
 /// Runs a command that must succeed and gives what it printed.
 pub(crate) fn sh(command: &str) -> String {
-    let output = output(command);
+    let output = output(&format!("set -e\n{command}"));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command}: {errors}");
     String::from_utf8(output.stdout).unwrap()

@@ -7,5 +7,11 @@
 mod bare;
 mod clients;
 mod errors;
+mod ipvsadm;
 mod lab;
+mod namespaces;
+mod net;
+mod reconcile;
 mod samples;
+mod scale;
+mod traffic;
