@@ -19,6 +19,8 @@ pub enum Protocol {
     Tcp,
     /// UDP, IP protocol 17.
     Udp,
+    /// SCTP, IP protocol 132. Needs a kernel data plane.
+    Sctp,
 }
 
 impl Protocol {
@@ -28,6 +30,7 @@ impl Protocol {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
+            Self::Sctp => 132,
         }
     }
 }
@@ -37,6 +40,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
         })
     }
 }
@@ -44,12 +48,13 @@ impl fmt::Display for Protocol {
 impl FromStr for Protocol {
     type Err = OutOfRange;
 
-    /// Reads the lower-case spelling of lvs.cf, `tcp` or `udp`.
+    /// Reads the lower-case spelling, `tcp`, `udp` or `sctp`.
     fn from_str(text: &str) -> Result<Self, OutOfRange> {
         match text {
             "tcp" => Ok(Self::Tcp),
             "udp" => Ok(Self::Udp),
-            _ => Err(OutOfRange { what: "protocol", allowed: "tcp or udp" }),
+            "sctp" => Ok(Self::Sctp),
+            _ => Err(OutOfRange { what: "protocol", allowed: "tcp, udp or sctp" }),
         }
     }
 }

@@ -1,9 +1,10 @@
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::{OutOfRange, Weight};
+use crate::net::{Family, OutOfRange, Weight};
 
 /// How packets or connections reach a real server.
 #[non_exhaustive]
@@ -13,13 +14,41 @@ pub enum Forwarding {
     /// Direct routing: the frame is re-addressed to the real server, which answers by itself.
     /// ipvsadm shows `Route`. Needs a kernel data plane.
     Direct,
+    /// The director itself: the packet is delivered here. ipvsadm shows `Local` and cannot set it;
+    /// the kernel takes any method so for an address of its own. Needs a kernel data plane.
+    Local,
     /// NAT (masquerading): the director rewrites both directions. ipvsadm shows `Masq`. The relay
     /// serves this method by relaying the connection. The default of lvs.cf.
     #[default]
     Nat,
     /// IP tunnelling: the packet travels inside another one. ipvsadm shows `Tunnel`. Needs a
     /// kernel data plane.
-    Tunnel,
+    Tunnel(Tunnel),
+}
+
+impl Forwarding {
+    /// IP tunnelling in its plain form, IP in IP.
+    pub const TUNNEL: Self = Self::Tunnel(Tunnel::Ipip);
+
+    /// Which method it is, without its settings.
+    #[must_use]
+    pub const fn method(self) -> Method {
+        match self {
+            Self::Direct => Method::Direct,
+            Self::Local => Method::Local,
+            Self::Nat => Method::Nat,
+            Self::Tunnel(Tunnel::Ipip) => Method::Ipip,
+            Self::Tunnel(Tunnel::Gue { .. }) => Method::Gue,
+            Self::Tunnel(Tunnel::Gre { .. }) => Method::Gre,
+        }
+    }
+
+    /// Whether packets travel inside others, which is what lets a real server have another address
+    /// family than its service.
+    #[must_use]
+    pub const fn is_tunnel(self) -> bool {
+        matches!(self, Self::Tunnel(_))
+    }
 }
 
 impl fmt::Display for Forwarding {
@@ -27,8 +56,87 @@ impl fmt::Display for Forwarding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Direct => "direct",
+            Self::Local => "local",
             Self::Nat => "nat",
-            Self::Tunnel => "tunnel",
+            Self::Tunnel(_) => "tunnel",
+        })
+    }
+}
+
+/// What a tunnelled packet travels in.
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the encapsulations IPVS has; a new one is a breaking change of the model"
+)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tunnel {
+    /// IP in IP (RFC 2003), and its IPv6 forms. Every kernel has it. The default.
+    #[default]
+    Ipip,
+    /// Generic UDP encapsulation. Linux 5.2.
+    Gue {
+        /// The UDP port the real server decapsulates on.
+        port: NonZeroU16,
+        /// How the outer packet is checksummed.
+        checksum: TunnelChecksum,
+    },
+    /// Generic routing encapsulation (RFC 2784). Linux 5.3.
+    Gre {
+        /// How the outer packet is checksummed. GRE has no [remote](TunnelChecksum::Remote) one:
+        /// [`plan`](super::plan()) refuses that.
+        checksum: TunnelChecksum,
+    },
+}
+
+/// How the outer packet of a GUE or GRE tunnel is checksummed.
+#[allow(clippy::exhaustive_enums, reason = "the kernel's three ways")]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelChecksum {
+    /// Not at all, the default. ipvsadm's `--tun-nocsum`.
+    #[default]
+    None,
+    /// In the outer header. ipvsadm's `--tun-csum`.
+    Plain,
+    /// Left to the receiver (GUE's remote checksum offload). ipvsadm's `--tun-remcsum`.
+    Remote,
+}
+
+/// A forwarding method without its settings: what a data plane has or lacks.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// [`Forwarding::Direct`].
+    Direct,
+    /// [`Forwarding::Local`].
+    Local,
+    /// [`Forwarding::Nat`].
+    Nat,
+    /// [`Tunnel::Ipip`].
+    Ipip,
+    /// [`Tunnel::Gue`].
+    Gue,
+    /// [`Tunnel::Gre`].
+    Gre,
+}
+
+impl Method {
+    /// Every method there is.
+    pub const ALL: [Self; 6] =
+        [Self::Direct, Self::Local, Self::Nat, Self::Ipip, Self::Gue, Self::Gre];
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Local => "local",
+            Self::Nat => "nat",
+            Self::Ipip => "ipip tunnel",
+            Self::Gue => "gue tunnel",
+            Self::Gre => "gre tunnel",
         })
     }
 }
@@ -150,6 +258,12 @@ impl Destination {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The family of its address.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        Family::of(self.address.ip())
     }
 
     /// How it is reached.

@@ -26,6 +26,7 @@
 #[cfg(feature = "runtime")]
 mod backend;
 mod destination;
+pub mod kernel;
 pub mod memory;
 mod plan;
 pub mod relay;
@@ -35,8 +36,10 @@ mod table;
 
 #[cfg(feature = "runtime")]
 pub use backend::{Applied, Backend, BackendError};
-pub use destination::{Destination, Forwarding, Thresholds};
+pub use destination::{Destination, Forwarding, Method, Thresholds, Tunnel, TunnelChecksum};
 pub use plan::{Capabilities, Op, Unsupported, plan};
-pub use service::{Helper, Persistence, SchedulerName, Service, ServiceKey};
-pub use stats::{Counters, Load};
+pub use service::{
+    EngineName, Helper, Persistence, SchedulerFlags, SchedulerName, Service, ServiceKey,
+};
+pub use stats::{Counters, Load, Rates};
 pub use table::{Entry, Table};

@@ -2,7 +2,11 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Destination, Entry, Forwarding, SchedulerName, Service, ServiceKey, Table};
+use super::{
+    Destination, Entry, Forwarding, Method, SchedulerName, Service, ServiceKey, Table, Tunnel,
+    TunnelChecksum,
+};
+use crate::net::Protocol;
 
 /// The way from the table `observed` to the table `desired`, to be carried out in order.
 ///
@@ -58,13 +62,26 @@ pub fn plan(
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Capabilities {
     /// Forwarding methods it has.
-    pub forwarding: Vec<Forwarding>,
+    pub forwarding: Vec<Method>,
+    /// Protocols its services can be of.
+    pub protocols: Vec<Protocol>,
     /// Schedulers it has; `None` when it finds out only on use (the kernel loads modules).
     pub schedulers: Option<Vec<SchedulerName>>,
     /// Services by firewall mark.
     pub marks: bool,
     /// Services on port 0, for every port of an address.
     pub any_port: bool,
+    /// Services on the unspecified address, for every address of this machine.
+    pub any_address: bool,
+    /// Scheduling of each packet on its own.
+    pub one_packet: bool,
+    /// Flags for schedulers.
+    pub scheduler_flags: bool,
+    /// Persistence engines.
+    pub engines: bool,
+    /// A helper chosen for each service. Without it a service has the helper that
+    /// [`Service::new`] gives it and no other.
+    pub helper_choice: bool,
 }
 
 impl Capabilities {
@@ -72,10 +89,16 @@ impl Capabilities {
     #[must_use]
     pub fn everything() -> Self {
         Self {
-            forwarding: vec![Forwarding::Direct, Forwarding::Nat, Forwarding::Tunnel],
+            forwarding: Method::ALL.to_vec(),
+            protocols: vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp],
             schedulers: None,
             marks: true,
             any_port: true,
+            any_address: true,
+            one_packet: true,
+            scheduler_flags: true,
+            engines: true,
+            helper_choice: true,
         }
     }
 
@@ -83,7 +106,18 @@ impl Capabilities {
     /// little.
     #[must_use]
     pub const fn nothing() -> Self {
-        Self { forwarding: Vec::new(), schedulers: Some(Vec::new()), marks: false, any_port: false }
+        Self {
+            forwarding: Vec::new(),
+            protocols: Vec::new(),
+            schedulers: Some(Vec::new()),
+            marks: false,
+            any_port: false,
+            any_address: false,
+            one_packet: false,
+            scheduler_flags: false,
+            engines: false,
+            helper_choice: false,
+        }
     }
 
     /// Whether a data plane with these capabilities can carry all of `table`.
@@ -102,6 +136,8 @@ impl Capabilities {
 
     pub(super) fn check_service(&self, service: &Service) -> Result<(), Unsupported> {
         self.check_key(service.key())?;
+        check_sense(service)?;
+        self.check_settings(service)?;
         match &self.schedulers {
             Some(known) if !known.contains(service.scheduler()) => Err(Unsupported::Scheduler {
                 service: service.key(),
@@ -116,25 +152,78 @@ impl Capabilities {
         service: ServiceKey,
         destination: &Destination,
     ) -> Result<(), Unsupported> {
-        if self.forwarding.contains(&destination.forwarding()) {
-            return Ok(());
+        let forwarding = destination.forwarding();
+        let address = destination.address();
+        if !self.forwarding.contains(&forwarding.method()) {
+            return Err(Unsupported::Forwarding {
+                service,
+                destination: address,
+                method: forwarding.method(),
+            });
         }
-        Err(Unsupported::Forwarding {
-            service,
-            destination: destination.address(),
-            forwarding: destination.forwarding(),
-        })
+        if destination.family() != service.family() && !forwarding.is_tunnel() {
+            return Err(Unsupported::Family { service, destination: address });
+        }
+        let checksum = TunnelChecksum::Remote;
+        if forwarding == Forwarding::Tunnel(Tunnel::Gre { checksum }) {
+            let destination = address;
+            return Err(Unsupported::GreChecksum { service, destination });
+        }
+        Ok(())
     }
 
-    const fn check_key(&self, service: ServiceKey) -> Result<(), Unsupported> {
-        match service {
-            ServiceKey::Mark { .. } if !self.marks => Err(Unsupported::Mark { service }),
-            ServiceKey::Address { address, .. } if address.port() == 0 && !self.any_port => {
-                Err(Unsupported::AnyPort { service })
-            }
-            ServiceKey::Mark { .. } | ServiceKey::Address { .. } => Ok(()),
+    fn check_key(&self, service: ServiceKey) -> Result<(), Unsupported> {
+        let ServiceKey::Address { protocol, address } = service else {
+            return if self.marks { Ok(()) } else { Err(Unsupported::Mark { service }) };
+        };
+        if !self.protocols.contains(&protocol) {
+            return Err(Unsupported::Protocol { service });
+        }
+        if address.port() == 0 && !self.any_port {
+            return Err(Unsupported::AnyPort { service });
+        }
+        if address.ip().is_unspecified() && !self.any_address {
+            return Err(Unsupported::AnyAddress { service });
+        }
+        Ok(())
+    }
+
+    fn check_settings(&self, service: &Service) -> Result<(), Unsupported> {
+        let engine = service.persistence().and_then(|p| p.engine());
+        let usual = Service::new(service.key()).helper();
+        let lacking = [
+            (service.one_packet() && !self.one_packet, "one-packet scheduling"),
+            (!service.scheduler_flags().is_empty() && !self.scheduler_flags, "scheduler flags"),
+            (engine.is_some() && !self.engines, "persistence engines"),
+            (
+                service.helper() != usual && !self.helper_choice,
+                "choice of helpers: FTP's serves TCP port 21, nothing else",
+            ),
+        ];
+        match lacking.into_iter().find(|(lacks, _)| *lacks) {
+            Some((_, what)) => Err(Unsupported::Setting { service: service.key(), what }),
+            None => Ok(()),
         }
     }
+}
+
+/// What no data plane can make sense of, though the kernel takes it without a word.
+fn check_sense(service: &Service) -> Result<(), Unsupported> {
+    let key = service.key();
+    let nonsense = |why| Err(Unsupported::Nonsense { service: key, why });
+    let ServiceKey::Address { protocol, address } = key else {
+        return Ok(());
+    };
+    if address.ip().is_multicast() {
+        return nonsense("a multicast address cannot be a VIP");
+    }
+    if address.port() == 0 && service.persistence().is_none() {
+        return nonsense("port 0, for every port, needs persistence");
+    }
+    if service.one_packet() && protocol != Protocol::Udp {
+        return nonsense("one-packet scheduling is for UDP and firewall marks");
+    }
+    Ok(())
 }
 
 /// Why a data plane cannot carry a table. Nothing was changed.
@@ -142,14 +231,36 @@ impl Capabilities {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unsupported {
     /// The forwarding method of a real server.
-    #[error("{service}: the data plane cannot reach {destination} by {forwarding}")]
+    #[error("{service}: the data plane cannot reach {destination} by {method}")]
     Forwarding {
         /// The service.
         service: ServiceKey,
         /// The server.
         destination: SocketAddr,
         /// The method asked for.
-        forwarding: Forwarding,
+        method: Method,
+    },
+    /// A real server of the other address family.
+    #[error("{service}: {destination} is of the other address family, which only a tunnel reaches")]
+    Family {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        destination: SocketAddr,
+    },
+    /// A remote checksum, which GRE does not have.
+    #[error("{service}: {destination}: GRE has no remote checksum, only none and plain")]
+    GreChecksum {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        destination: SocketAddr,
+    },
+    /// A protocol.
+    #[error("{service}: the data plane has no services of this protocol")]
+    Protocol {
+        /// The service.
+        service: ServiceKey,
     },
     /// A firewall-mark service.
     #[error("{service}: the data plane has no services by firewall mark")]
@@ -162,6 +273,28 @@ pub enum Unsupported {
     AnyPort {
         /// The service.
         service: ServiceKey,
+    },
+    /// A service on the unspecified address.
+    #[error("{service}: the data plane needs an address")]
+    AnyAddress {
+        /// The service.
+        service: ServiceKey,
+    },
+    /// A setting of a service.
+    #[error("{service}: the data plane has no {what}")]
+    Setting {
+        /// The service.
+        service: ServiceKey,
+        /// What the setting needs.
+        what: &'static str,
+    },
+    /// Settings that no packet could ever meet.
+    #[error("{service}: {why}")]
+    Nonsense {
+        /// The service.
+        service: ServiceKey,
+        /// What is wrong, and what would be right.
+        why: &'static str,
     },
     /// A scheduler.
     #[error("{service}: the data plane has no scheduler {scheduler}")]
@@ -179,8 +312,14 @@ impl Unsupported {
     pub const fn service(&self) -> ServiceKey {
         match self {
             Self::Forwarding { service, .. }
+            | Self::Family { service, .. }
+            | Self::GreChecksum { service, .. }
+            | Self::Protocol { service }
             | Self::Mark { service }
             | Self::AnyPort { service }
+            | Self::AnyAddress { service }
+            | Self::Setting { service, .. }
+            | Self::Nonsense { service, .. }
             | Self::Scheduler { service, .. } => *service,
         }
     }
@@ -305,6 +444,7 @@ mod tests {
             refused.to_string()
         };
         let mut capabilities = Capabilities::nothing();
+        capabilities.protocols = vec![Protocol::Tcp, Protocol::Udp];
         assert_eq!(
             refusal(web(), &[], &capabilities),
             "TCP 192.0.2.80:80: the data plane has no scheduler wlc"
@@ -323,6 +463,48 @@ mod tests {
         assert_eq!(
             refusal(any_port, &[], &capabilities),
             "UDP 192.0.2.80:0: the data plane needs a port"
+        );
+        let sctp = ServiceKey::sctp("192.0.2.80:9".parse().unwrap());
+        assert_eq!(
+            refusal(sctp, &[], &capabilities),
+            "SCTP 192.0.2.80:9: the data plane has no services of this protocol"
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_would_take_without_a_word_is_refused() {
+        let refusal = |service: Service, destination: Option<Destination>| {
+            let mut table = Table::new();
+            let entry = table.insert(service);
+            destination.map(|d| entry.insert(d));
+            let everything = Capabilities::everything();
+            everything.check(&table).unwrap_err().to_string()
+        };
+        let multicast = Service::new(ServiceKey::udp("224.0.0.1:53".parse().unwrap()));
+        assert_eq!(
+            refusal(multicast, None),
+            "UDP 224.0.0.1:53: a multicast address cannot be a VIP"
+        );
+        let any_port = Service::new(ServiceKey::tcp("192.0.2.80:0".parse().unwrap()));
+        assert_eq!(
+            refusal(any_port, None),
+            "TCP 192.0.2.80:0: port 0, for every port, needs persistence"
+        );
+        let one_packet = Service::new(web()).with_one_packet(true);
+        assert_eq!(
+            refusal(one_packet, None),
+            "TCP 192.0.2.80:80: one-packet scheduling is for UDP and firewall marks"
+        );
+        let other_family = Destination::new("[2001:db8::1]:80".parse().unwrap());
+        assert_eq!(
+            refusal(Service::new(web()), Some(other_family)),
+            "TCP 192.0.2.80:80: [2001:db8::1]:80 is of the other address family, which only a tunnel reaches"
+        );
+        let checksum = TunnelChecksum::Remote;
+        let gre = server(1).with_forwarding(Forwarding::Tunnel(Tunnel::Gre { checksum }));
+        assert_eq!(
+            refusal(Service::new(web()), Some(gre)),
+            "TCP 192.0.2.80:80: 10.0.0.1:80: GRE has no remote checksum, only none and plain"
         );
     }
 }

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::BitOr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub enum ServiceKey {
     /// Connections of `protocol` to `address` (a VIP and port). Port 0 means every port and needs
     /// persistence.
     Address {
-        /// TCP or UDP.
+        /// TCP, UDP or SCTP.
         protocol: Protocol,
         /// The VIP and port.
         address: SocketAddr,
@@ -42,6 +43,12 @@ impl ServiceKey {
     #[must_use]
     pub const fn udp(address: SocketAddr) -> Self {
         Self::Address { protocol: Protocol::Udp, address }
+    }
+
+    /// The SCTP service at `address`.
+    #[must_use]
+    pub const fn sctp(address: SocketAddr) -> Self {
+        Self::Address { protocol: Protocol::Sctp, address }
     }
 
     /// The IPv4 or IPv6 service for `mark`.
@@ -107,8 +114,7 @@ impl FromStr for SchedulerName {
     type Err = OutOfRange;
 
     fn from_str(name: &str) -> Result<Self, OutOfRange> {
-        let fits = (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
-        if fits {
+        if is_kernel_name(name) {
             Ok(Self(name.into()))
         } else {
             Err(OutOfRange {
@@ -139,25 +145,167 @@ impl fmt::Display for SchedulerName {
     }
 }
 
+/// What a scheduler is told besides its name: the three flags the kernel passes on to it.
+///
+/// Their meaning is the scheduler's. `sh` and `mh` know the first two; the third has no user yet.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct SchedulerFlags(u32);
+
+impl SchedulerFlags {
+    /// None, the default.
+    pub const NONE: Self = Self(0);
+    /// `flag-1`; `sh-fallback` and `mh-fallback`: where the hashed server is unavailable, take
+    /// another instead of refusing.
+    pub const FLAG_1: Self = Self(0x08);
+    /// `flag-2`; `sh-port` and `mh-port`: hash the client's port too.
+    pub const FLAG_2: Self = Self(0x10);
+    /// `flag-3`.
+    pub const FLAG_3: Self = Self(0x20);
+
+    const ALL: u32 = 0x38;
+
+    /// The flags of these bits (`IP_VS_SVC_F_SCHED1` to `3`).
+    ///
+    /// # Errors
+    /// [`OutOfRange`] for any other bit.
+    pub const fn from_bits(bits: u32) -> Result<Self, OutOfRange> {
+        if bits & !Self::ALL == 0 {
+            Ok(Self(bits))
+        } else {
+            Err(OutOfRange { what: "scheduler flags", allowed: "the bits 0x08, 0x10 and 0x20" })
+        }
+    }
+
+    /// The flags among `bits`, whatever else is set there.
+    #[must_use]
+    pub const fn from_bits_truncate(bits: u32) -> Self {
+        Self(bits & Self::ALL)
+    }
+
+    /// The kernel's bits.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether no flag is set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether all of `flags` are set.
+    #[must_use]
+    pub const fn contains(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+}
+
+impl BitOr for SchedulerFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl TryFrom<u32> for SchedulerFlags {
+    type Error = OutOfRange;
+
+    fn try_from(bits: u32) -> Result<Self, OutOfRange> {
+        Self::from_bits(bits)
+    }
+}
+
+impl From<SchedulerFlags> for u32 {
+    fn from(flags: SchedulerFlags) -> Self {
+        flags.0
+    }
+}
+
+/// A persistence engine by its kernel name, such as `sip`: 1 to 15 printable ASCII characters.
+///
+/// An engine tells clients apart by what their packets carry (a SIP call's identity) instead of by
+/// their address. Any name is accepted; the kernel loads the module `ip_vs_pe_NAME` on use.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EngineName([u8; Self::MAX_LEN]);
+
+impl EngineName {
+    const MAX_LEN: usize = 15;
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|&b| b == 0);
+        let name = &self.0[..end.unwrap_or(Self::MAX_LEN)];
+        str::from_utf8(name).unwrap_or_default()
+    }
+}
+
+impl FromStr for EngineName {
+    type Err = OutOfRange;
+
+    fn from_str(name: &str) -> Result<Self, OutOfRange> {
+        if !is_kernel_name(name) {
+            return Err(OutOfRange {
+                what: "persistence engine",
+                allowed: "1 to 15 printable ASCII characters",
+            });
+        }
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for EngineName {
+    type Error = OutOfRange;
+
+    fn try_from(name: String) -> Result<Self, OutOfRange> {
+        name.parse()
+    }
+}
+
+impl From<EngineName> for String {
+    fn from(name: EngineName) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn is_kernel_name(name: &str) -> bool {
+    (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Persistence: a client keeps its real server for as long as it comes back within the timeout.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(try_from = "RawPersistence", into = "RawPersistence")]
 pub struct Persistence {
     timeout: Duration,
     prefix: Option<u8>,
+    engine: Option<EngineName>,
 }
 
 impl Persistence {
     /// The longest timeout ipvsadm accepts: 31 days.
     pub const MAX_TIMEOUT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
-    /// Persistence of each single client for `timeout`, counted from its last connection.
+    /// Persistence of each single client for `timeout`, counted from its last connection. A part
+    /// of a second counts as a whole one, which is what the kernel can store.
     ///
     /// # Errors
     /// [`OutOfRange`] unless `timeout` is from one second to [`Persistence::MAX_TIMEOUT`].
     pub fn new(timeout: Duration) -> Result<Self, OutOfRange> {
         if (Duration::from_secs(1)..=Self::MAX_TIMEOUT).contains(&timeout) {
-            Ok(Self { timeout, prefix: None })
+            let whole = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
+            Ok(Self { timeout: Duration::from_secs(whole), prefix: None, engine: None })
         } else {
             Err(OutOfRange { what: "persistence timeout", allowed: "1 s to 31 days" })
         }
@@ -177,6 +325,13 @@ impl Persistence {
         }
     }
 
+    /// Tells clients apart by `engine` instead of by address alone. Needs a kernel data plane.
+    #[must_use]
+    pub const fn with_engine(mut self, engine: EngineName) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
     /// How long a client is remembered after its last connection.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
@@ -187,6 +342,12 @@ impl Persistence {
     #[must_use]
     pub fn prefix(&self, family: Family) -> u8 {
         self.prefix.map_or_else(|| family.bits(), |prefix| prefix.min(family.bits()))
+    }
+
+    /// What tells clients apart where the address does not.
+    #[must_use]
+    pub const fn engine(&self) -> Option<EngineName> {
+        self.engine
     }
 
     /// The client (or group of clients) that `address` belongs to: the address with all bits
@@ -211,20 +372,27 @@ impl Persistence {
 struct RawPersistence {
     timeout: Duration,
     prefix: Option<u8>,
+    #[serde(default)]
+    engine: Option<EngineName>,
 }
 
 impl TryFrom<RawPersistence> for Persistence {
     type Error = OutOfRange;
 
     fn try_from(raw: RawPersistence) -> Result<Self, OutOfRange> {
-        let persistence = Self::new(raw.timeout)?;
+        let mut persistence = Self::new(raw.timeout)?;
+        persistence.engine = raw.engine;
         raw.prefix.map_or(Ok(persistence), |prefix| persistence.with_prefix(prefix))
     }
 }
 
 impl From<Persistence> for RawPersistence {
     fn from(persistence: Persistence) -> Self {
-        Self { timeout: persistence.timeout, prefix: persistence.prefix }
+        Self {
+            timeout: persistence.timeout,
+            prefix: persistence.prefix,
+            engine: persistence.engine,
+        }
     }
 }
 
@@ -243,7 +411,11 @@ pub enum Helper {
 pub struct Service {
     key: ServiceKey,
     scheduler: SchedulerName,
+    #[serde(default)]
+    scheduler_flags: SchedulerFlags,
     persistence: Option<Persistence>,
+    #[serde(default)]
+    one_packet: bool,
     helper: Option<Helper>,
 }
 
@@ -256,7 +428,9 @@ impl Service {
         Self {
             key,
             scheduler: SchedulerName::default(),
+            scheduler_flags: SchedulerFlags::NONE,
             persistence: None,
+            one_packet: false,
             helper: ftp.then_some(Helper::Ftp),
         }
     }
@@ -268,10 +442,26 @@ impl Service {
         self
     }
 
-    /// The same service with persistence.
+    /// The same service with other flags for its scheduler.
     #[must_use]
-    pub const fn with_persistence(mut self, persistence: Persistence) -> Self {
+    pub const fn with_scheduler_flags(mut self, flags: SchedulerFlags) -> Self {
+        self.scheduler_flags = flags;
+        self
+    }
+
+    /// The same service with persistence. A prefix as long as an address is no prefix.
+    #[must_use]
+    pub fn with_persistence(mut self, mut persistence: Persistence) -> Self {
+        let bits = self.key.family().bits();
+        persistence.prefix = persistence.prefix.filter(|prefix| *prefix < bits);
         self.persistence = Some(persistence);
+        self
+    }
+
+    /// The same service with each packet scheduled on its own, or not. For UDP and firewall marks.
+    #[must_use]
+    pub const fn with_one_packet(mut self, one_packet: bool) -> Self {
+        self.one_packet = one_packet;
         self
     }
 
@@ -292,6 +482,18 @@ impl Service {
     #[must_use]
     pub const fn scheduler(&self) -> &SchedulerName {
         &self.scheduler
+    }
+
+    /// What its scheduler is told besides its name.
+    #[must_use]
+    pub const fn scheduler_flags(&self) -> SchedulerFlags {
+        self.scheduler_flags
+    }
+
+    /// Whether each packet is scheduled on its own, as if it were a connection (ipvsadm's `ops`).
+    #[must_use]
+    pub const fn one_packet(&self) -> bool {
+        self.one_packet
     }
 
     /// Whether and how clients keep their server.
@@ -342,6 +544,9 @@ mod tests {
         assert!("".parse::<SchedulerName>().is_err());
         assert!("sixteencharacter".parse::<SchedulerName>().is_err());
         assert!("a b".parse::<SchedulerName>().is_err());
+        assert!("sixteencharacter".parse::<EngineName>().is_err());
+        let longest = "fifteen-letters".parse::<EngineName>().unwrap();
+        assert_eq!(longest.as_str(), "fifteen-letters");
         assert_eq!("wlc".parse(), Ok(SchedulerName::default()));
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use piranha::ipvs::memory::Memory;
 use piranha::ipvs::{
-    Capabilities, Destination, Entry, Forwarding, Op, Persistence, Service, ServiceKey, Table,
-    Thresholds, plan,
+    Capabilities, Destination, Entry, Forwarding, Method, Op, Persistence, Service, ServiceKey,
+    Table, Thresholds, plan,
 };
 use piranha::net::{Family, FirewallMark, Weight};
 
@@ -84,7 +84,7 @@ pub(crate) fn a_plan_changes_in_place(desired: &Table, observed: &Table) {
 /// A data plane that cannot carry a table gets no part of it.
 pub(crate) fn what_is_unsupported_is_refused_whole(desired: &Table, observed: &Table) {
     let mut capabilities = Capabilities::everything();
-    capabilities.forwarding = vec![Forwarding::Nat];
+    capabilities.forwarding = vec![Method::Nat];
     capabilities.marks = false;
     let supported = |entry: &Entry| {
         let only_nat = entry.destinations().all(|d| d.forwarding() == Forwarding::Nat);
@@ -139,7 +139,7 @@ fn key(which: u8) -> ServiceKey {
 }
 
 fn destination((_, which, a, b): Row) -> Destination {
-    let forwarding = [Forwarding::Nat, Forwarding::Direct, Forwarding::Tunnel];
+    let forwarding = [Forwarding::Nat, Forwarding::Direct, Forwarding::TUNNEL];
     let upper = u32::from(b >> 6);
     Destination::new(SocketAddr::from((Ipv4Addr::new(10, 0, 0, which % 8), 80)))
         .with_weight(Weight::new(u32::from(a >> 6)).expect("small"))

@@ -250,7 +250,7 @@ fn role(fields: &Fields) -> Option<Role> {
 pub(super) fn forwarding(fields: &Fields) -> Option<Forwarding> {
     match fields.choice(Directive::Network)? {
         "direct" => Some(Forwarding::Direct),
-        "tunnel" => Some(Forwarding::Tunnel),
+        "tunnel" => Some(Forwarding::TUNNEL),
         _ => Some(Forwarding::Nat),
     }
 }

@@ -126,7 +126,7 @@ impl Context<'_> {
     /// Only a tunnel can carry one address family in the other.
     fn check_family(&mut self, service: &Virtual, address: IpAddr, who: &str, span: Span) {
         let same = Family::of(service.address) == Family::of(address);
-        if same || service.forwarding == Forwarding::Tunnel {
+        if same || service.forwarding.is_tunnel() {
             return;
         }
         let message = format!(

@@ -317,7 +317,7 @@ impl VirtualService {
             ServiceKey::Mark { .. } => Protocol::Tcp,
         };
         match protocol {
-            Protocol::Tcp => {
+            Protocol::Tcp | Protocol::Sctp => {
                 self.pool.open(server);
                 State::Active
             }
@@ -436,7 +436,7 @@ impl VirtualService {
 fn require_nat(destination: &Destination) -> Result<(), Conflict> {
     match destination.forwarding() {
         Forwarding::Nat => Ok(()),
-        Forwarding::Direct | Forwarding::Tunnel => Err(Conflict::Forwarding),
+        Forwarding::Direct | Forwarding::Local | Forwarding::Tunnel(_) => Err(Conflict::Forwarding),
     }
 }
 

@@ -29,6 +29,7 @@ pub fn build(spec: &CheckSpec, protocol: Protocol) -> Result<Box<dyn Check>, Che
         (CheckSpec::Http(spec), Protocol::Tcp) => Ok(Box::new(http::Http::new(spec)?)),
         (CheckSpec::Connect, Protocol::Udp) => Err(CheckError::NoConnections),
         (CheckSpec::Http(_), Protocol::Udp) => Err(CheckError::HttpOverUdp),
+        (_, Protocol::Sctp) => Err(CheckError::OverSctp),
     }
 }
 
@@ -42,6 +43,9 @@ pub enum CheckError {
     /// HTTP checks are for TCP.
     #[error("an HTTP check needs a TCP service: use send and expect")]
     HttpOverUdp,
+    /// Checks speak TCP and UDP.
+    #[error("there is no check for SCTP: check another port of the server over TCP or UDP")]
+    OverSctp,
     /// The regular expression cannot be compiled, or would grow beyond 1 MiB.
     #[error("bad regular expression: {0}")]
     Regex(String),

@@ -37,6 +37,7 @@ pub(super) fn bind(cell: &Arc<ServiceCell>, workers: usize) -> io::Result<Bound>
             Ok(Bound::Tcp(all))
         }
         Protocol::Udp => bind_udp(address).map(Bound::Udp),
+        Protocol::Sctp => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

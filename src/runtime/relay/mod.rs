@@ -66,7 +66,8 @@ use mio::{Poll, Waker};
 use tokio::sync::oneshot;
 
 use crate::ipvs::relay::ServiceStatus;
-use crate::ipvs::{Capabilities, Forwarding, SchedulerName, ServiceKey};
+use crate::ipvs::{Capabilities, Method, SchedulerName, ServiceKey};
+use crate::net::Protocol;
 use crate::scheduler::{self, Scheduler};
 use crate::time::Instant;
 use cell::{Gauge, ServiceCell};
@@ -396,10 +397,12 @@ fn capabilities(config: &RelayConfig) -> Capabilities {
     let names = config.scheduler_names.iter();
     let known = names.filter(|name| (config.scheduler)(name.as_str()).is_some());
     Capabilities {
-        forwarding: vec![Forwarding::Nat],
+        forwarding: vec![Method::Nat],
+        protocols: vec![Protocol::Tcp, Protocol::Udp],
         schedulers: Some(known.cloned().collect()),
-        marks: false,
-        any_port: false,
+        any_address: true,
+        helper_choice: true,
+        ..Capabilities::nothing()
     }
 }
 
