@@ -26,6 +26,7 @@
 #[cfg(feature = "runtime")]
 mod backend;
 mod destination;
+pub mod kernel;
 pub mod memory;
 mod plan;
 pub mod relay;
@@ -40,5 +41,5 @@ pub use plan::{Capabilities, Op, Unsupported, plan};
 pub use service::{
     EngineName, Helper, Persistence, SchedulerFlags, SchedulerName, Service, ServiceKey,
 };
-pub use stats::{Counters, Load};
+pub use stats::{Counters, Load, Rates};
 pub use table::{Entry, Table};

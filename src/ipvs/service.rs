@@ -318,14 +318,16 @@ impl Persistence {
     /// The longest timeout ipvsadm accepts: 31 days.
     pub const MAX_TIMEOUT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
-    /// Persistence of each single client for `timeout`, counted from its last connection.
+    /// Persistence of each single client for `timeout`, counted from its last connection. A part
+    /// of a second counts as a whole one, which is what the kernel can store.
     ///
     /// # Errors
     /// [`OutOfRange`] unless `timeout` is from one second to [`Persistence::MAX_TIMEOUT`].
     pub fn new(timeout: Duration) -> Result<Self, OutOfRange> {
         if (Duration::from_secs(1)..=Self::MAX_TIMEOUT).contains(&timeout) {
+            let whole = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
             Ok(Self {
-                timeout,
+                timeout: Duration::from_secs(whole),
                 prefix: None,
                 engine: None,
             })
@@ -480,9 +482,11 @@ impl Service {
         self
     }
 
-    /// The same service with persistence.
+    /// The same service with persistence. A prefix as long as an address is no prefix.
     #[must_use]
-    pub const fn with_persistence(mut self, persistence: Persistence) -> Self {
+    pub fn with_persistence(mut self, mut persistence: Persistence) -> Self {
+        let bits = self.key.family().bits();
+        persistence.prefix = persistence.prefix.filter(|prefix| *prefix < bits);
         self.persistence = Some(persistence);
         self
     }
