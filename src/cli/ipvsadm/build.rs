@@ -5,28 +5,26 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::UsageError;
-use super::kernel::Change;
 use super::option::{Command, Given, Subject, TunnelType, check_tunnel};
 use super::parse::Draft;
 use super::scan::Word;
+use crate::ipvs::kernel::Request;
 use crate::ipvs::{
-    Destination, Forwarding, Op, Persistence, SchedulerFlags, SchedulerName, Service, ServiceKey,
+    Destination, Forwarding, Persistence, SchedulerFlags, SchedulerName, Service, ServiceKey,
     Thresholds, Tunnel,
 };
 use crate::net::{Family, Protocol};
 
-const UNKNOWN_MODULE: UsageError =
-    UsageError::Refused("Scheduler or persistence engine not found");
+const UNKNOWN_MODULE: UsageError = UsageError::Refused("Scheduler or persistence engine not found");
 
-/// The change that `-A`, `-E` or `-D` asks for.
-pub(super) fn service(draft: &Draft<'_>) -> Result<Change, UsageError> {
+/// The request that `-A`, `-E` or `-D` asks for.
+pub(super) fn service(draft: &Draft<'_>) -> Result<Request, UsageError> {
     let key = key(draft)?;
-    let op = match draft.command {
-        Command::DeleteService => Op::RemoveService(key),
-        Command::EditService => Op::EditService(settings(draft, key)?),
-        _ => Op::AddService(settings(draft, key)?),
-    };
-    Ok(Change::Table(op))
+    Ok(match draft.command {
+        Command::DeleteService => Request::RemoveService(key),
+        Command::EditService => Request::EditService(settings(draft, key)?),
+        _ => Request::AddService(settings(draft, key)?),
+    })
 }
 
 fn settings(draft: &Draft<'_>, key: ServiceKey) -> Result<Service, UsageError> {
@@ -103,16 +101,17 @@ fn flags(list: &str, scheduler: &str) -> Result<SchedulerFlags, UsageError> {
     Ok(flags)
 }
 
-/// The change that `-a`, `-e` or `-d` asks for.
-pub(super) fn server(draft: &Draft<'_>) -> Result<Change, UsageError> {
+/// The request that `-a`, `-e` or `-d` asks for.
+pub(super) fn server(draft: &Draft<'_>) -> Result<Request, UsageError> {
     let key = key(draft)?;
     let (ip, port) = draft.server.ok_or_else(missing)?;
-    let op = match draft.command {
-        Command::DeleteServer => Op::RemoveDestination(key, (ip, port).into()),
-        Command::EditServer => Op::EditDestination(key, destination(draft, key, (ip, port).into())?),
-        _ => Op::AddDestination(key, destination(draft, key, (ip, port).into())?),
-    };
-    Ok(Change::Table(op))
+    Ok(match draft.command {
+        Command::DeleteServer => Request::RemoveDestination(key, (ip, port).into()),
+        Command::EditServer => {
+            Request::EditDestination(key, destination(draft, key, (ip, port).into())?)
+        }
+        _ => Request::AddDestination(key, destination(draft, key, (ip, port).into())?),
+    })
 }
 
 fn destination(
@@ -127,8 +126,7 @@ fn destination(
     }
     let forwarding = forwarding(draft)?;
     // Without translation a packet keeps its port.
-    if let (ServiceKey::Address { address: vip, .. }, false) =
-        (key, forwarding == Forwarding::Nat)
+    if let (ServiceKey::Address { address: vip, .. }, false) = (key, forwarding == Forwarding::Nat)
     {
         address.set_port(vip.port());
     }

@@ -2,9 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU8, NonZeroU16};
+use std::time::Duration;
 
+use crate::ipvs::kernel::{
+    Daemon, DaemonRole, DestinationStatus, Info, Request, ServiceStatus, Timeouts,
+};
 use crate::ipvs::memory::{Memory, MemoryError};
-use crate::ipvs::{Counters, Destination, Entry, Load, Op, Service, ServiceKey, Table};
+use crate::ipvs::{Capabilities, Counters, Destination, Entry, Load, Op, Rates, ServiceKey, Table};
 
 /// The kernel as ipvsadm uses it.
 ///
@@ -29,8 +34,9 @@ pub trait Kernel {
     /// The operating system's; `ESRCH` if there is no such service.
     fn service(&mut self, key: ServiceKey) -> io::Result<ListedService>;
 
-    /// Carries out `changes` in order and goes on after one that fails. One result for each.
-    fn apply(&mut self, changes: &[Change]) -> Vec<io::Result<()>>;
+    /// Carries out `changes`, none of them a request that reads, in order, and goes on after one
+    /// that fails. One result for each.
+    fn apply(&mut self, changes: &[Request]) -> Vec<io::Result<()>>;
 
     /// The timeouts in force.
     ///
@@ -42,7 +48,7 @@ pub trait Kernel {
     ///
     /// # Errors
     /// The operating system's.
-    fn daemons(&mut self) -> io::Result<Vec<SyncDaemon>>;
+    fn daemons(&mut self) -> io::Result<Vec<Daemon>>;
 
     /// The connection table as `/proc/net/ip_vs_conn` gives it, with its heading.
     ///
@@ -51,154 +57,14 @@ pub trait Kernel {
     fn connections(&mut self) -> io::Result<String>;
 }
 
-/// One change that ipvsadm can ask for.
-#[allow(clippy::exhaustive_enums, reason = "the commands of ipvsadm 1.31")]
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Adds, edits or removes a service or a server.
-    Table(Op),
-    /// Removes every service. Connections stay until they time out.
-    Flush,
-    /// Sets the counters of one service and its servers, or of all, to zero.
-    Zero(Option<ServiceKey>),
-    /// Changes timeouts; those that are 0 stay as they are.
-    SetTimeouts(Timeouts),
-    /// Starts a synchronisation daemon.
-    StartDaemon(NewDaemon),
-    /// Stops the daemon of this role.
-    StopDaemon {
-        /// Which.
-        role: Role,
-        /// The id it was started with; the kernel does not compare it.
-        sync_id: u8,
-    },
-}
-
 /// A service as it is listed.
 #[allow(clippy::exhaustive_structs, reason = "a record that kernels fill in")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedService {
-    /// Its settings.
-    pub service: Service,
-    /// What has passed.
-    pub counters: Counters,
-    /// What is passing.
-    pub rates: Rates,
+    /// The service.
+    pub status: ServiceStatus,
     /// Its servers.
-    pub servers: Vec<ListedServer>,
-}
-
-/// A real server as it is listed.
-#[allow(clippy::exhaustive_structs, reason = "a record that kernels fill in")]
-#[derive(Clone, Debug, PartialEq)]
-pub struct ListedServer {
-    /// Its settings.
-    pub destination: Destination,
-    /// Its connections.
-    pub load: Load,
-    /// What has passed.
-    pub counters: Counters,
-    /// What is passing.
-    pub rates: Rates,
-}
-
-/// What passes in a second, as the kernel's estimator sees it.
-#[allow(clippy::exhaustive_structs, reason = "the kernel's five rates")]
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Rates {
-    /// New connections.
-    pub connections: u64,
-    /// Packets from clients.
-    pub packets_in: u64,
-    /// Packets to clients.
-    pub packets_out: u64,
-    /// Bytes from clients.
-    pub bytes_in: u64,
-    /// Bytes to clients.
-    pub bytes_out: u64,
-}
-
-/// What the kernel says of itself.
-#[allow(clippy::exhaustive_structs, reason = "the kernel's two numbers")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Info {
-    /// 0x010201 is version 1.2.1.
-    pub version: u32,
-    /// Buckets of the connection table.
-    pub table_size: u32,
-}
-
-/// How long idle connections are kept, in seconds.
-#[allow(clippy::exhaustive_structs, reason = "the kernel's three timeouts")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Timeouts {
-    /// Established TCP connections.
-    pub tcp: u32,
-    /// TCP connections after a FIN.
-    pub tcp_fin: u32,
-    /// UDP flows.
-    pub udp: u32,
-}
-
-/// What a synchronisation daemon does.
-#[allow(clippy::exhaustive_enums, reason = "there are two")]
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Role {
-    /// Sends the changes of connections.
-    Master,
-    /// Receives them.
-    Backup,
-}
-
-impl Role {
-    /// `master` or `backup`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Master => "master",
-            Self::Backup => "backup",
-        }
-    }
-}
-
-/// A synchronisation daemon to be started. What is `None` is the kernel's default.
-#[allow(clippy::exhaustive_structs, reason = "a record of options")]
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NewDaemon {
-    /// Whether it sends or receives.
-    pub role: Role,
-    /// The network interface it multicasts on; ipvsadm's default is `eth0`.
-    pub interface: String,
-    /// Tells clusters on one network apart.
-    pub sync_id: u8,
-    /// Largest message in bytes.
-    pub max_len: Option<u16>,
-    /// Multicast group.
-    pub group: Option<IpAddr>,
-    /// UDP port.
-    pub port: Option<u16>,
-    /// Time to live of its packets.
-    pub ttl: Option<u8>,
-}
-
-/// A synchronisation daemon that runs.
-#[allow(clippy::exhaustive_structs, reason = "a record that kernels fill in")]
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SyncDaemon {
-    /// Whether it sends or receives.
-    pub role: Role,
-    /// The network interface it multicasts on.
-    pub interface: String,
-    /// Tells clusters on one network apart. The kernel keeps more than the eight bits it sends.
-    pub sync_id: u32,
-    /// Largest message in bytes.
-    pub max_len: u16,
-    /// Multicast group.
-    pub group: IpAddr,
-    /// UDP port.
-    pub port: u16,
-    /// Time to live of its packets.
-    pub ttl: u8,
+    pub servers: Vec<DestinationStatus>,
 }
 
 const ENOENT: i32 = 2;
@@ -213,7 +79,7 @@ const EINVAL: i32 = 22;
 pub struct MemoryKernel {
     memory: Memory,
     timeouts: Timeouts,
-    daemons: Vec<SyncDaemon>,
+    daemons: Vec<Daemon>,
     connections: String,
 }
 
@@ -228,13 +94,13 @@ impl MemoryKernel {
     pub fn with_services(services: impl IntoIterator<Item = ListedService>) -> Self {
         let mut table = Table::new();
         for listed in services {
-            let entry = table.insert(listed.service);
+            let entry = table.insert(listed.status.service);
             for server in listed.servers {
                 entry.insert(server.destination);
             }
         }
         Self {
-            memory: Memory::with_table(crate::ipvs::Capabilities::everything(), table),
+            memory: Memory::with_table(Capabilities::everything(), table),
             ..Self::default()
         }
     }
@@ -244,70 +110,66 @@ impl MemoryKernel {
         self.connections = text.into();
     }
 
-    fn change(&mut self, change: &Change) -> Result<(), i32> {
+    fn change(&mut self, change: &Request) -> Result<(), i32> {
         match change {
-            Change::Table(op) => {
-                known_modules(op)?;
-                self.memory.apply_op(op).map_err(|error| errno(&error))
-            }
-            Change::Flush => {
+            Request::Flush => {
                 self.memory = Memory::default();
                 Ok(())
             }
-            Change::Zero(None) => Ok(()),
-            Change::Zero(Some(key)) => {
+            Request::Zero(Some(key)) => {
                 let found = self.memory.table().get(key);
                 found.map(|_| ()).ok_or(ESRCH)
             }
-            Change::SetTimeouts(new) => {
+            Request::SetTimeouts(new) => {
                 self.set_timeouts(*new);
                 Ok(())
             }
-            Change::StartDaemon(new) => self.start(new),
-            Change::StopDaemon { role, .. } => self.stop(*role),
+            Request::StartDaemon(new) => self.start(new),
+            Request::StopDaemon(role) => self.stop(*role),
+            _ => self.change_table(change),
         }
     }
 
-    const fn set_timeouts(&mut self, new: Timeouts) {
+    fn change_table(&mut self, change: &Request) -> Result<(), i32> {
+        let Some(op) = table_op(change) else {
+            return Ok(());
+        };
+        known_modules(&op)?;
+        self.memory.apply_op(&op).map_err(|error| errno(&error))
+    }
+
+    fn set_timeouts(&mut self, new: Timeouts) {
         let Timeouts { tcp, tcp_fin, udp } = &mut self.timeouts;
-        if new.tcp != 0 {
+        if !new.tcp.is_zero() {
             *tcp = new.tcp;
         }
-        if new.tcp_fin != 0 {
+        if !new.tcp_fin.is_zero() {
             *tcp_fin = new.tcp_fin;
         }
-        if new.udp != 0 {
+        if !new.udp.is_zero() {
             *udp = new.udp;
         }
     }
 
-    fn start(&mut self, new: &NewDaemon) -> Result<(), i32> {
-        if self.daemons.iter().any(|running| running.role == new.role) {
+    fn start(&mut self, new: &Daemon) -> Result<(), i32> {
+        if self
+            .daemons
+            .iter()
+            .any(|running| running.role() == new.role())
+        {
             return Err(EEXIST);
         }
-        if !new.interface.starts_with("dum") {
+        if !new.interface().starts_with("dum") {
             return Err(ENODEV);
         }
-        let group = new
-            .group
-            .unwrap_or(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81)));
-        let headers = if group.is_ipv4() { 28 } else { 48 };
-        self.daemons.push(SyncDaemon {
-            role: new.role,
-            interface: new.interface.clone(),
-            sync_id: new.sync_id.into(),
-            max_len: new.max_len.unwrap_or(1500 - headers),
-            group,
-            port: new.port.unwrap_or(8848),
-            ttl: new.ttl.unwrap_or(1),
-        });
-        self.daemons.sort_by_key(|running| running.role);
+        self.daemons.push(with_defaults(new.clone()));
+        self.daemons.sort_by_key(Daemon::role);
         Ok(())
     }
 
-    fn stop(&mut self, role: Role) -> Result<(), i32> {
+    fn stop(&mut self, role: DaemonRole) -> Result<(), i32> {
         let running = self.daemons.len();
-        self.daemons.retain(|daemon| daemon.role != role);
+        self.daemons.retain(|daemon| daemon.role() != role);
         if self.daemons.len() == running {
             return Err(ESRCH);
         }
@@ -319,11 +181,7 @@ impl Default for MemoryKernel {
     fn default() -> Self {
         Self {
             memory: Memory::default(),
-            timeouts: Timeouts {
-                tcp: 900,
-                tcp_fin: 120,
-                udp: 300,
-            },
+            timeouts: Timeouts::new(seconds(900), seconds(120), seconds(300)),
             daemons: Vec::new(),
             connections: "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires\n"
                 .to_owned(),
@@ -350,7 +208,7 @@ impl Kernel for MemoryKernel {
             .ok_or_else(|| io::Error::from_raw_os_error(ESRCH))
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Vec<io::Result<()>> {
+    fn apply(&mut self, changes: &[Request]) -> Vec<io::Result<()>> {
         let apply = |change| self.change(change).map_err(io::Error::from_raw_os_error);
         changes.iter().map(apply).collect()
     }
@@ -359,7 +217,7 @@ impl Kernel for MemoryKernel {
         Ok(self.timeouts)
     }
 
-    fn daemons(&mut self) -> io::Result<Vec<SyncDaemon>> {
+    fn daemons(&mut self) -> io::Result<Vec<Daemon>> {
         Ok(self.daemons.clone())
     }
 
@@ -390,16 +248,53 @@ const fn errno(error: &MemoryError) -> i32 {
 }
 
 fn listed(entry: &Entry) -> ListedService {
-    let server = |destination: &Destination| ListedServer {
+    let server = |destination: &Destination| DestinationStatus {
         destination: *destination,
         load: Load::default(),
         counters: Counters::default(),
         rates: Rates::default(),
+        exact: true,
+        unknown: Vec::new(),
     };
     ListedService {
-        service: entry.service().clone(),
-        counters: Counters::default(),
-        rates: Rates::default(),
+        status: ServiceStatus {
+            service: entry.service().clone(),
+            counters: Counters::default(),
+            rates: Rates::default(),
+            exact: true,
+            unknown: Vec::new(),
+        },
         servers: entry.destinations().map(server).collect(),
     }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn table_op(change: &Request) -> Option<Op> {
+    Some(match change.clone() {
+        Request::AddService(service) => Op::AddService(service),
+        Request::EditService(service) => Op::EditService(service),
+        Request::RemoveService(key) => Op::RemoveService(key),
+        Request::AddDestination(key, server) => Op::AddDestination(key, server),
+        Request::EditDestination(key, server) => Op::EditDestination(key, server),
+        Request::RemoveDestination(key, address) => Op::RemoveDestination(key, address),
+        _ => return None,
+    })
+}
+
+/// What the kernel chooses for a daemon on an interface that carries 1500 bytes.
+fn with_defaults(mut daemon: Daemon) -> Daemon {
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
+    let group = daemon.group().unwrap_or(V4);
+    let length = if group.is_ipv4() { 1472 } else { 1452 };
+    let length = daemon.max_length().or(NonZeroU16::new(length));
+    let port = daemon.port().or(NonZeroU16::new(8848));
+    if let (Some(length), Some(port)) = (length, port) {
+        daemon = daemon.with_max_length(length).with_port(port);
+    }
+    let ttl = daemon.ttl().unwrap_or(NonZeroU8::MIN);
+    let daemon = daemon.with_ttl(ttl);
+    daemon.clone().with_group(group).unwrap_or(daemon)
 }

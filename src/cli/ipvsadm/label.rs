@@ -50,7 +50,7 @@ impl<'a> Labels<'a> {
         let addresses = services.iter().flat_map(|listed| {
             let servers = listed.servers.iter();
             let servers = servers.map(|server| server.destination.address().ip());
-            servers.chain(listed.service.key().vip())
+            servers.chain(listed.status.service.key().vip())
         });
         Self::named(names, addresses)
     }

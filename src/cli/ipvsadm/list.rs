@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::kernel::{Info, ListedServer, ListedService, Rates, SyncDaemon, Timeouts};
+use super::kernel::ListedService;
 use super::label::Labels;
 use super::parse::Columns;
 use super::save::flag_names;
 use super::value::dotted_mask;
+use crate::ipvs::kernel::{Daemon, DestinationStatus, Info, Timeouts};
 use crate::ipvs::{
-    Counters, Forwarding, Persistence, Service, ServiceKey, Tunnel, TunnelChecksum,
+    Counters, Forwarding, Persistence, Rates, Service, ServiceKey, Tunnel, TunnelChecksum,
 };
 use crate::net::Family;
 
@@ -19,10 +20,13 @@ use crate::net::Family;
 /// 200.0.0.0/8 before 1.0.0.0/8; the orders agree where all addresses are within 2^31 of each
 /// other.
 pub fn sort(services: &mut [ListedService]) {
-    services.sort_by_key(|listed| match listed.service.key() {
-        ServiceKey::Address { protocol, address } => {
-            (0, Family::of(address.ip()), protocol.number(), Some(address))
-        }
+    services.sort_by_key(|listed| match listed.status.service.key() {
+        ServiceKey::Address { protocol, address } => (
+            0,
+            Family::of(address.ip()),
+            protocol.number(),
+            Some(address),
+        ),
         ServiceKey::Mark { mark, family } => (mark.get(), family, 0, None),
     });
     for listed in services {
@@ -36,7 +40,7 @@ pub fn sort(services: &mut [ListedService]) {
 /// # Errors
 /// Those of `out`.
 pub fn write_info(out: &mut dyn Write, info: Info) -> io::Result<()> {
-    let [_, major, minor, patch] = info.version.to_be_bytes();
+    let [major, minor, patch] = info.version_parts();
     let size = info.table_size;
     writeln!(
         out,
@@ -50,6 +54,8 @@ pub fn write_info(out: &mut dyn Write, info: Info) -> io::Result<()> {
 /// Those of `out`.
 pub fn write_timeouts(out: &mut dyn Write, timeouts: Timeouts) -> io::Result<()> {
     let Timeouts { tcp, tcp_fin, udp } = timeouts;
+    let seconds = [tcp, tcp_fin, udp].map(|timeout| timeout.as_secs());
+    let [tcp, tcp_fin, udp] = seconds;
     writeln!(out, "Timeout (tcp tcpfin udp): {tcp} {tcp_fin} {udp}")
 }
 
@@ -57,21 +63,30 @@ pub fn write_timeouts(out: &mut dyn Write, timeouts: Timeouts) -> io::Result<()>
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_daemons(out: &mut dyn Write, daemons: &[SyncDaemon]) -> io::Result<()> {
+pub fn write_daemons(out: &mut dyn Write, daemons: &[Daemon]) -> io::Result<()> {
     for daemon in daemons {
-        writeln!(
-            out,
-            "{} sync daemon (mcast={}, syncid={}, maxlen={}, group={}, port={}, ttl={})",
-            daemon.role.as_str(),
-            daemon.interface,
-            daemon.sync_id,
-            daemon.max_len,
-            daemon.group,
-            daemon.port,
-            daemon.ttl,
-        )?;
+        write_daemon(out, daemon)?;
     }
     Ok(())
+}
+
+/// A kernel before 4.3 tells no more of a daemon than its interface and id.
+fn write_daemon(out: &mut dyn Write, daemon: &Daemon) -> io::Result<()> {
+    let (role, interface, id) = (daemon.role(), daemon.interface(), daemon.sync_id());
+    write!(out, "{role} sync daemon (mcast={interface}, syncid={id}")?;
+    if let Some(length) = daemon.max_length() {
+        write!(out, ", maxlen={length}")?;
+    }
+    if let Some(group) = daemon.group() {
+        write!(out, ", group={group}")?;
+    }
+    if let Some(port) = daemon.port() {
+        write!(out, ", port={port}")?;
+    }
+    if let Some(ttl) = daemon.ttl() {
+        write!(out, ", ttl={ttl}")?;
+    }
+    writeln!(out, ")")
 }
 
 /// A table of services.
@@ -102,7 +117,7 @@ impl<'a> TablePrinter<'a> {
         for listed in services {
             self.write_service(out, listed)?;
             for server in &listed.servers {
-                self.write_server(out, listed.service.key(), server)?;
+                self.write_server(out, listed.status.service.key(), server)?;
             }
         }
         Ok(())
@@ -139,23 +154,23 @@ impl<'a> TablePrinter<'a> {
     }
 
     fn write_service(&self, out: &mut dyn Write, listed: &ListedService) -> io::Result<()> {
-        let name = self.service_name(listed.service.key());
+        let name = self.service_name(listed.status.service.key());
         match self.columns {
             Columns::Counters => {
                 write!(out, "{name:<33}")?;
-                self.write_counters(out, &listed.counters)?;
+                self.write_counters(out, &listed.status.counters)?;
             }
             Columns::Rates => {
                 write!(out, "{name:<33}")?;
-                let rates = &listed.rates;
+                let rates = &listed.status.rates;
                 for rate in [rates.connections, rates.packets_in, rates.packets_out] {
                     self.write_large(out, rate)?;
                 }
                 self.write_bytes(out, rates)?;
             }
             Columns::Load | Columns::Tunnels | Columns::Thresholds | Columns::Persistent => {
-                write!(out, "{name} {}", listed.service.scheduler())?;
-                write_settings(out, &listed.service)?;
+                write!(out, "{name} {}", listed.status.service.scheduler())?;
+                write_settings(out, &listed.status.service)?;
             }
         }
         writeln!(out)
@@ -180,7 +195,7 @@ impl<'a> TablePrinter<'a> {
         &self,
         out: &mut dyn Write,
         key: ServiceKey,
-        server: &ListedServer,
+        server: &DestinationStatus,
     ) -> io::Result<()> {
         let destination = &server.destination;
         let name = self.labels.server(key, destination.address());

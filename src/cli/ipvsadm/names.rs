@@ -130,7 +130,9 @@ impl Services {
             .entry((port, protocol))
             .or_insert_with(|| name.to_owned());
         for name in words.chain([name]) {
-            self.ports.entry((name.to_owned(), protocol)).or_insert(port);
+            self.ports
+                .entry((name.to_owned(), protocol))
+                .or_insert(port);
         }
         Some(())
     }

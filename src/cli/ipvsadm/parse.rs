@@ -1,13 +1,15 @@
 //! From the words of a command line to what is to be done.
 
 use std::net::IpAddr;
+use std::num::{NonZeroU8, NonZeroU16};
+use std::time::Duration;
 
 use super::build;
-use super::kernel::{Change, NewDaemon, Role, Timeouts};
 use super::option::{Command, Given, Subject, TunnelType, check_command};
 use super::scan::{Item, Scanner, Word};
 use super::value::{endpoint, netmask, number};
 use super::{Names, UsageError};
+use crate::ipvs::kernel::{Daemon, DaemonRole, Request, Timeouts};
 use crate::ipvs::{ServiceKey, TunnelChecksum};
 use crate::net::{Family, FirewallMark, Protocol, Weight};
 
@@ -36,7 +38,7 @@ pub enum Invocation {
     /// Change something.
     Change {
         /// What.
-        change: Change,
+        request: Request,
         /// Only print what would be done.
         dry_run: bool,
     },
@@ -153,16 +155,16 @@ const fn command(word: Word) -> Option<Command> {
     })
 }
 
-fn role(command: Command, value: Option<&str>) -> Result<Role, UsageError> {
+fn role(command: Command, value: Option<&str>) -> Result<DaemonRole, UsageError> {
     match (command, value) {
-        (Command::StartDaemon | Command::StopDaemon, Some("backup")) => Ok(Role::Backup),
+        (Command::StartDaemon | Command::StopDaemon, Some("backup")) => Ok(DaemonRole::Backup),
         (Command::StartDaemon, value) if value != Some("master") => {
             Err(invalid("illegal start-daemon parameter specified"))
         }
         (Command::StopDaemon, value) if value != Some("master") => {
             Err(invalid("illegal start_daemon specified"))
         }
-        _ => Ok(Role::Master),
+        _ => Ok(DaemonRole::Master),
     }
 }
 
@@ -175,7 +177,7 @@ pub(super) struct Draft<'a> {
     pub(super) command: Command,
     names: &'a dyn Names,
     pub(super) given: Given,
-    role: Role,
+    role: DaemonRole,
     pub(super) service: Option<ServiceKey>,
     pub(super) scheduler: Option<&'a str>,
     pub(super) scheduler_flags: &'a str,
@@ -191,7 +193,7 @@ pub(super) struct Draft<'a> {
     pub(super) weight: Weight,
     pub(super) upper: u32,
     pub(super) lower: u32,
-    daemon: NewDaemon,
+    daemon: DaemonOptions<'a>,
     timeouts: Timeouts,
 }
 
@@ -201,7 +203,7 @@ impl<'a> Draft<'a> {
             command,
             names,
             given: Given::default(),
-            role: Role::Master,
+            role: DaemonRole::Master,
             service: None,
             scheduler: None,
             scheduler_flags: "",
@@ -217,20 +219,8 @@ impl<'a> Draft<'a> {
             weight: Weight::ONE,
             upper: 0,
             lower: 0,
-            daemon: NewDaemon {
-                role: Role::Master,
-                interface: "eth0".to_owned(),
-                sync_id: 0,
-                max_len: None,
-                group: None,
-                port: None,
-                ttl: None,
-            },
-            timeouts: Timeouts {
-                tcp: 0,
-                tcp_fin: 0,
-                udp: 0,
-            },
+            daemon: DaemonOptions::default(),
+            timeouts: Timeouts::default(),
         }
     }
 
@@ -368,7 +358,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn take_daemon(&mut self, subject: Subject, value: &str) -> Result<(), UsageError> {
+    fn take_daemon(&mut self, subject: Subject, value: &'a str) -> Result<(), UsageError> {
         fn read<T: TryFrom<u32>>(
             value: &str,
             range: std::ops::RangeInclusive<u32>,
@@ -381,12 +371,14 @@ impl<'a> Draft<'a> {
         match subject {
             Subject::SyncId => daemon.sync_id = read(value, 0..=255, "syncid")?,
             Subject::SyncMaxlen => {
-                daemon.max_len = Some(read(value, 1..=65507, "sync-maxlen")?);
+                daemon.max_len = NonZeroU16::new(read(value, 1..=65507, "sync-maxlen")?);
             }
-            Subject::McastPort => daemon.port = Some(read(value, 1..=65535, "mcast-port")?),
-            Subject::McastTtl => daemon.ttl = Some(read(value, 1..=255, "mcast-ttl")?),
+            Subject::McastPort => {
+                daemon.port = NonZeroU16::new(read(value, 1..=65535, "mcast-port")?)
+            }
+            Subject::McastTtl => daemon.ttl = NonZeroU8::new(read(value, 1..=255, "mcast-ttl")?),
             Subject::McastGroup => daemon.group = Some(group(value)?),
-            _ => value.clone_into(&mut daemon.interface),
+            _ => daemon.interface = value,
         }
         Ok(())
     }
@@ -399,8 +391,8 @@ impl<'a> Draft<'a> {
                 word.ok_or_else(|| invalid("--set option requires 3 timeout values"))
             };
             let texts = [next()?, next()?, next()?];
-            let [tcp, tcp_fin, udp] = texts.map(|text| timeout(text, 0));
-            (self.timeouts.tcp, self.timeouts.tcp_fin, self.timeouts.udp) = (tcp?, tcp_fin?, udp?);
+            let [tcp, tcp_fin, udp] = texts.map(|text| timeout(text, 0).map(seconds));
+            self.timeouts = Timeouts::new(tcp?, tcp_fin?, udp?);
         }
         words.next().map_or(Ok(()), |word| {
             Err(UsageError::invalid(format!("unexpected argument {word}")))
@@ -411,7 +403,7 @@ impl<'a> Draft<'a> {
         self.read_netmask()?;
         check_command(self.command, self.given)?;
         let dry_run = self.given.has(Subject::DryRun);
-        let change = match self.command {
+        let request = match self.command {
             Command::List => return Ok(Invocation::List(self.list()?)),
             Command::Save => {
                 let numeric = self.given.has(Subject::Numeric);
@@ -421,14 +413,11 @@ impl<'a> Draft<'a> {
                 let check = self.given.has(Subject::Check);
                 return Ok(Invocation::Restore { check, dry_run });
             }
-            Command::Flush => Change::Flush,
-            Command::Zero => Change::Zero(self.service),
-            Command::Set => Change::SetTimeouts(self.timeouts),
+            Command::Flush => Request::Flush,
+            Command::Zero => Request::Zero(self.service),
+            Command::Set => Request::SetTimeouts(self.timeouts),
             Command::StartDaemon => self.start_daemon()?,
-            Command::StopDaemon => Change::StopDaemon {
-                role: self.role,
-                sync_id: self.daemon.sync_id,
-            },
+            Command::StopDaemon => Request::StopDaemon(self.role),
             Command::AddService | Command::EditService | Command::DeleteService => {
                 build::service(&self)?
             }
@@ -436,7 +425,7 @@ impl<'a> Draft<'a> {
                 build::server(&self)?
             }
         };
-        Ok(Invocation::Change { change, dry_run })
+        Ok(Invocation::Change { request, dry_run })
     }
 
     /// The mask is read last, so that it means the same before and after the service it is for.
@@ -455,13 +444,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn start_daemon(&self) -> Result<Change, UsageError> {
-        if !(1..=15).contains(&self.daemon.interface.len()) {
-            return Err(UsageError::Refused("No such device"));
-        }
-        let role = self.role;
-        let daemon = self.daemon.clone();
-        Ok(Change::StartDaemon(NewDaemon { role, ..daemon }))
+    fn start_daemon(&self) -> Result<Request, UsageError> {
+        self.daemon.start(self.role).map(Request::StartDaemon)
     }
 
     fn list(&self) -> Result<List, UsageError> {
@@ -554,5 +538,56 @@ fn group(text: &str) -> Result<IpAddr, UsageError> {
     let version = if text.contains(':') { 6 } else { 4 };
     let group: Option<IpAddr> = text.parse().ok();
     let multicast = group.filter(IpAddr::is_multicast);
-    multicast.ok_or_else(|| UsageError::invalid(format!("invalid IPv{version} mcast-group `{text}'")))
+    multicast
+        .ok_or_else(|| UsageError::invalid(format!("invalid IPv{version} mcast-group `{text}'")))
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
+
+/// The options of `--start-daemon`.
+struct DaemonOptions<'a> {
+    interface: &'a str,
+    sync_id: u8,
+    max_len: Option<NonZeroU16>,
+    group: Option<IpAddr>,
+    port: Option<NonZeroU16>,
+    ttl: Option<NonZeroU8>,
+}
+
+impl Default for DaemonOptions<'_> {
+    fn default() -> Self {
+        Self {
+            interface: "eth0",
+            sync_id: 0,
+            max_len: None,
+            group: None,
+            port: None,
+            ttl: None,
+        }
+    }
+}
+
+impl DaemonOptions<'_> {
+    fn start(&self, role: DaemonRole) -> Result<Daemon, UsageError> {
+        let daemon = Daemon::new(role, self.interface);
+        let mut daemon = daemon
+            .map_err(|_| UsageError::Refused("No such device"))?
+            .with_sync_id(self.sync_id);
+        if let Some(length) = self.max_len {
+            daemon = daemon.with_max_length(length);
+        }
+        if let Some(group) = self.group {
+            let with_group = daemon.with_group(group);
+            daemon = with_group.map_err(|error| UsageError::invalid(error.to_string()))?;
+        }
+        if let Some(port) = self.port {
+            daemon = daemon.with_port(port);
+        }
+        if let Some(ttl) = self.ttl {
+            daemon = daemon.with_ttl(ttl);
+        }
+        Ok(daemon)
+    }
 }

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::kernel::{Change, ListedService, NewDaemon, Timeouts};
+use super::kernel::ListedService;
 use super::label::Labels;
 use super::list::mask;
+use crate::ipvs::kernel::{Daemon, Request, Timeouts};
 use crate::ipvs::{
-    Destination, Forwarding, Op, SchedulerFlags, SchedulerName, Service, ServiceKey, Tunnel,
+    Destination, Forwarding, SchedulerFlags, SchedulerName, Service, ServiceKey, Tunnel,
     TunnelChecksum,
 };
 
@@ -23,8 +24,8 @@ pub fn write_rules(
     labels: &Labels<'_>,
 ) -> io::Result<()> {
     for listed in services {
-        let key = listed.service.key();
-        let settings = settings(&listed.service);
+        let key = listed.status.service.key();
+        let settings = settings(&listed.status.service);
         writeln!(out, "-A {}{settings}", labels.option(key))?;
         for server in &listed.servers {
             let destination = &server.destination;
@@ -38,32 +39,32 @@ pub fn write_rules(
 
 /// `change` as a command line without the program's name.
 #[must_use]
-pub fn command_line(change: &Change) -> String {
-    let labels = Labels::numeric();
-    let option = |key: &ServiceKey| labels.option(*key);
+pub fn command_line(change: &Request) -> String {
+    let option = |key: &ServiceKey| Labels::numeric().option(*key);
     match change {
-        Change::Table(op) => match op {
-            Op::AddService(service) => {
-                format!("-A {}{}", option(&service.key()), settings(service))
-            }
-            Op::EditService(service) => {
-                format!("-E {}{}", option(&service.key()), settings(service))
-            }
-            Op::RemoveService(key) => format!("-D {}", option(key)),
-            Op::AddDestination(key, server) => server_line("-a", *key, server),
-            Op::EditDestination(key, server) => server_line("-e", *key, server),
-            Op::RemoveDestination(key, address) => format!("-d {} -r {address}", option(key)),
-        },
-        Change::Flush => "-C".to_owned(),
-        Change::Zero(None) => "-Z".to_owned(),
-        Change::Zero(Some(key)) => format!("-Z {}", option(key)),
-        Change::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => {
-            format!("--set {tcp} {tcp_fin} {udp}")
+        Request::AddService(service) => {
+            format!("-A {}{}", option(&service.key()), settings(service))
         }
-        Change::StartDaemon(daemon) => daemon_line(daemon),
-        Change::StopDaemon { role, sync_id } => {
-            format!("--stop-daemon {} --syncid {sync_id}", role.as_str())
+        Request::EditService(service) => {
+            format!("-E {}{}", option(&service.key()), settings(service))
         }
+        Request::RemoveService(key) => format!("-D {}", option(key)),
+        Request::AddDestination(key, server) => server_line("-a", *key, server),
+        Request::EditDestination(key, server) => server_line("-e", *key, server),
+        Request::RemoveDestination(key, address) => format!("-d {} -r {address}", option(key)),
+        Request::Flush => "-C".to_owned(),
+        Request::Zero(None) => "-Z".to_owned(),
+        Request::Zero(Some(key)) => format!("-Z {}", option(key)),
+        Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => {
+            let seconds = [tcp, tcp_fin, udp].map(|timeout| timeout.as_secs().to_string());
+            format!("--set {}", seconds.join(" "))
+        }
+        Request::StartDaemon(daemon) => daemon_line(daemon),
+        Request::StopDaemon(role) => format!("--stop-daemon {role}"),
+        Request::GetService(key) => format!("-L {}", option(key)),
+        Request::ListServices | Request::ListDestinations(_) | Request::GetInfo => "-L".to_owned(),
+        Request::GetTimeouts => "-L --timeout".to_owned(),
+        Request::ListDaemons => "-L --daemon".to_owned(),
     }
 }
 
@@ -79,18 +80,18 @@ fn server_line(command: &str, key: ServiceKey, server: &Destination) -> String {
     line
 }
 
-fn daemon_line(daemon: &NewDaemon) -> String {
+fn daemon_line(daemon: &Daemon) -> String {
     let mut line = format!(
         "--start-daemon {} --mcast-interface {} --syncid {}",
-        daemon.role.as_str(),
-        daemon.interface,
-        daemon.sync_id
+        daemon.role(),
+        daemon.interface(),
+        daemon.sync_id()
     );
     let options = [
-        ("--sync-maxlen", daemon.max_len.map(|v| v.to_string())),
-        ("--mcast-group", daemon.group.map(|v| v.to_string())),
-        ("--mcast-port", daemon.port.map(|v| v.to_string())),
-        ("--mcast-ttl", daemon.ttl.map(|v| v.to_string())),
+        ("--sync-maxlen", daemon.max_length().map(|v| v.to_string())),
+        ("--mcast-group", daemon.group().map(|v| v.to_string())),
+        ("--mcast-port", daemon.port().map(|v| v.to_string())),
+        ("--mcast-ttl", daemon.ttl().map(|v| v.to_string())),
     ];
     for (option, value) in options {
         if let Some(value) = value {

@@ -114,7 +114,6 @@ pub(super) fn dotted_mask(prefix: u8) -> Ipv4Addr {
     Ipv4Addr::from_bits(mask)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,9 +121,31 @@ mod tests {
     #[test]
     fn an_address_has_every_form_of_the_c_library() {
         let read = |text| inet_aton(text).map(|address| address.to_string());
-        let forms = ["10.0.0.1", "012.0.0.1", "0x0a000001", "10.1", "10.0.1", "167772161"];
-        assert!(forms.iter().all(|form| read(form).as_deref() == Some("10.0.0.1")));
-        for bad in ["", "10.", ".1", "1.2.3.4.5", "256.1", "1.2.3.256", "08.1", "0x", "+1.2", "1.-2"] {
+        let forms = [
+            "10.0.0.1",
+            "012.0.0.1",
+            "0x0a000001",
+            "10.1",
+            "10.0.1",
+            "167772161",
+        ];
+        assert!(
+            forms
+                .iter()
+                .all(|form| read(form).as_deref() == Some("10.0.0.1"))
+        );
+        for bad in [
+            "",
+            "10.",
+            ".1",
+            "1.2.3.4.5",
+            "256.1",
+            "1.2.3.256",
+            "08.1",
+            "0x",
+            "+1.2",
+            "1.-2",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(read("0").as_deref(), Some("0.0.0.0"));

@@ -1,0 +1,1 @@
+//! What ours has that the original has not.
