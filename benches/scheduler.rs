@@ -4,10 +4,7 @@
 //! cargo bench --bench scheduler
 //! ```
 
-#![allow(
-    clippy::expect_used,
-    reason = "a benchmark of nothing is worth nothing"
-)]
+#![allow(clippy::expect_used, reason = "a benchmark of nothing is worth nothing")]
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -4,10 +4,7 @@
 //!
 //! The check asks an echo server to repeat a word. The server is part of the example: it answers,
 //! is stopped, and is started again.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "an example does its own input and output"
-)]
+#![allow(clippy::disallowed_methods, reason = "an example does its own input and output")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,10 +27,7 @@ impl Check for Echo {
     async fn probe(&self, target: SocketAddr, _limit: Duration) -> Result<(), Failure> {
         let broken = |error: std::io::Error| Failure::Other(format!("no echo: {error}"));
         let mut stream = TcpStream::connect(target).await.map_err(broken)?;
-        stream
-            .write_all(self.word.as_bytes())
-            .await
-            .map_err(broken)?;
+        stream.write_all(self.word.as_bytes()).await.map_err(broken)?;
         let mut answer = vec![0; self.word.len()];
         stream.read_exact(&mut answer).await.map_err(broken)?;
         if answer == self.word.as_bytes() {

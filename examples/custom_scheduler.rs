@@ -64,10 +64,8 @@ fn main() -> Result<(), OutOfRange> {
     }
 
     for client in 0..200_u8 {
-        let flow = Flow {
-            source: SocketAddr::from(([198, 51, 100, client], 40_000)),
-            ..Flow::default()
-        };
+        let flow =
+            Flow { source: SocketAddr::from(([198, 51, 100, client], 40_000)), ..Flow::default() };
         if let Some(server) = pool.pick(&flow) {
             pool.open(server);
         }

@@ -54,10 +54,7 @@ impl FromStr for Protocol {
             "tcp" => Ok(Self::Tcp),
             "udp" => Ok(Self::Udp),
             "sctp" => Ok(Self::Sctp),
-            _ => Err(OutOfRange {
-                what: "protocol",
-                allowed: "tcp, udp or sctp",
-            }),
+            _ => Err(OutOfRange { what: "protocol", allowed: "tcp, udp or sctp" }),
         }
     }
 }
@@ -147,10 +144,7 @@ impl Weight {
         if value <= Self::MAX.0 {
             Ok(Self(value))
         } else {
-            Err(OutOfRange {
-                what: "weight",
-                allowed: "0 to 2147483647",
-            })
+            Err(OutOfRange { what: "weight", allowed: "0 to 2147483647" })
         }
     }
 

@@ -22,10 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
-const LOCALHOSTS: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::LOCALHOST),
-    IpAddr::V6(Ipv6Addr::LOCALHOST),
-];
+const LOCALHOSTS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 /// Long enough for anything that works.
 const AMPLE: Duration = Duration::from_secs(20);
 /// For what is expected to run into it.
@@ -94,10 +91,7 @@ async fn udp(host: IpAddr, answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -
 }
 
 fn send_expect(send: &[u8], expect: Expect) -> CheckSpec {
-    CheckSpec::SendExpect {
-        send: send.to_vec(),
-        expect,
-    }
+    CheckSpec::SendExpect { send: send.to_vec(), expect }
 }
 
 fn prefix(text: &[u8]) -> Expect {
@@ -201,9 +195,7 @@ async fn the_answer_to_what_was_sent_decides() {
         let mut line = [0; 6];
         let _ = stream.read_exact(&mut line).await;
         let pong = line == *b"PING\r\n";
-        let _ = stream
-            .write_all(if pong { b"+PONG\r\n" } else { b"-ERR\r\n\0" })
-            .await;
+        let _ = stream.write_all(if pong { b"+PONG\r\n" } else { b"-ERR\r\n\0" }).await;
     })
     .await;
     let asks = |text: &[u8]| send_expect(text, prefix(b"+PONG"));
@@ -237,10 +229,7 @@ async fn each_way_an_answer_can_be_wrong_has_its_reason() {
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     })
     .await;
-    assert_eq!(
-        why(&expect(b"220 "), reset, AMPLE).await,
-        "connection reset"
-    );
+    assert_eq!(why(&expect(b"220 "), reset, AMPLE).await, "connection reset");
 }
 
 #[tokio::test]
@@ -251,10 +240,7 @@ async fn a_server_that_does_not_read_times_out_sending() {
     })
     .await;
     let spec = send_expect(&vec![b'x'; 50_000_000], Expect::Anything);
-    assert_eq!(
-        why(&spec, server, SHORT).await,
-        "sending timed out after 200ms"
-    );
+    assert_eq!(why(&spec, server, SHORT).await, "sending timed out after 200ms");
 }
 
 #[tokio::test]
@@ -268,15 +254,9 @@ async fn a_star_wants_any_answer_but_one() {
 #[tokio::test]
 async fn a_regular_expression_is_looked_for_as_the_answer_arrives() {
     let spec = send_expect(b"", Expect::Regex("^[0-9]+ .*(ready|up)".into()));
-    assert_eq!(
-        probe(&spec, says(b"220 hello\r\n220 ready").await, AMPLE).await,
-        Ok(())
-    );
+    assert_eq!(probe(&spec, says(b"220 hello\r\n220 ready").await, AMPLE).await, Ok(()));
     let answer = why(&spec, says_and_closes(b"500 \xff").await, AMPLE).await;
-    assert_eq!(
-        answer,
-        r#"expected an answer matching /^[0-9]+ .*(ready|up)/, got "500 \xff""#
-    );
+    assert_eq!(answer, r#"expected an answer matching /^[0-9]+ .*(ready|up)/, got "500 \xff""#);
 }
 
 #[tokio::test]
@@ -296,10 +276,7 @@ async fn an_endless_banner_is_read_to_the_limit_and_no_further() {
     let never = send_expect(b"", Expect::Regex("never".into()));
     let begun = Instant::now();
     let failure = why(&never, endless, AMPLE).await;
-    assert!(
-        failure.ends_with("got \"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\"..."),
-        "{failure}"
-    );
+    assert!(failure.ends_with("got \"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\"..."), "{failure}");
     assert!(begun.elapsed() < AMPLE, "the limit ends it, not the time");
     // It stopped because the check hung up, after what the sockets buffer.
     assert!(sent.recv().await.unwrap() < 100_000_000);
@@ -310,10 +287,7 @@ async fn udp_needs_an_answer() {
     for host in LOCALHOSTS {
         let echo = udp(host, <[u8]>::to_vec).await;
         let check = |send: &[u8], expect| build(&send_expect(send, expect), Protocol::Udp).unwrap();
-        assert_eq!(
-            check(b"ping", prefix(b"pi")).probe(echo, AMPLE).await,
-            Ok(())
-        );
+        assert_eq!(check(b"ping", prefix(b"pi")).probe(echo, AMPLE).await, Ok(()));
         assert_eq!(check(b"", Expect::Nothing).probe(echo, AMPLE).await, Ok(()));
         let regex = Expect::Regex("i.g$".into());
         assert_eq!(check(b"ping", regex).probe(echo, AMPLE).await, Ok(()));
@@ -348,10 +322,7 @@ async fn a_datagram_from_a_stranger_is_no_answer() {
         tokio::time::sleep(AMPLE).await;
     });
     let check = build(&send_expect(b"ping", Expect::Anything), Protocol::Udp).unwrap();
-    assert!(matches!(
-        check.probe(target, SHORT).await,
-        Err(Failure::TimedOut { .. })
-    ));
+    assert!(matches!(check.probe(target, SHORT).await, Err(Failure::TimedOut { .. })));
 }
 
 #[tokio::test]
@@ -365,9 +336,7 @@ async fn http_passes_by_status() {
                 let length = stream.read(&mut request).await.unwrap();
                 let text = String::from_utf8_lossy(&request[..length]).into_owned();
                 let _ = sender.send(text).await;
-                let _ = stream
-                    .write_all(b"HTTP/1.0 404 Not Found\r\n\r\nnope")
-                    .await;
+                let _ = stream.write_all(b"HTTP/1.0 404 Not Found\r\n\r\nnope").await;
             }
         })
         .await;
@@ -388,21 +357,14 @@ async fn http_passes_by_status() {
 #[tokio::test]
 async fn each_way_an_http_answer_can_be_wrong_has_its_reason() {
     let broken = says(b"HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\n").await;
-    assert_eq!(
-        why(&http(), broken, AMPLE).await,
-        "expected HTTP status 200-499, got 503"
-    );
+    assert_eq!(why(&http(), broken, AMPLE).await, "expected HTTP status 200-499, got 503");
     let ssh = says(b"SSH-2.0-OpenSSH_9.2\r\n").await;
     assert_eq!(
         why(&http(), ssh, AMPLE).await,
         r#"expected an HTTP answer, got "SSH-2.0-OpenSSH_9.2\r\n""#
     );
     let garbage = says(b"HTTP/1.1 \0\0\0\r\n\r\n").await;
-    assert!(
-        why(&http(), garbage, AMPLE)
-            .await
-            .starts_with("expected an HTTP answer, got")
-    );
+    assert!(why(&http(), garbage, AMPLE).await.starts_with("expected an HTTP answer, got"));
     let half = says(b"HTTP/1.1 200 OK\r\nContent-").await;
     assert_eq!(
         why(&http(), half, SHORT).await,
@@ -422,42 +384,25 @@ async fn each_way_an_http_answer_can_be_wrong_has_its_reason() {
         let _ = stream.write_all(b"HTTP/1.1 200").await;
     })
     .await;
-    assert_eq!(
-        why(&http(), closed, AMPLE).await,
-        "connection closed after 12 bytes of the answer"
-    );
+    assert_eq!(why(&http(), closed, AMPLE).await, "connection closed after 12 bytes of the answer");
 }
 
 #[test]
 fn a_spec_that_makes_no_sense_is_refused() {
     let refusal = |spec: &CheckSpec, protocol| build(spec, protocol).err().unwrap();
-    assert_eq!(
-        refusal(&CheckSpec::Connect, Protocol::Udp),
-        CheckError::NoConnections
-    );
+    assert_eq!(refusal(&CheckSpec::Connect, Protocol::Udp), CheckError::NoConnections);
     assert_eq!(refusal(&http(), Protocol::Udp), CheckError::HttpOverUdp);
     let regex = send_expect(b"", Expect::Regex("(".into()));
-    assert!(matches!(
-        refusal(&regex, Protocol::Tcp),
-        CheckError::Regex(_)
-    ));
+    assert!(matches!(refusal(&regex, Protocol::Tcp), CheckError::Regex(_)));
     let long = send_expect(b"", prefix(&[0; 5000]));
-    assert!(matches!(
-        refusal(&long, Protocol::Tcp),
-        CheckError::ExpectTooLong { .. }
-    ));
+    assert!(matches!(refusal(&long, Protocol::Tcp), CheckError::ExpectTooLong { .. }));
     let datagram = send_expect(&vec![0; 65_508], Expect::Nothing);
-    assert!(matches!(
-        refusal(&datagram, Protocol::Udp),
-        CheckError::SendTooLong { .. }
-    ));
+    assert!(matches!(refusal(&datagram, Protocol::Udp), CheckError::SendTooLong { .. }));
 }
 
 fn brisk() -> MonitorConfig {
     let ms = Duration::from_millis;
-    MonitorConfig::new(ms(20), ms(15))
-        .unwrap()
-        .with_slow_start(SlowStart::Off)
+    MonitorConfig::new(ms(20), ms(15)).unwrap().with_slow_start(SlowStart::Off)
 }
 
 async fn next<K>(events: &mut mpsc::Receiver<(K, Output)>) -> Output {
@@ -498,9 +443,7 @@ async fn a_runner_obeys_a_new_configuration_and_an_override_at_once() {
     let (sender, mut events) = mpsc::channel(8);
     let check = build(&CheckSpec::Connect, Protocol::Tcp).unwrap().into();
     let hour = Duration::from_secs(3600);
-    let rare = MonitorConfig::new(hour, hour)
-        .unwrap()
-        .with_slow_start(SlowStart::Off);
+    let rare = MonitorConfig::new(hour, hour).unwrap().with_slow_start(SlowStart::Off);
     let runner = Runner::spawn((), address, check, rare, sender);
     assert_eq!(weight(&mut events).await, Some(Weight::ONE));
 
@@ -547,10 +490,7 @@ impl Check for Panics {
 
 #[tokio::test]
 async fn a_check_that_hangs_or_panics_is_a_failure_and_the_next_one_runs() {
-    let hang = Failure::TimedOut {
-        stage: Stage::Check,
-        after: Duration::from_millis(15),
-    };
+    let hang = Failure::TimedOut { stage: Stage::Check, after: Duration::from_millis(15) };
     let panic = Failure::Other("the check panicked".into());
     let checks: [(Arc<dyn Check>, Failure); 2] =
         [(Arc::new(Hangs), hang), (Arc::new(Panics), panic)];
@@ -558,13 +498,7 @@ async fn a_check_that_hangs_or_panics_is_a_failure_and_the_next_one_runs() {
         let (sender, mut events) = mpsc::channel(8);
         let target = tcp(|_| async {}).await;
         let runner = Runner::spawn((), target, check, brisk(), sender);
-        assert!(matches!(
-            next(&mut events).await,
-            Output::Changed {
-                to: Health::Down,
-                ..
-            }
-        ));
+        assert!(matches!(next(&mut events).await, Output::Changed { to: Health::Down, .. }));
         assert_eq!(runner.status().last_failure, Some(failure));
         runner.replace_check(build(&CheckSpec::Connect, Protocol::Tcp).unwrap().into());
         assert_eq!(weight(&mut events).await, Some(Weight::ONE));

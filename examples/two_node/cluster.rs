@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use piranha::config::Virtual;
 use piranha::control::Event;
 use piranha::failover::{State, Transition};
+use piranha::health::Health;
 use rustix::process::{Pid, Signal};
 
 use crate::files::{DIRECTORS, Files};
@@ -51,13 +52,12 @@ impl Cluster {
         let cast = Cast::new(move |name, stream, line| {
             listen(&printer, &listener, name, stream, line);
         })?;
-        cast.stop_on_interrupt()?;
-        Ok(Self {
-            cast,
-            timeline,
-            files,
-            said,
-        })
+        let directory = files.directory().to_owned();
+        cast.stop_on_interrupt(move || {
+            // Files left behind are a nuisance, not a reason to stay.
+            let _ = std::fs::remove_dir_all(directory);
+        })?;
+        Ok(Self { cast, timeline, files, said })
     }
 
     /// Starts all real servers; the FTP server sends at most `ftp_rate` bytes a second on each
@@ -81,9 +81,7 @@ impl Cluster {
 
     /// Starts both directors.
     pub(crate) fn start_directors(&self) -> Result<()> {
-        DIRECTORS
-            .iter()
-            .try_for_each(|name| self.start_director(name))
+        DIRECTORS.iter().try_for_each(|name| self.start_director(name))
     }
 
     /// Starts one director, again if it was killed.
@@ -100,10 +98,14 @@ impl Cluster {
             Signal::USR1 => "SIGUSR1",
             _ => "a signal",
         };
-        self.timeline
-            .event(name, "story", &format!("gets {words}"), why);
+        self.timeline.event(name, "story", &format!("gets {words}"), why);
         let now = Instant::now();
-        self.cast.signal(name, signal)?;
+        if signal == Signal::KILL {
+            self.cast.kill(name)?;
+            self.cast.wait(name, PATIENCE)?;
+        } else {
+            self.cast.signal(name, signal)?;
+        }
         Ok(now)
     }
 
@@ -124,17 +126,12 @@ impl Cluster {
         let mut said = self.said();
         loop {
             let news = said.get(mark.0..).unwrap_or_default();
-            if news
-                .iter()
-                .any(|(name, event)| name == node && matches(event))
-            {
+            if news.iter().any(|(name, event)| name == node && matches(event)) {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(other(format!(
-                    "{node} did not say within {PATIENCE:?}: {what}"
-                )));
+                return Err(other(format!("{node} did not say within {PATIENCE:?}: {what}")));
             }
             let woken = self.said.more.wait_timeout(said, left);
             said = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -149,6 +146,31 @@ impl Cluster {
             &state.to_string(),
             |event| matches!(event, Event::Transition(Transition { to, .. }) if *to == state),
         )
+    }
+
+    /// Waits until `director` has found a real server in this health after `mark`.
+    pub(crate) fn wait_for_health(
+        &self,
+        mark: Mark,
+        director: &str,
+        name: &str,
+        health: Health,
+    ) -> Result<()> {
+        self.wait(mark, director, &format!("{name} is {health}"), |event| {
+            matches!(event, Event::Health { server, to, .. } if server == name && *to == health)
+        })
+    }
+
+    /// Waits until both directors know all servers and the primary has the service.
+    pub(crate) fn wait_until_ready(&self) -> Result<()> {
+        let start = Mark::start();
+        self.wait_for_state(start, DIRECTORS[0], State::Active)?;
+        for director in DIRECTORS {
+            for server in self.files.server_names() {
+                self.wait_for_health(start, director, &server, Health::Up)?;
+            }
+        }
+        Ok(())
     }
 
     /// How often `node` changed its state after `mark`.
@@ -178,10 +200,8 @@ impl Cluster {
     /// What a user may do with a cluster that is held.
     pub(crate) fn invitation(&self) -> String {
         let (web, ftp) = (self.web_vip(), self.ftp_vip());
-        let members = DIRECTORS
-            .iter()
-            .map(|name| (*name).to_owned())
-            .chain(self.files.server_names());
+        let members =
+            DIRECTORS.iter().map(|name| (*name).to_owned()).chain(self.files.server_names());
         let pids = members.filter_map(|name| {
             let pid = self.cast.pid(&name).map(Pid::as_raw_pid)?;
             Some(format!("    {name:<4} {pid}\n"))
@@ -204,12 +224,7 @@ impl Cluster {
 
     fn start(&self, name: &str, arguments: &[&str]) -> Result<()> {
         let pid = self.cast.start(name, arguments)?;
-        self.timeline.event(
-            name,
-            "story",
-            &format!("starts, pid {}", pid.as_raw_pid()),
-            "",
-        );
+        self.timeline.event(name, "story", &format!("starts, pid {}", pid.as_raw_pid()), "");
         Ok(())
     }
 
@@ -220,10 +235,7 @@ impl Cluster {
     }
 
     fn said(&self) -> MutexGuard<'_, Vec<(String, Event)>> {
-        self.said
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.said.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -43,11 +43,8 @@ impl Content {
     pub(crate) fn first_difference(self, offset: u64, received: &[u8]) -> Option<u64> {
         let mut expected = vec![0; received.len()];
         let known = self.fill(offset, &mut expected);
-        let same = received
-            .iter()
-            .zip(&expected[..known])
-            .take_while(|(got, want)| got == want)
-            .count();
+        let same =
+            received.iter().zip(&expected[..known]).take_while(|(got, want)| got == want).count();
         (same < received.len()).then(|| offset + same as u64)
     }
 
@@ -127,24 +124,15 @@ mod tests {
         let mut received = whole(100);
         assert_eq!(Content::of_size(100).first_difference(0, &received), None);
         received[63] ^= 1;
-        assert_eq!(
-            Content::of_size(100).first_difference(0, &received),
-            Some(63)
-        );
-        assert_eq!(
-            Content::of_size(100).first_difference(60, &received[60..]),
-            Some(63)
-        );
+        assert_eq!(Content::of_size(100).first_difference(0, &received), Some(63));
+        assert_eq!(Content::of_size(100).first_difference(60, &received[60..]), Some(63));
     }
 
     #[test]
     fn a_byte_too_many_is_a_difference() {
         let mut received = whole(20);
         received.push(0);
-        assert_eq!(
-            Content::of_size(20).first_difference(0, &received),
-            Some(20)
-        );
+        assert_eq!(Content::of_size(20).first_difference(0, &received), Some(20));
     }
 
     #[test]

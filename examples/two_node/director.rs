@@ -21,10 +21,7 @@ const DRAIN: Duration = Duration::from_millis(300);
 
 /// Runs a director until SIGTERM. SIGUSR1 hands the service over, SIGHUP reads the file again.
 pub(crate) fn run(config: &Path) -> Result<()> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(direct(config))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(direct(config))
 }
 
 async fn direct(path: &Path) -> Result<()> {

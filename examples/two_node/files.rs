@@ -1,6 +1,8 @@
 //! The directors' `lvs.cf`: copies of the two beside this file, which the story may edit.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,8 +30,10 @@ impl Files {
     /// Writes both files, with all timers divided by `speed`.
     pub(crate) fn write(speed: f64) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("two_node.").tempdir()?;
+        let key = write_key(directory.path())?;
         for (name, original) in DIRECTORS.iter().zip(ORIGINALS) {
             let mut document = Document::parse(original);
+            document.set_global(Directive::HeartbeatKey, &key.display().to_string())?;
             scale(&mut document, speed)?;
             std::fs::write(file(directory.path(), name), document.as_bytes())?;
         }
@@ -38,12 +42,7 @@ impl Files {
             let place = config.virtuals.iter().position(|v| v.name == name);
             place.ok_or_else(|| other(format!("lb1.cf has no virtual {name}")))
         };
-        Ok(Self {
-            web: service("web")?,
-            ftp: service("ftp")?,
-            config,
-            directory,
-        })
+        Ok(Self { web: service("web")?, ftp: service("ftp")?, config, directory })
     }
 
     /// The directory the files are in.
@@ -73,11 +72,7 @@ impl Files {
 
     /// All real servers.
     pub(crate) fn server_names(&self) -> impl Iterator<Item = String> {
-        let servers = self
-            .config
-            .virtuals
-            .iter()
-            .flat_map(|service| &service.servers);
+        let servers = self.config.virtuals.iter().flat_map(|service| &service.servers);
         servers.map(|server| server.name.clone())
     }
 
@@ -97,19 +92,28 @@ fn file(directory: &Path, director: &str) -> PathBuf {
     directory.join(format!("{director}.cf"))
 }
 
+/// A key for the heartbeats, as `head -c 32 /dev/urandom | base64` would make one.
+fn write_key(directory: &Path) -> io::Result<PathBuf> {
+    let path = directory.join("heartbeat.key");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+    let mut secret = [0; 32];
+    rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())?;
+    for byte in secret {
+        write!(file, "{byte:02x}")?;
+    }
+    Ok(path)
+}
+
 fn load(path: &Path) -> Result<Config> {
     let loaded = config::load(&std::fs::read(path)?);
-    loaded
-        .config
-        .ok_or_else(|| other(format!("{}: {:?}", path.display(), loaded.diagnostics)))
+    loaded.config.ok_or_else(|| other(format!("{}: {:?}", path.display(), loaded.diagnostics)))
 }
 
 /// Divides every timer of a file by `speed`.
 fn scale(document: &mut Document, speed: f64) -> Result<()> {
     let loaded = config::load(document.as_bytes());
-    let config = loaded
-        .config
-        .ok_or_else(|| other("the example's lvs.cf has errors"))?;
+    let config = loaded.config.ok_or_else(|| other("the example's lvs.cf has errors"))?;
     let scaled = |time: Duration| format!("{}ms", time.div_f64(speed).as_millis().max(1));
     document.set_global(Directive::Keepalive, &scaled(config.keepalive))?;
     document.set_global(Directive::Deadtime, &scaled(config.deadtime))?;

@@ -187,10 +187,7 @@ impl Transfer {
                 self.resumes += 1;
             }
             if self.last_progress.elapsed() > self.request.patience {
-                return Err(format!(
-                    "no progress within {:?}: {error}",
-                    self.request.patience
-                ));
+                return Err(format!("no progress within {:?}: {error}", self.request.patience));
             }
             if self.resumes > RESUME_LIMIT {
                 return Err(format!("broke off {} times, last: {error}", self.resumes));
@@ -201,12 +198,7 @@ impl Transfer {
 
     /// One connection: log in, agree on a data connection, take up the file where it stopped.
     fn attempt(&mut self) -> Result<(), Break> {
-        let Request {
-            server,
-            mode,
-            patience,
-            size,
-        } = self.request;
+        let Request { server, mode, patience, size } = self.request;
         let mut control = Connection::open(server, patience)?;
         control.log_in()?;
         let announced = control.size(&self.name())?;

@@ -34,9 +34,7 @@ pub(crate) fn read_host_port(text: &str) -> Option<SocketAddr> {
 /// Finds the address in a 227 reply. RFC 959 does not say where in the line it stands, so it is
 /// the first six numbers separated by commas, as RFC 1123 (4.1.2.6) advises.
 pub(crate) fn read_passive_reply(line: &str) -> Option<SocketAddr> {
-    line.get(4..)?
-        .split(|c: char| !c.is_ascii_digit() && c != ',')
-        .find_map(read_host_port)
+    line.get(4..)?.split(|c: char| !c.is_ascii_digit() && c != ',').find_map(read_host_port)
 }
 
 /// `|1|127.0.0.1|2048|` or `|2|::1|2048|`, the argument of EPRT.
@@ -91,10 +89,7 @@ mod tests {
     fn the_address_is_found_wherever_a_227_reply_puts_it() {
         let address = "127.0.0.1:256".parse().ok();
         assert_eq!(read_passive_reply("227 =127,0,0,1,1,0"), address);
-        assert_eq!(
-            read_passive_reply("227 Ok, go to 127,0,0,1,1,0 now"),
-            address
-        );
+        assert_eq!(read_passive_reply("227 Ok, go to 127,0,0,1,1,0 now"), address);
     }
 
     #[test]
@@ -105,23 +100,10 @@ mod tests {
 
     #[test]
     fn malformed_addresses_are_refused() {
-        for text in [
-            "",
-            "1,2,3,4,5",
-            "1,2,3,4,5,6,7",
-            "256,0,0,1,1,1",
-            "a,b,c,d,e,f",
-        ] {
+        for text in ["", "1,2,3,4,5", "1,2,3,4,5,6,7", "256,0,0,1,1,1", "a,b,c,d,e,f"] {
             assert_eq!(read_host_port(text), None, "{text}");
         }
-        for text in [
-            "",
-            "|",
-            "|1|::1|20|",
-            "|1|127.0.0.1|65536|",
-            "|1|127.0.0.1|20",
-            "|||20|",
-        ] {
+        for text in ["", "|", "|1|::1|20|", "|1|127.0.0.1|65536|", "|1|127.0.0.1|20", "|||20|"] {
             assert_eq!(read_extended(text), None, "{text}");
         }
         for text in ["229", "229 ()", "229 (|||x|)", "229 (||20|)", "229 |||20|"] {

@@ -44,15 +44,8 @@ impl Load {
     /// # Errors
     /// When a thread cannot be started; those started before have stopped again.
     pub(crate) fn start(settings: &Settings, ledger: &Arc<Ledger>) -> io::Result<Self> {
-        let mut load = Self {
-            stop: Arc::default(),
-            threads: Vec::new(),
-        };
-        let probes = Settings {
-            pace: PROBE_PACE,
-            path: "/".to_owned(),
-            ..settings.clone()
-        };
+        let mut load = Self { stop: Arc::default(), threads: Vec::new() };
+        let probes = Settings { pace: PROBE_PACE, path: "/".to_owned(), ..settings.clone() };
         load.add(Sender::Prober, Duration::ZERO, probes, ledger)?;
         for index in 0..settings.clients {
             // Spread over the pace: clients that all asked at once would come in bursts.
@@ -75,17 +68,15 @@ impl Load {
         ledger: &Arc<Ledger>,
     ) -> io::Result<()> {
         let (stop, ledger) = (Arc::clone(&self.stop), Arc::clone(ledger));
-        let thread = thread::Builder::new()
-            .name(format!("{sender:?}"))
-            .spawn(move || {
-                thread::sleep(delay);
-                while !stop.load(Ordering::Relaxed) {
-                    let started = Instant::now();
-                    let outcome = get(settings.vip, &settings.path, settings.timeout);
-                    ledger.record(sender, started, Instant::now(), outcome);
-                    thread::sleep(settings.pace.saturating_sub(started.elapsed()));
-                }
-            })?;
+        let thread = thread::Builder::new().name(format!("{sender:?}")).spawn(move || {
+            thread::sleep(delay);
+            while !stop.load(Ordering::Relaxed) {
+                let started = Instant::now();
+                let outcome = get(settings.vip, &settings.path, settings.timeout);
+                ledger.record(sender, started, Instant::now(), outcome);
+                thread::sleep(settings.pace.saturating_sub(started.elapsed()));
+            }
+        })?;
         self.threads.push(thread);
         Ok(())
     }
@@ -176,16 +167,11 @@ fn understand(answer: &[u8]) -> Outcome {
         return Err(Failure::BadAnswer);
     }
     let field = |name: &str| {
-        let found = head
-            .headers
-            .iter()
-            .find(|field| field.name.eq_ignore_ascii_case(name));
+        let found = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
         let text = found.and_then(|field| str::from_utf8(field.value).ok());
         text.ok_or(Failure::BadAnswer)
     };
-    let announced: usize = field("content-length")?
-        .parse()
-        .or(Err(Failure::BadAnswer))?;
+    let announced: usize = field("content-length")?.parse().or(Err(Failure::BadAnswer))?;
     match (answer.len() - length).cmp(&announced) {
         std::cmp::Ordering::Less => Err(Failure::CutShort),
         std::cmp::Ordering::Equal => field("x-server").map(str::to_owned),
@@ -238,22 +224,13 @@ mod tests {
         let brief = Duration::from_millis(20);
         assert_eq!(get(start(), "/slow/5000", brief), Err(Failure::TimedOut));
         assert_eq!(get(answering(b""), "/", TIMEOUT), Err(Failure::CutShort));
-        assert_eq!(
-            get(answering(b"HTTP/1.1 200 "), "/", TIMEOUT),
-            Err(Failure::CutShort)
-        );
+        assert_eq!(get(answering(b"HTTP/1.1 200 "), "/", TIMEOUT), Err(Failure::CutShort));
         let half = b"HTTP/1.1 200 OK\r\nX-Server: a\r\nContent-Length: 9\r\n\r\nhalf";
         assert_eq!(get(answering(half), "/", TIMEOUT), Err(Failure::CutShort));
         let rubbish = b"\x01\x02\x03\x04\r\n\r\n";
-        assert_eq!(
-            get(answering(rubbish), "/", TIMEOUT),
-            Err(Failure::BadAnswer)
-        );
+        assert_eq!(get(answering(rubbish), "/", TIMEOUT), Err(Failure::BadAnswer));
         let nameless = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(
-            get(answering(nameless), "/", TIMEOUT),
-            Err(Failure::BadAnswer)
-        );
+        assert_eq!(get(answering(nameless), "/", TIMEOUT), Err(Failure::BadAnswer));
     }
 
     #[test]
@@ -285,9 +262,6 @@ mod tests {
             panic!("one phase");
         };
         assert_eq!((all.clients.failed, all.prober.failed), (0, 0), "{all:?}");
-        assert_eq!(
-            all.servers.get("web7"),
-            Some(&(all.clients.sent + all.prober.sent))
-        );
+        assert_eq!(all.servers.get("web7"), Some(&(all.clients.sent + all.prober.sent)));
     }
 }

@@ -146,14 +146,7 @@ impl PhaseSummary {
     /// A phase that never was.
     pub(crate) fn empty() -> Self {
         let now = Instant::now();
-        Self::new(
-            &Phase {
-                name: String::new(),
-                from: now,
-                to: None,
-            },
-            now,
-        )
+        Self::new(&Phase { name: String::new(), from: now, to: None }, now)
     }
 
     fn add(&mut self, record: &Record, servers: &[String]) {
@@ -213,12 +206,7 @@ impl Ledger {
             return;
         }
         let outcome = outcome.map(|name| pages.server_number(name));
-        pages.records.push(Record {
-            sender,
-            start,
-            end,
-            outcome,
-        });
+        pages.records.push(Record { sender, start, end, outcome });
     }
 
     /// Ends the current phase, if there is one, and begins another. Returns the moment.
@@ -227,11 +215,7 @@ impl Ledger {
         let now = Instant::now();
         pages.close_phase(now);
         let name = name.to_owned();
-        pages.phases.push(Phase {
-            name,
-            from: now,
-            to: None,
-        });
+        pages.phases.push(Phase { name, from: now, to: None });
         now
     }
 
@@ -279,34 +263,18 @@ impl Ledger {
     /// The window has to end while clients are at work: their going home looks like an outage.
     pub(crate) fn longest_gap(&self, from: Instant, to: Instant) -> Option<Gap> {
         let successes = self.successes();
-        let first = successes
-            .partition_point(|end| *end <= from)
-            .saturating_sub(1);
+        let first = successes.partition_point(|end| *end <= from).saturating_sub(1);
         let last = successes.partition_point(|end| *end < to);
         let inside = successes.get(first..=last.min(successes.len().saturating_sub(1)));
         let inside = inside.unwrap_or_default();
 
-        let between = inside.windows(2).map(|pair| Gap {
-            from: pair[0],
-            to: pair[1],
-            recovered: true,
-        });
+        let between =
+            inside.windows(2).map(|pair| Gap { from: pair[0], to: pair[1], recovered: true });
         let before = inside.first().filter(|first| **first > from);
-        let before = before.map(|first| Gap {
-            from,
-            to: *first,
-            recovered: true,
-        });
+        let before = before.map(|first| Gap { from, to: *first, recovered: true });
         let after = inside.last().copied().unwrap_or(from);
-        let after = (after < to).then_some(Gap {
-            from: after,
-            to,
-            recovered: false,
-        });
-        between
-            .chain(before)
-            .chain(after)
-            .max_by_key(|gap| gap.length())
+        let after = (after < to).then_some(Gap { from: after, to, recovered: false });
+        between.chain(before).chain(after).max_by_key(|gap| gap.length())
     }
 
     /// The answers of each server to requests that ended in the window.
@@ -378,29 +346,15 @@ pub(crate) fn shares(
             0 => answers == 0,
             _ => (expected - seen).abs() <= tolerance,
         };
-        Share {
-            server: name.clone(),
-            weight,
-            answers,
-            expected,
-            seen,
-            held,
-        }
+        Share { server: name.clone(), weight, answers, expected, seen, held }
     };
     names.into_iter().map(share).collect()
 }
 
 /// `part` of `whole`, zero for no part of nothing.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of requests stay far below 2^52"
-)]
+#[allow(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 #[cfg(test)]
@@ -492,17 +446,10 @@ mod tests {
 
     #[test]
     fn shares_are_measured_against_weights() {
-        let answers = [("a", 61), ("b", 39), ("c", 0)]
-            .map(|(n, c)| (n.to_owned(), c))
-            .into();
-        let weights = [("a", 2), ("b", 1), ("c", 0)]
-            .map(|(n, w)| (n.to_owned(), w))
-            .into();
+        let answers = [("a", 61), ("b", 39), ("c", 0)].map(|(n, c)| (n.to_owned(), c)).into();
+        let weights = [("a", 2), ("b", 1), ("c", 0)].map(|(n, w)| (n.to_owned(), w)).into();
         let held = |tolerance| -> Vec<bool> {
-            shares(&answers, &weights, tolerance)
-                .iter()
-                .map(|share| share.held)
-                .collect()
+            shares(&answers, &weights, tolerance).iter().map(|share| share.held).collect()
         };
         assert_eq!(held(0.10), [true, true, true]);
         assert_eq!(held(0.01), [false, false, true]);
@@ -510,9 +457,7 @@ mod tests {
 
     #[test]
     fn one_answer_of_a_drained_server_is_one_too_many() {
-        let answers = [("a", 1_000_000), ("c", 1)]
-            .map(|(n, c)| (n.to_owned(), c))
-            .into();
+        let answers = [("a", 1_000_000), ("c", 1)].map(|(n, c)| (n.to_owned(), c)).into();
         let weights = [("a", 1), ("c", 0)].map(|(n, w)| (n.to_owned(), w)).into();
         let [a, c] = &shares(&answers, &weights, 0.5)[..] else {
             panic!("two servers");

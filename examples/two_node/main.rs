@@ -70,11 +70,7 @@ enum Role {
     #[command(hide = true)]
     Web { listen: SocketAddr, name: String },
     #[command(hide = true)]
-    Ftp {
-        listen: SocketAddr,
-        name: String,
-        bytes_per_second: u64,
-    },
+    Ftp { listen: SocketAddr, name: String, bytes_per_second: u64 },
     #[command(hide = true)]
     Director { config: PathBuf },
 }
@@ -99,18 +95,11 @@ fn play(role: &Role) -> Result<()> {
     process::tie_to_parent()?;
     match role {
         Role::Web { listen, name } => Ok(web_server::run(*listen, name)?),
-        Role::Ftp {
-            listen,
-            name,
-            bytes_per_second,
-        } => {
+        Role::Ftp { listen, name, bytes_per_second } => {
             let bytes_per_second = Some(*bytes_per_second).filter(|&rate| rate > 0);
             Ok(ftp_server::run(
                 *listen,
-                ftp_server::Settings {
-                    name: name.clone(),
-                    bytes_per_second,
-                },
+                ftp_server::Settings { name: name.clone(), bytes_per_second },
             )?)
         }
         Role::Director { config } => director::run(config),
@@ -122,16 +111,13 @@ fn tell(arguments: &Arguments) -> Result<bool> {
     let timeline = Arc::new(Timeline::new(arguments.json));
     let files = Files::write(arguments.speed)?;
     let cluster = Cluster::new(Arc::clone(&timeline), files)?;
-    cluster.start_servers(if arguments.hold || arguments.servers {
-        0
-    } else {
-        story::FTP_RATE
-    })?;
+    cluster.start_servers(if arguments.hold || arguments.servers { 0 } else { story::FTP_RATE })?;
     if arguments.servers {
         return hold(&cluster, arguments.json);
     }
     cluster.start_directors()?;
     if arguments.hold {
+        cluster.wait_until_ready()?;
         return hold(&cluster, arguments.json);
     }
     let report = story::tell(&cluster, arguments.speed)?;
@@ -151,14 +137,8 @@ fn hold(cluster: &Cluster, json: bool) -> Result<bool> {
 }
 
 fn speed(text: &str) -> std::result::Result<f64, String> {
-    let factor: f64 = text
-        .parse()
-        .map_err(|_| format!("{text} is not a number"))?;
-    if (0.1..=4.0).contains(&factor) {
-        Ok(factor)
-    } else {
-        Err("allowed is 0.1 to 4".to_owned())
-    }
+    let factor: f64 = text.parse().map_err(|error| format!("{text}: {error}"))?;
+    if (0.1..=4.0).contains(&factor) { Ok(factor) } else { Err("allowed is 0.1 to 4".to_owned()) }
 }
 
 fn other(reason: impl Into<String>) -> Box<dyn Error> {

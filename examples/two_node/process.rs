@@ -42,9 +42,7 @@ pub(crate) fn tie_to_parent() -> io::Result<()> {
     if expected.is_some() && expected == found {
         return Ok(());
     }
-    Err(io::Error::other(
-        "this role is played by children of the story only",
-    ))
+    Err(io::Error::other("this role is played by children of the story only"))
 }
 
 /// Where a line of output came from.
@@ -87,11 +85,7 @@ impl Cast {
     ) -> io::Result<Self> {
         let (nursery, members) = (Nursery::start()?, Mutex::default());
         let on_line = Arc::new(on_line);
-        Ok(Self(Arc::new(Inner {
-            nursery,
-            members,
-            on_line,
-        })))
+        Ok(Self(Arc::new(Inner { nursery, members, on_line })))
     }
 
     /// Starts this program again with `arguments`, under `name`, and returns the process id.
@@ -184,24 +178,27 @@ impl Cast {
         self.0.stop();
     }
 
-    /// Stops every child and ends this program when it receives SIGINT, SIGTERM or SIGHUP.
+    /// Stops every child, cleans up, and ends this program when it receives SIGINT, SIGTERM or
+    /// SIGHUP.
     ///
     /// # Errors
     /// When the signals cannot be caught.
-    pub(crate) fn stop_on_interrupt(&self) -> io::Result<()> {
+    pub(crate) fn stop_on_interrupt(
+        &self,
+        clean_up: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
         // A weak reference, so that waiting for a signal does not keep the children alive.
         let inner = Arc::downgrade(&self.0);
         let signals = Signals::catch()?;
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                let signal = signals.wait();
-                if let Some(inner) = inner.upgrade() {
-                    inner.stop();
-                }
-                // What a shell reports for a program that died of the signal.
-                std::process::exit(128 + signal.as_raw());
-            })?;
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let signal = signals.wait();
+            if let Some(inner) = inner.upgrade() {
+                inner.stop();
+            }
+            clean_up();
+            // What a shell reports for a program that died of the signal.
+            std::process::exit(128 + signal.as_raw());
+        })?;
         Ok(())
     }
 
@@ -287,11 +284,7 @@ impl Member {
     fn new(child: Child) -> io::Result<Self> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("an impossible process id"))?;
-        Ok(Self {
-            child,
-            pid,
-            ended: None,
-        })
+        Ok(Self { child, pid, ended: None })
     }
 
     /// How it ended, or `None` while it runs.
@@ -331,11 +324,7 @@ fn read_lines(pipe: impl Read, mut on_line: impl FnMut(&str)) -> io::Result<()> 
     let mut line = Vec::new();
     loop {
         line.clear();
-        if (&mut reader)
-            .take(LINE_LIMIT)
-            .read_until(b'\n', &mut line)?
-            == 0
-        {
+        if (&mut reader).take(LINE_LIMIT).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&line);
@@ -352,14 +341,12 @@ struct Nursery(mpsc::Sender<(Command, mpsc::Sender<io::Result<Child>>)>);
 impl Nursery {
     fn start() -> io::Result<Self> {
         let (sender, orders) = mpsc::channel::<(Command, mpsc::Sender<io::Result<Child>>)>();
-        thread::Builder::new()
-            .name("nursery".to_owned())
-            .spawn(move || {
-                for (mut command, reply) in orders {
-                    // Whoever asked waits for the answer.
-                    let _ = reply.send(command.spawn());
-                }
-            })?;
+        thread::Builder::new().name("nursery".to_owned()).spawn(move || {
+            for (mut command, reply) in orders {
+                // Whoever asked waits for the answer.
+                let _ = reply.send(command.spawn());
+            }
+        })?;
         Ok(Self(sender))
     }
 
@@ -382,20 +369,13 @@ struct Signals {
 impl Signals {
     fn catch() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let guard = runtime.enter();
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
         let hang_up = signal(SignalKind::hangup())?;
         drop(guard);
-        Ok(Self {
-            runtime,
-            interrupt,
-            terminate,
-            hang_up,
-        })
+        Ok(Self { runtime, interrupt, terminate, hang_up })
     }
 
     fn wait(mut self) -> Signal {

@@ -17,12 +17,21 @@ pub(crate) struct Report {
     pub(crate) phases: Vec<PhaseSummary>,
     /// The moments at which the service changed hands.
     pub(crate) takeovers: Vec<Takeover>,
-    /// Answers per server against the weights.
-    pub(crate) shares: Vec<Share>,
+    /// Answers per server against the weights, where they were judged.
+    pub(crate) shares: Vec<PhaseShares>,
     /// FTP transfers.
     pub(crate) files: Vec<ftp_client::Report>,
     /// Everything else that had to be so.
     pub(crate) promises: Vec<Promise>,
+}
+
+/// The shares of one phase.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PhaseShares {
+    /// The phase's name.
+    pub(crate) phase: String,
+    /// The servers' shares in it.
+    pub(crate) servers: Vec<Share>,
 }
 
 /// How a promise fared.
@@ -86,13 +95,7 @@ impl Takeover {
             Some(_) => Verdict::Broken,
         };
         let cause = cause.to_owned();
-        Self {
-            cause,
-            gap: length,
-            allowed,
-            stalled: stalls.longest,
-            verdict,
-        }
+        Self { cause, gap: length, allowed, stalled: stalls.longest, verdict }
     }
 }
 
@@ -110,11 +113,7 @@ pub(crate) struct Promise {
 impl Promise {
     /// A promise, whether it held, and what was seen.
     pub(crate) fn new(what: &str, held: bool, seen: impl Into<String>) -> Self {
-        Self {
-            what: what.to_owned(),
-            verdict: held.into(),
-            seen: seen.into(),
-        }
+        Self { what: what.to_owned(), verdict: held.into(), seen: seen.into() }
     }
 }
 
@@ -123,10 +122,8 @@ impl Report {
     pub(crate) fn held(&self) -> bool {
         let takeovers = self.takeovers.iter().map(|takeover| takeover.verdict);
         let promises = self.promises.iter().map(|promise| promise.verdict);
-        takeovers
-            .chain(promises)
-            .all(|verdict| verdict != Verdict::Broken)
-            && self.shares.iter().all(|share| share.held)
+        takeovers.chain(promises).all(|verdict| verdict != Verdict::Broken)
+            && self.shares.iter().flat_map(|phase| &phase.servers).all(|share| share.held)
             && self.files.iter().all(|file| file.whole)
     }
 }
@@ -144,11 +141,7 @@ impl fmt::Display for Report {
         for table in tables.iter().filter(|table| !table.rows.is_empty()) {
             writeln!(f, "{table}")?;
         }
-        let last = if self.held() {
-            "Every promise held."
-        } else {
-            "A PROMISE WAS BROKEN."
-        };
+        let last = if self.held() { "Every promise held." } else { "A PROMISE WAS BROKEN." };
         writeln!(f, "{last}")
     }
 }
@@ -208,9 +201,7 @@ fn is_number(cell: &str) -> bool {
 fn phases_table(phases: &[PhaseSummary]) -> Table {
     let row = |phase: &PhaseSummary| {
         let reasons = phase.reasons.iter();
-        let reasons: Vec<_> = reasons
-            .map(|(why, n)| format!("{n} {}", why.words()))
-            .collect();
+        let reasons: Vec<_> = reasons.map(|(why, n)| format!("{n} {}", why.words())).collect();
         let Count { sent, failed } = phase.clients;
         vec![
             phase.name.clone(),
@@ -242,20 +233,15 @@ fn takeovers_table(takeovers: &[Takeover]) -> Table {
         ]
     };
     Table {
-        header: vec![
-            "change of hands",
-            "longest gap",
-            "promised",
-            "machine stood still",
-            "",
-        ],
+        header: vec!["change of hands", "longest gap", "promised", "machine stood still", ""],
         rows: takeovers.iter().map(row).collect(),
     }
 }
 
-fn shares_table(shares: &[Share]) -> Table {
-    let row = |share: &Share| {
+fn shares_table(shares: &[PhaseShares]) -> Table {
+    let row = |phase: &str, share: &Share| {
         vec![
+            phase.to_owned(),
             share.server.clone(),
             share.weight.to_string(),
             share.answers.to_string(),
@@ -264,16 +250,13 @@ fn shares_table(shares: &[Share]) -> Table {
             Verdict::from(share.held).to_string(),
         ]
     };
+    let rows = |shares: &PhaseShares| {
+        let rows = shares.servers.iter().map(|share| row(&shares.phase, share));
+        rows.collect::<Vec<_>>()
+    };
     Table {
-        header: vec![
-            "server",
-            "weight",
-            "answers",
-            "by weight",
-            "seen",
-            "verdict",
-        ],
-        rows: shares.iter().map(row).collect(),
+        header: vec!["phase", "server", "weight", "answers", "by weight", "seen", "verdict"],
+        rows: shares.iter().flat_map(rows).collect(),
     }
 }
 
@@ -293,33 +276,17 @@ fn files_table(files: &[ftp_client::Report]) -> Table {
         ]
     };
     Table {
-        header: vec![
-            "file",
-            "mode",
-            "bytes",
-            "resumed",
-            "took",
-            "paused",
-            "fingerprint",
-            "whole",
-        ],
+        header: vec!["file", "mode", "bytes", "resumed", "took", "paused", "fingerprint", "whole"],
         rows: files.iter().map(row).collect(),
     }
 }
 
 fn promises_table(promises: &[Promise]) -> Table {
     let row = |promise: &Promise| {
-        let Promise {
-            what,
-            verdict,
-            seen,
-        } = promise;
+        let Promise { what, verdict, seen } = promise;
         vec![what.clone(), verdict.to_string(), seen.clone()]
     };
-    Table {
-        header: vec!["promise", "verdict", "seen"],
-        rows: promises.iter().map(row).collect(),
-    }
+    Table { header: vec!["promise", "verdict", "seen"], rows: promises.iter().map(row).collect() }
 }
 
 #[cfg(test)]
@@ -333,15 +300,8 @@ mod tests {
 
     fn takeover(gap: u32, recovered: bool, stall: u32) -> Verdict {
         let from = Instant::now();
-        let gap = Gap {
-            from,
-            to: from + gap * MS,
-            recovered,
-        };
-        let stalls = Stalls {
-            longest: stall * MS,
-            total: stall * MS,
-        };
+        let gap = Gap { from, to: from + gap * MS, recovered };
+        let stalls = Stalls { longest: stall * MS, total: stall * MS };
         Takeover::judge("test", Some(gap), 20 * MS, stalls).verdict
     }
 
@@ -356,39 +316,29 @@ mod tests {
 
     fn report() -> Report {
         let from = Instant::now();
-        let gap = Gap {
-            from,
-            to: from + 31 * MS,
-            recovered: true,
-        };
-        let stalls = Stalls {
-            longest: 18 * MS,
-            total: 20 * MS,
-        };
+        let gap = Gap { from, to: from + 31 * MS, recovered: true };
+        let stalls = Stalls { longest: 18 * MS, total: 20 * MS };
         Report {
             phases: vec![PhaseSummary {
                 name: "active director killed".to_owned(),
                 length: 2500 * MS,
-                clients: Count {
-                    sent: 120,
-                    failed: 7,
-                },
-                prober: Count {
-                    sent: 1900,
-                    failed: 240,
-                },
+                clients: Count { sent: 120, failed: 7 },
+                prober: Count { sent: 1900, failed: 240 },
                 slowest: 12 * MS,
                 reasons: [(Failure::Refused, 240), (Failure::Reset, 7)].into(),
                 servers: [("web1".to_owned(), 10)].into(),
             }],
             takeovers: vec![Takeover::judge("hand-over", Some(gap), 20 * MS, stalls)],
-            shares: vec![Share {
-                server: "web1".to_owned(),
-                weight: 2,
-                answers: 1234,
-                expected: 0.5,
-                seen: 0.4987,
-                held: true,
+            shares: vec![PhaseShares {
+                phase: "calm".to_owned(),
+                servers: vec![Share {
+                    server: "web1".to_owned(),
+                    weight: 2,
+                    answers: 1234,
+                    expected: 0.5,
+                    seen: 0.4987,
+                    held: true,
+                }],
             }],
             files: vec![ftp_client::Report {
                 file: "file-4000000.bin".to_owned(),
@@ -401,25 +351,15 @@ mod tests {
                 longest_pause: 250 * MS,
                 failure: None,
             }],
-            promises: vec![Promise::new(
-                "a drained server gets nothing",
-                true,
-                "0 answers",
-            )],
+            promises: vec![Promise::new("a drained server gets nothing", true, "0 answers")],
         }
     }
 
     #[test]
     fn the_tables_line_up_and_fit_100_columns() {
         let text = report().to_string();
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 100),
-            "{text}"
-        );
-        assert!(
-            text.contains("active director killed   2.5 s       120       7"),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert!(text.contains("active director killed   2.5 s       120       7"), "{text}");
         assert!(text.contains("240 refused, 7 reset"), "{text}");
         assert!(text.contains("ok but for stalls"), "{text}");
         assert!(text.ends_with("Every promise held.\n"), "{text}");
@@ -431,12 +371,10 @@ mod tests {
         broken.files[0].whole = false;
         assert!(!broken.held());
         let mut broken = report();
-        broken.shares[0].held = false;
+        broken.shares[0].servers[0].held = false;
         assert!(!broken.held());
         let mut broken = report();
-        broken
-            .promises
-            .push(Promise::new("the sky is blue", false, "grey"));
+        broken.promises.push(Promise::new("the sky is blue", false, "grey"));
         assert!(broken.to_string().ends_with("A PROMISE WAS BROKEN.\n"));
     }
 

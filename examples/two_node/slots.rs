@@ -22,9 +22,7 @@ impl Slots {
     /// A place, or `None` while all are taken.
     pub(crate) fn take(&self) -> Option<Slot> {
         let grow = |taken| (taken < self.limit).then_some(taken + 1);
-        self.taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow)
-            .ok()?;
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow).ok()?;
         Some(Slot(Arc::clone(&self.taken)))
     }
 }

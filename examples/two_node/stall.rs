@@ -30,9 +30,7 @@ struct Stall {
 impl Stall {
     /// How much of it lies in the window.
     fn within(self, from: Instant, to: Instant) -> Duration {
-        self.to
-            .min(to)
-            .saturating_duration_since(self.from.max(from))
+        self.to.min(to).saturating_duration_since(self.from.max(from))
     }
 }
 
@@ -61,20 +59,14 @@ impl Watchdog {
         let stalls = Arc::<Mutex<Vec<Stall>>>::default();
         let stop = Arc::<AtomicBool>::default();
         let (noted, stopped) = (Arc::clone(&stalls), Arc::clone(&stop));
-        let thread = thread::Builder::new()
-            .name("watchdog".to_owned())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    if let Some(stall) = sleep_once() {
-                        note(&mut lock(&noted), stall);
-                    }
+        let thread = thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                if let Some(stall) = sleep_once() {
+                    note(&mut lock(&noted), stall);
                 }
-            })?;
-        Ok(Self {
-            stalls,
-            stop,
-            thread: Some(thread),
-        })
+            }
+        })?;
+        Ok(Self { stalls, stop, thread: Some(thread) })
     }
 
     /// The stalls between two moments; what lies outside is cut off.
@@ -130,19 +122,10 @@ mod tests {
     #[test]
     fn only_the_part_of_a_stall_inside_the_window_counts() {
         let zero = Instant::now();
-        let stall = |from: u32, to: u32| Stall {
-            from: zero + from * MS,
-            to: zero + to * MS,
-        };
+        let stall = |from: u32, to: u32| Stall { from: zero + from * MS, to: zero + to * MS };
         let stalls = [stall(0, 5), stall(10, 14), stall(30, 50)];
         let sum = |from: u32, to: u32| sum_up(&stalls, zero + from * MS, zero + to * MS);
-        assert_eq!(
-            sum(3, 40),
-            Stalls {
-                longest: 10 * MS,
-                total: 16 * MS
-            }
-        );
+        assert_eq!(sum(3, 40), Stalls { longest: 10 * MS, total: 16 * MS });
         assert_eq!(sum(15, 30), Stalls::default());
     }
 

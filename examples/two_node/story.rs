@@ -15,7 +15,7 @@ use crate::cluster::{Cluster, Mark};
 use crate::ftp_client::{self, Fetching, Mode};
 use crate::http_client::{self, Load};
 use crate::ledger::{self, Ledger, PhaseSummary};
-use crate::report::{Promise, Report, Takeover};
+use crate::report::{PhaseShares, Promise, Report, Takeover};
 use crate::stall::Watchdog;
 
 /// Bytes a second of an FTP data connection: slow enough that a director dies in the middle.
@@ -46,14 +46,9 @@ struct Stage<'a> {
 /// Plays all acts on a cluster whose processes have been started.
 pub(crate) fn tell(cluster: &Cluster, speed: f64) -> Result<Report> {
     let ledger = Arc::new(Ledger::new());
-    let mut stage = Stage {
-        cluster,
-        ledger,
-        watchdog: Watchdog::start()?,
-        speed,
-        report: Report::default(),
-    };
-    stage.boot()?;
+    let mut stage =
+        Stage { cluster, ledger, watchdog: Watchdog::start()?, speed, report: Report::default() };
+    cluster.wait_until_ready()?;
     let load = stage.send_clients()?;
     stage.calm()?;
     stage.server_dies()?;
@@ -69,18 +64,6 @@ pub(crate) fn tell(cluster: &Cluster, speed: f64) -> Result<Report> {
 }
 
 impl Stage<'_> {
-    /// Both directors know all servers, and the primary has the service.
-    fn boot(&self) -> Result<()> {
-        let start = Mark::start();
-        self.cluster.wait_for_state(start, "lb1", State::Active)?;
-        for director in ["lb1", "lb2"] {
-            for server in self.cluster.files.server_names() {
-                self.wait_for_health(start, director, &server, Health::Up)?;
-            }
-        }
-        Ok(())
-    }
-
     fn send_clients(&self) -> Result<Load> {
         let settings = http_client::Settings {
             vip: self.cluster.web_vip(),
@@ -93,19 +76,11 @@ impl Stage<'_> {
     }
 
     fn calm(&mut self) -> Result<()> {
-        let from = self.begin(
-            "all is well",
-            "every server serves by its weight, FTP in each mode",
-        );
-        let modes = [
-            Mode::Passive,
-            Mode::ExtendedPassive,
-            Mode::Active,
-            Mode::ExtendedActive,
-        ];
+        let from = self.begin("all is well", "every server serves by its weight, FTP in each mode");
+        let modes = [Mode::Passive, Mode::ExtendedPassive, Mode::Active, Mode::ExtendedActive];
         let transfers = modes.map(|mode| self.fetch(mode, 400_000));
         self.pause(Duration::from_millis(2000));
-        self.judge_shares(from);
+        self.judge_shares("all is well", from);
         for transfer in transfers {
             self.collect(transfer?)?;
         }
@@ -116,15 +91,11 @@ impl Stage<'_> {
     /// Connections to a server that is dead are tried elsewhere; only requests it was already
     /// working on are lost.
     fn server_dies(&mut self) -> Result<()> {
-        self.begin(
-            "a server dies",
-            "requests it was answering are lost, no others",
-        );
+        self.begin("a server dies", "requests it was answering are lost, no others");
         let mark = self.cluster.mark();
-        self.cluster
-            .signal("s2", Signal::KILL, "a real server dies")?;
+        self.cluster.signal("s2", Signal::KILL, "a real server dies")?;
         for director in ["lb1", "lb2"] {
-            self.wait_for_health(mark, director, "s2", Health::Down)?;
+            self.cluster.wait_for_health(mark, director, "s2", Health::Down)?;
         }
         let taken_out = Instant::now();
         self.pause(Duration::from_millis(700));
@@ -146,10 +117,7 @@ impl Stage<'_> {
     }
 
     fn server_returns(&mut self) -> Result<()> {
-        self.begin(
-            "it comes back",
-            "re-admitted after three good checks, then up to its weight",
-        );
+        self.begin("it comes back", "re-admitted after three good checks, then up to its weight");
         let mark = self.cluster.mark();
         self.cluster.start_web("s2")?;
         let full = self.weights().get("s2").copied().unwrap_or_default();
@@ -158,7 +126,7 @@ impl Stage<'_> {
         }
         let from = Instant::now();
         self.pause(Duration::from_millis(1000));
-        self.judge_shares(from);
+        self.judge_shares("it comes back", from);
         self.no_failure("it comes back");
         Ok(())
     }
@@ -174,8 +142,7 @@ impl Stage<'_> {
         let mark = self.cluster.mark();
         self.cluster.files.set_weight("s3", 0)?;
         for director in ["lb1", "lb2"] {
-            self.cluster
-                .signal(director, Signal::HUP, "weight of s3 is 0 now")?;
+            self.cluster.signal(director, Signal::HUP, "weight of s3 is 0 now")?;
         }
         self.wait_for_weight(mark, "lb1", "s3", 0)?;
         let quiesced = Instant::now();
@@ -189,21 +156,10 @@ impl Stage<'_> {
         self.pause(Duration::from_millis(300));
         // What was under way when the weight fell may still have ended after it.
         let settled = quiesced + Duration::from_millis(100);
-        let late = self
-            .ledger
-            .answers(settled, Instant::now())
-            .get("s3")
-            .copied()
-            .unwrap_or_default();
-        let whole = slow
-            .iter()
-            .filter(|outcome| matches!(outcome, Ok(Ok(_))))
-            .count();
-        self.promise(
-            "a drained server gets nothing new",
-            late == 0,
-            format!("{late} answers"),
-        );
+        let late =
+            self.ledger.answers(settled, Instant::now()).get("s3").copied().unwrap_or_default();
+        let whole = slow.iter().filter(|outcome| matches!(outcome, Ok(Ok(_)))).count();
+        self.promise("a drained server gets nothing new", late == 0, format!("{late} answers"));
         self.promise(
             "what it was doing is finished",
             whole == slow.len(),
@@ -232,16 +188,10 @@ impl Stage<'_> {
         );
         let transfer = self.fetch_some(Mode::Passive, 4_000_000)?;
         let mark = self.cluster.mark();
-        let from = self
-            .cluster
-            .signal("lb1", Signal::KILL, "the active director dies")?;
+        let from = self.cluster.signal("lb1", Signal::KILL, "the active director dies")?;
         self.cluster.wait_for_state(mark, "lb2", State::Active)?;
         self.pause(Duration::from_millis(1000));
-        self.judge_gap(
-            "SIGKILL of the active director",
-            from,
-            dead_time + TAKEOVER_ALLOWANCE,
-        );
+        self.judge_gap("SIGKILL of the active director", from, dead_time + TAKEOVER_ALLOWANCE);
         let resumes = self.collect(transfer)?;
         self.promise(
             "the FTP transfer was cut and went on",
@@ -252,47 +202,31 @@ impl Stage<'_> {
     }
 
     fn director_returns(&mut self) -> Result<()> {
-        self.begin(
-            "the primary returns",
-            "and stays standby: no failback unless asked for",
-        );
+        self.begin("the primary returns", "and stays standby: no failback unless asked for");
         let mark = self.cluster.mark();
         self.cluster.start_director("lb1")?;
         self.cluster.wait_for_state(mark, "lb1", State::Standby)?;
         for server in self.cluster.files.server_names() {
-            self.wait_for_health(mark, "lb1", &server, Health::Up)?;
+            self.cluster.wait_for_health(mark, "lb1", &server, Health::Up)?;
         }
         self.pause(Duration::from_millis(500));
         let moved = self.cluster.transitions(mark, "lb2");
-        self.promise(
-            "the backup keeps the service",
-            moved == 0,
-            format!("{moved} transitions"),
-        );
+        self.promise("the backup keeps the service", moved == 0, format!("{moved} transitions"));
         self.no_failure("the primary returns");
         Ok(())
     }
 
     fn hands_over(&mut self) -> Result<()> {
-        self.begin(
-            "hand-over",
-            "SIGUSR1 gives the primary its service back; connections go on",
-        );
+        self.begin("hand-over", "SIGUSR1 gives the primary its service back; connections go on");
         let transfer = self.fetch_some(Mode::ExtendedPassive, 4_000_000)?;
         let mark = self.cluster.mark();
-        let from = self
-            .cluster
-            .signal("lb2", Signal::USR1, "hand over to lb1")?;
+        let from = self.cluster.signal("lb2", Signal::USR1, "hand over to lb1")?;
         self.cluster.wait_for_state(mark, "lb1", State::Active)?;
         self.cluster.wait_for_state(mark, "lb2", State::Standby)?;
         self.pause(Duration::from_millis(700));
         self.judge_gap("hand-over", from, HAND_OVER_ALLOWANCE);
         let resumes = self.collect(transfer)?;
-        self.promise(
-            "the FTP transfer was not cut",
-            resumes == 0,
-            format!("{resumes} resumes"),
-        );
+        self.promise("the FTP transfer was not cut", resumes == 0, format!("{resumes} resumes"));
         Ok(())
     }
 
@@ -317,12 +251,7 @@ impl Stage<'_> {
 
     fn fetch(&self, mode: Mode, size: u64) -> Result<Fetching> {
         let server = self.cluster.ftp_vip();
-        let request = ftp_client::Request {
-            server,
-            mode,
-            size,
-            patience: Duration::from_secs(5),
-        };
+        let request = ftp_client::Request { server, mode, size, patience: Duration::from_secs(5) };
         Ok(Fetching::start(request)?)
     }
 
@@ -350,72 +279,41 @@ impl Stage<'_> {
         thread::spawn(move || http_client::get(vip, "/slow/800", CLIENT_TIMEOUT))
     }
 
-    fn wait_for_health(
-        &self,
-        mark: Mark,
-        director: &str,
-        name: &str,
-        health: Health,
-    ) -> Result<()> {
-        self.cluster.wait(mark, director, &format!("{name} is {health}"), |event| {
-            matches!(event, Event::Health { server, to, .. } if server == name && *to == health)
-        })
-    }
-
     fn wait_for_weight(&self, mark: Mark, director: &str, name: &str, full: u32) -> Result<()> {
-        self.cluster.wait(
-            mark,
-            director,
-            &format!("{name} has weight {full}"),
-            |event| {
-                matches!(event, Event::Weight { server, weight: Some(weight), .. }
+        self.cluster.wait(mark, director, &format!("{name} has weight {full}"), |event| {
+            matches!(event, Event::Weight { server, weight: Some(weight), .. }
                 if server == name && weight.get() == full)
-            },
-        )
+        })
     }
 
     fn weights(&self) -> BTreeMap<String, u32> {
         let servers = self.cluster.files.web().servers.iter();
-        servers
-            .map(|server| (server.name.clone(), server.weight.get()))
-            .collect()
+        servers.map(|server| (server.name.clone(), server.weight.get())).collect()
     }
 
-    fn judge_shares(&mut self, from: Instant) {
+    fn judge_shares(&mut self, phase: &str, from: Instant) {
         let answers = self.ledger.answers(from, Instant::now());
-        self.report
-            .shares
-            .extend(ledger::shares(&answers, &self.weights(), SHARE_TOLERANCE));
+        let servers = ledger::shares(&answers, &self.weights(), SHARE_TOLERANCE);
+        self.report.shares.push(PhaseShares { phase: phase.to_owned(), servers });
     }
 
     fn judge_gap(&mut self, cause: &str, from: Instant, allowed: Duration) {
         let to = Instant::now();
         let gap = self.ledger.longest_gap(from, to);
-        let stalls = gap
-            .map(|gap| self.watchdog.between(gap.from, gap.to))
-            .unwrap_or_default();
-        self.report
-            .takeovers
-            .push(Takeover::judge(cause, gap, allowed, stalls));
+        let stalls = gap.map(|gap| self.watchdog.between(gap.from, gap.to)).unwrap_or_default();
+        self.report.takeovers.push(Takeover::judge(cause, gap, allowed, stalls));
     }
 
     fn phase(&self, name: &str) -> PhaseSummary {
         let phases = self.ledger.phases();
-        phases
-            .into_iter()
-            .rfind(|phase| phase.name == name)
-            .unwrap_or_else(PhaseSummary::empty)
+        phases.into_iter().rfind(|phase| phase.name == name).unwrap_or_else(PhaseSummary::empty)
     }
 
     fn no_failure(&mut self, phase: &str) {
         let summary = self.phase(phase);
         let failed = summary.clients.failed + summary.prober.failed;
         let what = format!("no request fails while {phase}");
-        self.promise(
-            &what,
-            failed == 0,
-            format!("{failed} failed {:?}", summary.reasons),
-        );
+        self.promise(&what, failed == 0, format!("{failed} failed {:?}", summary.reasons));
     }
 
     fn promise(&mut self, what: &str, held: bool, seen: impl Into<String>) {

@@ -46,25 +46,12 @@ impl Timeline {
     pub(crate) fn new(json: bool) -> Self {
         let objection = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = io::stdout().is_terminal() && !objection;
-        let format = if json {
-            Format::Json
-        } else {
-            Format::Text { colour }
-        };
+        let format = if json { Format::Json } else { Format::Text { colour } };
         Self::to(Box::new(io::stdout()), format)
     }
 
     fn to(output: Box<dyn Write + Send>, format: Format) -> Self {
-        Self {
-            began: Instant::now(),
-            format,
-            output: Mutex::new(output),
-        }
-    }
-
-    /// When the timeline began: its time zero.
-    pub(crate) fn began(&self) -> Instant {
-        self.began
+        Self { began: Instant::now(), format, output: Mutex::new(output) }
     }
 
     /// Prints that `what` happened now, to `subsystem` of `node`, and `why`, which may be empty.
@@ -89,9 +76,7 @@ impl Timeline {
 
 /// Prints, or does not: nobody reading any more (a closed pipe) is no reason to stop the story.
 fn print(output: &mut dyn Write, text: &str) {
-    let _ = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
 /// One line of JSON. The types printed here all have a form in JSON.
@@ -105,13 +90,7 @@ impl Format {
             Self::Json => {
                 // Whole milliseconds, so that the number stays short.
                 let time = f64::from(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)) / 1e3;
-                json_line(&Event {
-                    time,
-                    node,
-                    subsystem,
-                    what,
-                    why,
-                })
+                json_line(&Event { time, node, subsystem, what, why })
             }
             Self::Text { colour: true } => {
                 let why = reason(why, DIM, PLAIN);
@@ -134,11 +113,7 @@ fn seconds(time: Duration) -> String {
 }
 
 fn reason(why: &str, before: &str, after: &str) -> String {
-    if why.is_empty() {
-        String::new()
-    } else {
-        format!(" {before}({why}){after}")
-    }
+    if why.is_empty() { String::new() } else { format!(" {before}({why}){after}") }
 }
 
 #[cfg(test)]
@@ -146,13 +121,7 @@ mod tests {
     use super::*;
 
     fn line(format: Format, why: &str) -> String {
-        format.line(
-            Duration::from_millis(12_345),
-            "lb1",
-            "pulse",
-            "took over",
-            why,
-        )
+        format.line(Duration::from_millis(12_345), "lb1", "pulse", "took over", why)
     }
 
     #[test]
@@ -165,9 +134,8 @@ mod tests {
     #[test]
     fn colour_changes_nothing_but_the_colour() {
         let coloured = line(Format::Text { colour: true }, "peer silent");
-        let bare = [DIM, BOLD, CYAN, PLAIN]
-            .iter()
-            .fold(coloured, |line, code| line.replace(code, ""));
+        let bare =
+            [DIM, BOLD, CYAN, PLAIN].iter().fold(coloured, |line, code| line.replace(code, ""));
         assert_eq!(bare, line(Format::Text { colour: false }, "peer silent"));
     }
 

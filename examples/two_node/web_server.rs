@@ -153,12 +153,7 @@ fn parse_request(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
 /// Refuses what would leave two readers of the same bytes with different ideas of them: a body on
 /// a method that has none, and a missing or doubled Host (RFC 9112, 3.2).
 fn refuse_ambiguity(fields: &[httparse::Header<'_>], http_1_1: bool) -> Result<(), Refusal> {
-    let count = |name: &str| {
-        fields
-            .iter()
-            .filter(|f| f.name.eq_ignore_ascii_case(name))
-            .count()
-    };
+    let count = |name: &str| fields.iter().filter(|f| f.name.eq_ignore_ascii_case(name)).count();
     let body = fields.iter().any(|field| {
         field.name.eq_ignore_ascii_case("transfer-encoding")
             || field.name.eq_ignore_ascii_case("content-length") && field.value != b"0"
@@ -180,11 +175,7 @@ fn keep_alive(fields: &[httparse::Header<'_>], http_1_1: bool) -> bool {
             .flat_map(|value| value.split(','))
             .any(|option| option.trim().eq_ignore_ascii_case(token))
     };
-    if http_1_1 {
-        !says("close")
-    } else {
-        says("keep-alive")
-    }
+    if http_1_1 { !says("close") } else { says("keep-alive") }
 }
 
 /// One client's connection.
@@ -200,11 +191,7 @@ impl<'a> Connection<'a> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let pending = Vec::new();
-        Ok(Self {
-            stream,
-            name,
-            pending,
-        })
+        Ok(Self { stream, name, pending })
     }
 
     fn serve(mut self) -> io::Result<()> {
@@ -282,12 +269,7 @@ impl<'a> Connection<'a> {
     }
 
     fn answer_bytes(&mut self, count: u64, request: Request) -> io::Result<()> {
-        let head = self.head(
-            "200 OK",
-            "application/octet-stream",
-            count,
-            request.keep_alive,
-        );
+        let head = self.head("200 OK", "application/octet-stream", count, request.keep_alive);
         self.stream.write_all(head.as_bytes())?;
         if request.head_only {
             return Ok(());
@@ -344,9 +326,7 @@ mod tests {
 
     fn exchange(server: SocketAddr, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(server).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
@@ -387,10 +367,7 @@ mod tests {
             b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         ] {
             let answer = exchange(server, rubbish);
-            assert!(
-                answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
-                "{answer}"
-            );
+            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
         }
     }
 
@@ -405,35 +382,19 @@ mod tests {
     #[test]
     fn the_body_of_bytes_is_the_content_of_that_size() {
         let mut stream = TcpStream::connect(start()).unwrap();
-        stream
-            .write_all(b"GET /bytes/100000 HTTP/1.0\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"GET /bytes/100000 HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         assert_eq!(answer.len() - body, 100_000);
-        assert_eq!(
-            Content::of_size(100_000).first_difference(0, &answer[body..]),
-            None
-        );
+        assert_eq!(Content::of_size(100_000).first_difference(0, &answer[body..]), None);
     }
 
     #[test]
     fn numbers_out_of_range_or_odd_are_no_resource() {
         assert_eq!(Resource::find("/bytes/0"), Some(Resource::Bytes(0)));
-        assert_eq!(
-            Resource::find("/slow/5?x=/"),
-            Some(Resource::Slow(Duration::from_millis(5)))
-        );
-        for target in [
-            "",
-            "*",
-            "/x",
-            "/bytes/",
-            "/bytes/-1",
-            "/bytes/+1",
-            "/bytes/1073741825",
-        ] {
+        assert_eq!(Resource::find("/slow/5?x=/"), Some(Resource::Slow(Duration::from_millis(5))));
+        for target in ["", "*", "/x", "/bytes/", "/bytes/-1", "/bytes/+1", "/bytes/1073741825"] {
             assert_eq!(Resource::find(target), None, "{target}");
         }
     }

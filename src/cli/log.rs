@@ -11,11 +11,7 @@ use crate::runtime::heartbeat::Observer;
 
 /// Writes log lines to standard error; `verbose` includes details of single packets and probes.
 pub(super) fn init(verbose: bool) {
-    let level = if verbose {
-        LevelFilter::DEBUG
-    } else {
-        LevelFilter::INFO
-    };
+    let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(colors() == Colors::On)
@@ -32,19 +28,12 @@ pub(super) fn observer() -> Observer {
 /// Colours if standard error is a terminal whose user did not ask for none (`NO_COLOR`).
 pub(super) fn colors() -> Colors {
     let objection = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if std::io::stderr().is_terminal() && !objection {
-        Colors::On
-    } else {
-        Colors::Off
-    }
+    if std::io::stderr().is_terminal() && !objection { Colors::On } else { Colors::Off }
 }
 
 fn log(event: &Event) {
     let subsystem = event.subsystem();
-    let reason = event
-        .why()
-        .map(|why| format!(" ({why})"))
-        .unwrap_or_default();
+    let reason = event.why().map(|why| format!(" ({why})")).unwrap_or_default();
     if event.is_warning() {
         tracing::warn!("{subsystem}: {event}{reason}");
     } else {

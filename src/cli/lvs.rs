@@ -100,10 +100,9 @@ async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
 /// Without pulse, the addresses follow the configuration.
 fn follow(report: Report) -> Result<Option<Request>, Failure> {
     match report {
-        Report::Configured(terms) => Ok(Some(Request::Acquire {
-            id: ActionId(0),
-            addresses: terms.addresses,
-        })),
+        Report::Configured(terms) => {
+            Ok(Some(Request::Acquire { id: ActionId(0), addresses: terms.addresses }))
+        }
         Report::Done { result, .. } => Ok(result.map(|()| None)?),
         Report::Broken { reason } => Err(Failure::new(reason)),
     }

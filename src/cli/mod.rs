@@ -50,10 +50,7 @@ fn finish(program: &str, result: Result<(), Failure>) -> ExitCode {
 
 /// Runs `future` to its end on this thread.
 fn on_one_thread(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
 /// Reads the configuration and prints all that is to be said about it.
@@ -63,9 +60,7 @@ fn read_config(path: &Path) -> Result<Config, Failure> {
             print_diagnostics(path, &accepted.text, &accepted.warnings);
             Ok(accepted.config)
         }
-        Err(ConfigError::Invalid {
-            text, diagnostics, ..
-        }) => {
+        Err(ConfigError::Invalid { text, diagnostics, .. }) => {
             print_diagnostics(path, &text, &diagnostics);
             Err(Failure::new(format!(
                 "{}: the configuration has errors; nothing was changed",
@@ -79,10 +74,7 @@ fn read_config(path: &Path) -> Result<Config, Failure> {
 fn print_diagnostics(path: &Path, text: &[u8], diagnostics: &[crate::config::Diagnostic]) {
     if !diagnostics.is_empty() {
         let name = path.display().to_string();
-        eprintln!(
-            "{}",
-            diagnostic::render(&name, text, diagnostics, log::colors())
-        );
+        eprintln!("{}", diagnostic::render(&name, text, diagnostics, log::colors()));
     }
 }
 

@@ -57,20 +57,10 @@ struct Args {
     #[arg(long, value_name = "CHECKS", default_value_t = 1)]
     fall: u32,
     /// Text to send; knows the escapes \r \n \t \\ \' \"
-    #[arg(
-        short,
-        long = "send_string",
-        value_name = "TEXT",
-        allow_hyphen_values = true
-    )]
+    #[arg(short, long = "send_string", value_name = "TEXT", allow_hyphen_values = true)]
     send: Option<String>,
     /// Text the answer must begin with, same escapes; * for any answer
-    #[arg(
-        short = 'x',
-        long = "expect_string",
-        value_name = "TEXT",
-        allow_hyphen_values = true
-    )]
+    #[arg(short = 'x', long = "expect_string", value_name = "TEXT", allow_hyphen_values = true)]
     expect: Option<String>,
     /// The expected text is a regular expression that must match the answer somewhere
     #[arg(long, requires = "expect")]
@@ -127,12 +117,7 @@ struct Historical {
     method: Option<char>,
     #[arg(short = 'I', long, hide = true)]
     ipvsadm: Option<String>,
-    #[arg(
-        short = 'e',
-        long = "send_program",
-        hide = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(short = 'e', long = "send_program", hide = true, allow_hyphen_values = true)]
     send_program: Option<String>,
     #[arg(short = 'U', long, hide = true, allow_hyphen_values = true)]
     loadcmd: Option<String>,
@@ -163,9 +148,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let plan = match args.plan() {
         Ok(plan) => plan,
-        Err(problem) => Args::command()
-            .error(ErrorKind::ValueValidation, problem)
-            .exit(),
+        Err(problem) => Args::command().error(ErrorKind::ValueValidation, problem).exit(),
     };
     match plan.carry_out() {
         Ok(code) => code,
@@ -192,11 +175,7 @@ impl Args {
             return Err(refusal.to_owned());
         }
         let spec = self.check_spec();
-        let protocol = if self.udp {
-            Protocol::Udp
-        } else {
-            Protocol::Tcp
-        };
+        let protocol = if self.udp { Protocol::Udp } else { Protocol::Tcp };
         let check = checks::build(&spec, protocol).map_err(|error| error.to_string())?;
         Ok(Plan {
             target: SocketAddr::new(self.server, self.rport.unwrap_or(self.port)),
@@ -234,12 +213,9 @@ impl Args {
 
     fn monitor(&self) -> Result<MonitorConfig, crate::net::OutOfRange> {
         let timeout = self.timeout.unwrap_or(self.interval);
-        let rise = self
-            .rise
-            .unwrap_or_else(|| rise_from_reentry(self.reentrytime, self.interval));
-        let config = MonitorConfig::new(self.interval, timeout)?
-            .with_rise(rise)?
-            .with_fall(self.fall)?;
+        let rise = self.rise.unwrap_or_else(|| rise_from_reentry(self.reentrytime, self.interval));
+        let config =
+            MonitorConfig::new(self.interval, timeout)?.with_rise(rise)?.with_fall(self.fall)?;
         Ok(config
             .with_slow_start(SlowStart::Historical)
             .with_weight(self.weight)
@@ -253,9 +229,7 @@ impl Plan {
             self.introduce()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         if self.args.once {
             return runtime.block_on(self.check_once());
         }
@@ -321,9 +295,7 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 fn weight(text: &str) -> Result<Weight, String> {
-    let number: u32 = text
-        .parse()
-        .map_err(|_not_a_number| "expected a number".to_owned())?;
+    let number: u32 = text.parse().map_err(|_not_a_number| "expected a number".to_owned())?;
     Weight::new(number).map_err(|error| error.to_string())
 }
 

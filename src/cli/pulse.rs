@@ -82,19 +82,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
     if arguments.test_start {
-        return Ok(Link::rehearsal(Terms::new(
-            config,
-            configuration::digest(config),
-        )));
+        return Ok(Link::rehearsal(Terms::new(config, configuration::digest(config))));
     }
     let program = match &arguments.lvs {
         Some(program) => program.clone(),
         None => super::sibling("lvs")?,
     };
-    let command = LvsCommand {
-        program: program.clone(),
-        config: arguments.configfile.clone(),
-    };
+    let command = LvsCommand { program: program.clone(), config: arguments.configfile.clone() };
     supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))
 }

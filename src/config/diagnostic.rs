@@ -68,7 +68,6 @@ codes! {
     LineTooLong = "E0002", "a line is longer than 16 KiB";
     EmptyFile = "E0003", "the file configures nothing";
     UnterminatedQuote = "E0004", "a quoted value has no closing quote on its line";
-    TooManyProblems = "E0005", "there are more problems than are shown";
     UnknownBlock = "E0010", "a block is neither virtual, failover nor server";
     InvalidBlockName = "E0011", "a block has no name, or one with blanks and no quotes";
     MissingBrace = "E0012", "the opening brace of a block is missing or on the next line";
@@ -116,6 +115,7 @@ codes! {
     DuplicateDirective = "W0105", "a directive stands twice in a block, the last one counts";
     SingleQuotes = "W0106", "0.8.6 takes single quotes for a part of this value";
     ByteOrderMark = "W0107", "the file begins with a byte order mark";
+    TooManyProblems = "W0108", "there are more problems than are shown";
     BareMask = "W0201", "a netmask is written as a prefix length";
     Octal = "W0202", "a number with a leading zero is octal";
     RenamedScheduler = "W0203", "a scheduler has another name today";
@@ -141,11 +141,7 @@ impl Code {
     /// Whether it stops the configuration from being used.
     #[must_use]
     pub fn severity(self) -> Severity {
-        if self.as_str().starts_with('E') {
-            Severity::Error
-        } else {
-            Severity::Warning
-        }
+        if self.as_str().starts_with('E') { Severity::Error } else { Severity::Warning }
     }
 }
 
@@ -191,22 +187,19 @@ impl Diagnostic {
             code,
             severity: code.severity(),
             span,
-            message: message.into(),
+            message: printable(&message.into()),
             help: None,
             related: Vec::new(),
         }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(printable(&help.into()));
         self
     }
 
     pub(crate) fn related(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.related.push(Related {
-            span,
-            message: message.into(),
-        });
+        self.related.push(Related { span, message: printable(&message.into()) });
         self
     }
 
@@ -224,41 +217,54 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Escapes control characters: what a file says goes into logs and onto terminals.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
 /// Collects diagnostics up to a limit, so that a file of rubbish costs no more than its own size.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sink {
-    kept: Vec<Diagnostic>,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
     dropped: usize,
-    failed: bool,
 }
 
 impl Sink {
-    /// How many diagnostics are kept.
+    /// How many errors, and how many warnings, are kept.
     const LIMIT: usize = 200;
 
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        self.failed |= diagnostic.is_error();
-        if self.kept.len() < Self::LIMIT {
-            self.kept.push(diagnostic);
+        let kept = if diagnostic.is_error() { &mut self.errors } else { &mut self.warnings };
+        if kept.len() < Self::LIMIT {
+            kept.push(diagnostic);
         } else {
             self.dropped += 1;
         }
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.failed
+        !self.errors.is_empty()
     }
 
-    /// All of them in the order of the file, and what was dropped as the last one.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.kept
-            .sort_by_key(|diagnostic| (diagnostic.span, diagnostic.code));
+    /// All of them in the order of the file, and a word on what was dropped as the last one.
+    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+        let mut all = self.errors;
+        all.extend(self.warnings);
+        all.sort_by_key(|diagnostic| (diagnostic.span, diagnostic.code));
         if self.dropped > 0 {
             let message = format!("{} further problems are not shown", self.dropped);
-            let last = self.kept.last().map_or(Span::default(), |last| last.span);
-            self.kept
-                .push(Diagnostic::new(Code::TooManyProblems, last, message));
+            let last = all.last().map(|last| last.span).unwrap_or_default();
+            all.push(Diagnostic::new(Code::TooManyProblems, last, message));
         }
-        self.kept
+        all
     }
 }

@@ -343,16 +343,13 @@ impl Directive {
     /// What is known of it in `scope`, or `None` if it cannot stand there.
     #[must_use]
     pub fn descriptor(self, scope: Scope) -> Option<&'static Descriptor> {
-        DESCRIPTORS
-            .iter()
-            .find(|row| row.directive == self && row.scope == scope)
+        DESCRIPTORS.iter().find(|row| row.directive == self && row.scope == scope)
     }
 
     /// The scopes it can stand in.
     pub fn scopes(self) -> impl Iterator<Item = Scope> {
         let rows = DESCRIPTORS.iter();
-        rows.filter(move |row| row.directive == self)
-            .map(|row| row.scope)
+        rows.filter(move |row| row.directive == self).map(|row| row.scope)
     }
 
     /// The directive that `name` was most likely meant to be in `scope`, or else anywhere.

@@ -112,24 +112,14 @@ impl Document {
         parent: Option<usize>,
         name: &str,
     ) -> Result<usize, EditError> {
-        let word = if kind == BlockKind::Server {
-            "server"
-        } else {
-            "virtual"
-        };
+        let word = if kind == BlockKind::Server { "server" } else { "virtual" };
         let mut found = self.blocks().iter().enumerate().filter(|(_, block)| {
             block.kind == kind && block.parent == parent && self.block_name(block) == name
         });
         match (found.next(), found.next()) {
             (Some((index, _)), None) => Ok(index),
-            (None, _) => Err(EditError::NoSuchBlock {
-                kind: word,
-                name: name.to_owned(),
-            }),
-            (Some(_), Some(_)) => Err(EditError::Ambiguous {
-                kind: word,
-                name: name.to_owned(),
-            }),
+            (None, _) => Err(EditError::NoSuchBlock { kind: word, name: name.to_owned() }),
+            (Some(_), Some(_)) => Err(EditError::Ambiguous { kind: word, name: name.to_owned() }),
         }
     }
 
@@ -143,9 +133,8 @@ impl Document {
         if self.is_oversized() {
             return Err(EditError::TooLarge);
         }
-        let descriptor = directive
-            .descriptor(scope)
-            .ok_or(EditError::Misplaced { directive, scope })?;
+        let descriptor =
+            directive.descriptor(scope).ok_or(EditError::Misplaced { directive, scope })?;
         let written = write(descriptor, value)?;
         match self.find_values(block, directive)? {
             Some(span) if span.start == span.end => self.splice(span, &format!(" {written}")),
@@ -201,11 +190,8 @@ impl Document {
     /// directive that stands before any inner block, or else first in the block.
     fn new_line(&self, block: Option<usize>, assignment: &str) -> (usize, String) {
         let inner = |s: &&Statement| s.block == block && s.shape == Shape::Open;
-        let first_inner = self
-            .statements()
-            .iter()
-            .find(inner)
-            .map_or(usize::MAX, |header| self.start_of(header));
+        let first_inner =
+            self.statements().iter().find(inner).map_or(usize::MAX, |header| self.start_of(header));
         let neighbour = self
             .statements()
             .iter()
@@ -226,9 +212,7 @@ impl Document {
             (None, None) => {
                 let first = self.statements().first();
                 let at = first.map_or(self.as_bytes().len(), |first| {
-                    self.lines()
-                        .line_start(self.start_of(first))
-                        .max(self.text_start())
+                    self.lines().line_start(self.start_of(first)).max(self.text_start())
                 });
                 self.line_before(at, assignment)
             }
@@ -251,15 +235,13 @@ impl Document {
     fn line_before(&self, at: usize, assignment: &str) -> (usize, String) {
         let text = self.as_bytes();
         let ending = self.line_ending(at);
-        let inside_line = at > 0 && !matches!(text[at - 1], b'\n' | b'\r');
+        let inside_line = at > self.text_start() && !matches!(text[at - 1], b'\n' | b'\r');
         let before = if inside_line { ending.as_str() } else { "" };
         (at, format!("{before}{assignment}{ending}"))
     }
 
     fn start_of(&self, statement: &Statement) -> usize {
-        self.tokens(statement)
-            .first()
-            .map_or(0, |token| token.span.start)
+        self.tokens(statement).first().map_or(0, |token| token.span.start)
     }
 
     /// The blanks before `offset` on its line.
@@ -267,11 +249,7 @@ impl Document {
         let start = self.lines().line_start(offset);
         let blanks = &self.as_bytes()[start..offset];
         let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
-        blanks
-            .iter()
-            .filter(is_blank)
-            .map(|&byte| char::from(byte))
-            .collect()
+        blanks.iter().filter(is_blank).map(|&byte| char::from(byte)).collect()
     }
 
     /// How the line of `offset` ends, or else the first one of the file.
@@ -294,11 +272,7 @@ fn write(descriptor: &Descriptor, value: &str) -> Result<String, EditError> {
     let candidates = match kind {
         Kind::Payload => vec![encode(value)],
         Kind::Text | Kind::Path | Kind::Printable => {
-            vec![
-                value.to_owned(),
-                format!("\"{value}\""),
-                format!("'{value}'"),
-            ]
+            vec![value.to_owned(), format!("\"{value}\""), format!("'{value}'")]
         }
         _ => vec![value.trim().to_owned()],
     };
@@ -316,10 +290,7 @@ fn write(descriptor: &Descriptor, value: &str) -> Result<String, EditError> {
             Err(problem) => reason = problem.message,
         }
     }
-    Err(EditError::InvalidValue {
-        directive: descriptor.directive,
-        reason,
-    })
+    Err(EditError::InvalidValue { directive: descriptor.directive, reason })
 }
 
 impl Document {

@@ -59,7 +59,8 @@ pub struct Loaded {
     pub document: Document,
     /// What it means; only there if no diagnostic is an error.
     pub config: Option<Config>,
-    /// All there is to say about it, in the order of the file. Beyond 200 the rest is counted.
+    /// All there is to say about it, in the order of the file. Beyond 200 errors or 200
+    /// warnings the rest is counted.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -70,9 +71,5 @@ pub struct Loaded {
 pub fn load(bytes: &[u8]) -> Loaded {
     let document = Document::parse(bytes);
     let (config, diagnostics) = lower::lower(&document);
-    Loaded {
-        document,
-        config,
-        diagnostics,
-    }
+    Loaded { document, config, diagnostics }
 }

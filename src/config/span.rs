@@ -59,10 +59,7 @@ impl LineIndex {
 
     /// Offset of the first byte of the line that holds `offset`.
     pub(crate) fn line_start(&self, offset: usize) -> usize {
-        self.starts[..self.count_to(offset)]
-            .last()
-            .copied()
-            .unwrap_or(0)
+        self.starts[..self.count_to(offset)].last().copied().unwrap_or(0)
     }
 
     /// Offset behind the line that holds `offset`, its line ending included.

@@ -70,11 +70,7 @@ impl Desired {
     /// The whole table.
     #[must_use]
     pub fn table(&self) -> Table {
-        self.services
-            .values()
-            .map(Wanted::entry)
-            .collect::<Vec<_>>()
-            .into()
+        self.services.values().map(Wanted::entry).collect::<Vec<_>>().into()
     }
 
     /// The sorry server of the service `key`, while it serves.
@@ -84,16 +80,19 @@ impl Desired {
     }
 }
 
-/// The table of `config` with every server in it: what a data plane must be able to carry.
+/// The table of `config` with every server in it at its full weight: what a data plane must be
+/// able to carry, and what two configurations are compared by.
 #[must_use]
 pub fn whole_table(config: &Config) -> Table {
-    let mut desired = Desired::new(config);
-    for wanted in desired.services.values_mut() {
-        for standing in wanted.servers.values_mut() {
-            standing.verdict = Verdict::In(Weight::ONE);
-        }
+    config.active_virtuals().map(whole_entry).collect::<Vec<_>>().into()
+}
+
+fn whole_entry(v: &Virtual) -> Entry {
+    let mut entry = Entry::new(v.service());
+    for server in v.active_servers() {
+        entry.insert(server.destination(v.forwarding));
     }
-    desired.table()
+    entry
 }
 
 impl Wanted {
@@ -110,10 +109,8 @@ impl Wanted {
             sorry: v.sorry_server,
             servers: servers
                 .map(|s| {
-                    let standing = Standing {
-                        thresholds: s.thresholds,
-                        verdict: verdict(s.address),
-                    };
+                    let standing =
+                        Standing { thresholds: s.thresholds, verdict: verdict(s.address) };
                     (s.address, standing)
                 })
                 .collect(),
@@ -124,10 +121,8 @@ impl Wanted {
         let mut entry = Entry::new(self.service.clone());
         for (&address, standing) in &self.servers {
             if let Verdict::In(weight) = standing.verdict {
-                entry.insert(
-                    self.destination(address, weight)
-                        .with_thresholds(standing.thresholds),
-                );
+                entry
+                    .insert(self.destination(address, weight).with_thresholds(standing.thresholds));
             }
         }
         if let Some(sorry) = self.serving_sorry() {
@@ -137,9 +132,7 @@ impl Wanted {
     }
 
     fn destination(&self, address: SocketAddr, weight: Weight) -> Destination {
-        Destination::new(address)
-            .with_forwarding(self.forwarding)
-            .with_weight(weight)
+        Destination::new(address).with_forwarding(self.forwarding).with_weight(weight)
     }
 
     fn serving_sorry(&self) -> Option<SocketAddr> {
@@ -148,7 +141,6 @@ impl Wanted {
             Verdict::Out => false,
             Verdict::In(weight) => !weight.is_quiesced(),
         };
-        self.sorry
-            .filter(|_| !self.servers.values().any(takes_connections))
+        self.sorry.filter(|_| !self.servers.values().any(takes_connections))
     }
 }

@@ -37,6 +37,12 @@ pub enum Event {
         /// Why not.
         reason: Cause,
     },
+    /// Heartbeats came in that were not accepted and changed nothing. Told at most every ten
+    /// seconds.
+    HeartbeatsRefused {
+        /// How many since the last time, by reason (docs/pulse-protocol.md).
+        reasons: Vec<(String, u64)>,
+    },
     /// The addresses of the service are up on this director.
     Acquired {
         /// Which.
@@ -93,7 +99,8 @@ pub enum Event {
     },
     /// The configuration was read again and is in force.
     Reloaded {
-        /// How many operations on the table that took.
+        /// In how many places the table it asks for differs from the one before. 0 does not mean
+        /// that nothing changed: checks and timers are not in the table.
         changes: usize,
     },
     /// The configuration was read again and refused; what ran is still running.
@@ -116,6 +123,7 @@ impl Event {
             Self::Started { .. }
             | Self::Transition(_)
             | Self::Declined { .. }
+            | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
             | Self::Released { .. } => "pulse",
             Self::Health { .. } => "nanny",
@@ -139,6 +147,7 @@ impl Event {
             | Self::Health { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
             Self::Started { .. }
+            | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
             | Self::Released { .. }
             | Self::Weight { .. }
@@ -155,16 +164,11 @@ impl Event {
         matches!(
             self,
             Self::Declined { .. }
+                | Self::HeartbeatsRefused { .. }
                 | Self::ReloadFailed { .. }
                 | Self::SorryServer { serving: true, .. }
-                | Self::Started {
-                    authenticated: false,
-                    ..
-                }
-                | Self::Transition(Transition {
-                    to: State::Failed,
-                    ..
-                })
+                | Self::Started { authenticated: false, .. }
+                | Self::Transition(Transition { to: State::Failed, .. })
                 | Self::Warning { .. }
         )
     }
@@ -173,97 +177,54 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started {
-                role: Role::Primary,
-                authenticated,
-            } => {
+            Self::Started { role: Role::Primary, authenticated } => {
                 write!(f, "STARTING PULSE AS MASTER{}", Heartbeats(*authenticated))
             }
-            Self::Started {
-                role: Role::Backup,
-                authenticated,
-            } => {
+            Self::Started { role: Role::Backup, authenticated } => {
                 write!(f, "STARTING PULSE AS BACKUP{}", Heartbeats(*authenticated))
             }
             Self::DataPlane { name, .. } => write!(f, "data plane: {name}"),
-            Self::Transition(Transition {
-                from,
-                to: State::Acquiring,
-                ..
-            }) => {
+            Self::Transition(Transition { from, to: State::Acquiring, .. }) => {
                 write!(f, "activating lvs, was {from}")
             }
-            Self::Transition(Transition {
-                from,
-                to: State::Releasing,
-                ..
-            }) => {
+            Self::Transition(Transition { from, to: State::Releasing, .. }) => {
                 write!(f, "deactivating lvs, was {from}")
             }
             Self::Transition(Transition { from, to, .. }) => write!(f, "{to}, was {from}"),
             Self::Declined { .. } => f.write_str("stays as it is"),
+            Self::HeartbeatsRefused { reasons } => {
+                f.write_str("heartbeats refused:")?;
+                reasons.iter().try_for_each(|(reason, count)| write!(f, " {count} {reason}"))
+            }
             Self::Acquired { addresses } => write!(f, "addresses up: {}", List(addresses)),
             Self::Released { addresses } => write!(f, "addresses down: {}", List(addresses)),
-            Self::Health {
-                service,
-                server,
-                address,
-                to,
-                ..
-            } => match to {
-                Health::Up => write!(
-                    f,
-                    "[ active ] making {address} available ({service}/{server})"
-                ),
+            Self::Health { service, server, address, to, .. } => match to {
+                Health::Up => {
+                    write!(f, "[ active ] making {address} available ({service}/{server})")
+                }
                 Health::Down => {
                     write!(f, "[inactive] shutting down {address} ({service}/{server})")
                 }
                 other => write!(f, "{address} is {other} ({service}/{server})"),
             },
-            Self::Weight {
-                service,
-                server,
-                address,
-                weight: Some(weight),
-            } => {
+            Self::Weight { service, server, address, weight: Some(weight) } => {
                 write!(f, "{address} has weight {weight} ({service}/{server})")
             }
-            Self::Weight {
-                service,
-                server,
-                address,
-                weight: None,
-            } => {
+            Self::Weight { service, server, address, weight: None } => {
                 write!(f, "{address} is out of the table ({service}/{server})")
             }
-            Self::SorryServer {
-                service,
-                address,
-                serving: true,
-            } => {
-                write!(
-                    f,
-                    "No real servers; activate sorry_server {address} ({service})"
-                )
+            Self::SorryServer { service, address, serving: true } => {
+                write!(f, "No real servers; activate sorry_server {address} ({service})")
             }
-            Self::SorryServer {
-                service,
-                address,
-                serving: false,
-            } => {
+            Self::SorryServer { service, address, serving: false } => {
                 write!(f, "sorry_server {address} relieved ({service})")
             }
-            Self::Drained {
-                service,
-                server,
-                address,
-            } => {
-                write!(
-                    f,
-                    "{address} is drained: no connection left ({service}/{server})"
-                )
+            Self::Drained { service, server, address } => {
+                write!(f, "{address} is drained: no connection left ({service}/{server})")
             }
-            Self::Reloaded { changes } => write!(f, "configuration reloaded, {changes} changes"),
+            Self::Reloaded { changes } => {
+                write!(f, "configuration reloaded, {changes} changes to the table")
+            }
             Self::ReloadFailed { .. } => {
                 f.write_str("configuration refused, what ran is still running")
             }
@@ -276,11 +237,7 @@ struct Heartbeats(bool);
 
 impl fmt::Display for Heartbeats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 {
-            Ok(())
-        } else {
-            f.write_str("; heartbeats are not authenticated")
-        }
+        if self.0 { Ok(()) } else { f.write_str("; heartbeats are not authenticated") }
     }
 }
 

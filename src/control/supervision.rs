@@ -59,14 +59,10 @@ impl Request {
     #[must_use]
     pub fn orphaned(&self, reason: &str) -> Option<Report> {
         match self {
-            Self::Acquire { id, .. } => Some(Report::Done {
-                id: *id,
-                result: Err(ActionError(reason.to_owned())),
-            }),
-            Self::Release { id, .. } => Some(Report::Done {
-                id: *id,
-                result: Ok(()),
-            }),
+            Self::Acquire { id, .. } => {
+                Some(Report::Done { id: *id, result: Err(ActionError(reason.to_owned())) })
+            }
+            Self::Release { id, .. } => Some(Report::Done { id: *id, result: Ok(()) }),
             Self::Reload | Self::Stop { .. } => None,
         }
     }
@@ -98,17 +94,9 @@ impl Terms {
         let vips = config.active_virtuals().filter(|v| v.fwmark.is_none());
         let addresses = vips
             .map(|v| (v.address, &v.device))
-            .chain(
-                config
-                    .nat_router
-                    .iter()
-                    .map(|(address, device)| (*address, device)),
-            )
+            .chain(config.nat_router.iter().map(|(address, device)| (*address, device)))
             .filter(|(address, _)| seen.insert(*address))
-            .map(|(address, device)| VirtualAddress {
-                address,
-                device: device.clone(),
-            })
+            .map(|(address, device)| VirtualAddress { address, device: device.clone() })
             .collect();
         Self {
             addresses,

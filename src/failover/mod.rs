@@ -59,7 +59,12 @@ pub trait Heartbeat: Send {
     #[must_use]
     fn poll_output(&mut self) -> Option<Output>;
 
+    /// What this director is doing about the service right now.
+    #[must_use]
+    fn state(&self) -> State;
+
     /// What can be said about this director and its peer.
+    #[must_use]
     fn status(&self, now: Instant) -> Status;
 }
 
@@ -336,10 +341,6 @@ impl PeerStatus {
     /// A peer that was in `state` at `heard`.
     #[must_use]
     pub const fn new(state: State, heard: Instant, same_configuration: Option<bool>) -> Self {
-        Self {
-            state,
-            heard,
-            same_configuration,
-        }
+        Self { state, heard, same_configuration }
     }
 }

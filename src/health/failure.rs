@@ -170,14 +170,10 @@ impl fmt::Display for Reason {
         match self {
             Self::Passed { needed: 1, .. } => f.write_str("passed a check"),
             Self::Passed { streak, needed } => write!(f, "passed {streak} of {needed} checks"),
-            Self::Failed {
-                failure, needed: 1, ..
-            } => failure.fmt(f),
-            Self::Failed {
-                failure,
-                streak,
-                needed,
-            } => write!(f, "{failure} ({streak} of {needed})"),
+            Self::Failed { failure, needed: 1, .. } => failure.fmt(f),
+            Self::Failed { failure, streak, needed } => {
+                write!(f, "{failure} ({streak} of {needed})")
+            }
         }
     }
 }
@@ -190,22 +186,13 @@ mod tests {
     fn failures_print_as_phrases() {
         let phrases = [
             Failure::Refused,
-            Failure::TimedOut {
-                stage: Stage::Connect,
-                after: Duration::from_secs(1),
-            },
-            Failure::TimedOut {
-                stage: Stage::Check,
-                after: Duration::from_millis(250),
-            },
+            Failure::TimedOut { stage: Stage::Connect, after: Duration::from_secs(1) },
+            Failure::TimedOut { stage: Stage::Check, after: Duration::from_millis(250) },
             Failure::WrongPrefix {
                 wanted: Excerpt::new(b"220 "),
                 got: Excerpt::new(b"500 \x1b[31m\r\n"),
             },
-            Failure::WrongStatus {
-                wanted: 200..=499,
-                got: 503,
-            },
+            Failure::WrongStatus { wanted: 200..=499, got: 503 },
         ]
         .map(|failure| failure.to_string());
         insta::assert_snapshot!(phrases.join("\n"), @r#"

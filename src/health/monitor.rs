@@ -227,10 +227,7 @@ impl Monitor {
         if let Some(probe) = self.probe.take_if(|probe| probe.deadline <= now) {
             self.outputs.push_back(Output::Cancel { id: probe.id });
             self.counters.timed_out += 1;
-            let failure = Failure::TimedOut {
-                stage: Stage::Check,
-                after: probe.timeout,
-            };
+            let failure = Failure::TimedOut { stage: Stage::Check, after: probe.timeout };
             self.conclude(now, probe, Err(failure));
         }
         if self.probe.is_none() && self.next_start() <= now {
@@ -261,10 +258,7 @@ impl Monitor {
     /// When [`handle_timeout`](Self::handle_timeout) must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let check = self
-            .probe
-            .as_ref()
-            .map_or_else(|| self.next_start(), |probe| probe.deadline);
+        let check = self.probe.as_ref().map_or_else(|| self.next_start(), |probe| probe.deadline);
         Some(check.min(self.weight_due.unwrap_or(Instant::MAX)))
     }
 
@@ -317,11 +311,7 @@ impl Monitor {
         let deadline = now + self.config.timeout();
         self.next_id += 1;
         self.counters.started += 1;
-        self.probe = Some(InFlight {
-            id,
-            deadline,
-            timeout: self.config.timeout(),
-        });
+        self.probe = Some(InFlight { id, deadline, timeout: self.config.timeout() });
         self.outputs.push_back(Output::Probe { id, deadline });
     }
 
@@ -390,8 +380,7 @@ impl Monitor {
         let next = |begun| Some(begun + slow_start.next_change(full, now - begun)?);
         self.weight_due = self.ramp.and_then(next);
         self.ramp.take_if(|_| self.weight_due.is_none());
-        self.ramp
-            .map_or(full, |begun| slow_start.weight_at(full, now - begun))
+        self.ramp.map_or(full, |begun| slow_start.weight_at(full, now - begun))
     }
 
     fn next_start(&self) -> Instant {
@@ -461,24 +450,16 @@ impl State {
         let enough = streak >= self.needed(verdict, config);
         match (self, verdict) {
             (Self::Unknown | Self::In { .. }, Verdict::Passed) => Self::In { failures: 0 },
-            (Self::Unknown, Verdict::Failed) => Self::Out {
-                successes: 0,
-                returning: false,
-            },
-            (Self::In { .. }, Verdict::Failed) if enough => Self::Out {
-                successes: 0,
-                returning: true,
-            },
+            (Self::Unknown, Verdict::Failed) => Self::Out { successes: 0, returning: false },
+            (Self::In { .. }, Verdict::Failed) if enough => {
+                Self::Out { successes: 0, returning: true }
+            }
             (Self::In { .. }, Verdict::Failed) => Self::In { failures: streak },
             (Self::Out { .. }, Verdict::Passed) if enough => Self::In { failures: 0 },
-            (Self::Out { returning, .. }, Verdict::Passed) => Self::Out {
-                successes: streak,
-                returning,
-            },
-            (Self::Out { returning, .. }, Verdict::Failed) => Self::Out {
-                successes: 0,
-                returning,
-            },
+            (Self::Out { returning, .. }, Verdict::Passed) => {
+                Self::Out { successes: streak, returning }
+            }
+            (Self::Out { returning, .. }, Verdict::Failed) => Self::Out { successes: 0, returning },
         }
     }
 
@@ -486,12 +467,7 @@ impl State {
     const fn needed(self, verdict: Verdict, config: &MonitorConfig) -> u32 {
         match (self, verdict) {
             (Self::In { .. }, Verdict::Failed) => config.fall(),
-            (
-                Self::Out {
-                    returning: true, ..
-                },
-                Verdict::Passed,
-            ) => config.rise(),
+            (Self::Out { returning: true, .. }, Verdict::Passed) => config.rise(),
             (Self::Unknown | Self::In { .. } | Self::Out { .. }, _) => 1,
         }
     }

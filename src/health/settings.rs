@@ -256,10 +256,7 @@ impl SlowStart {
 /// ```
 #[must_use]
 pub fn rise_from_reentry(reentry: Duration, interval: Duration) -> u32 {
-    let fits = reentry
-        .as_nanos()
-        .checked_div(interval.as_nanos())
-        .unwrap_or(1);
+    let fits = reentry.as_nanos().checked_div(interval.as_nanos()).unwrap_or(1);
     u32::try_from(fits).unwrap_or(u32::MAX).max(1)
 }
 
@@ -267,22 +264,12 @@ fn period(what: &'static str, value: Duration) -> Result<Duration, OutOfRange> {
     if (MonitorConfig::MIN_PERIOD..=MonitorConfig::MAX_PERIOD).contains(&value) {
         Ok(value)
     } else {
-        Err(OutOfRange {
-            what,
-            allowed: "1 ms to 1 day",
-        })
+        Err(OutOfRange { what, allowed: "1 ms to 1 day" })
     }
 }
 
 fn streak(what: &'static str, value: u32) -> Result<u32, OutOfRange> {
-    if value == 0 {
-        Err(OutOfRange {
-            what,
-            allowed: "1 or more checks",
-        })
-    } else {
-        Ok(value)
-    }
+    if value == 0 { Err(OutOfRange { what, allowed: "1 or more checks" }) } else { Ok(value) }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -345,19 +332,9 @@ mod tests {
 
     #[test]
     fn the_historical_slow_start_doubles_a_32nd_each_20_seconds() {
-        let doubled = [
-            (0, 31),
-            (20, 62),
-            (40, 124),
-            (60, 248),
-            (80, 496),
-            (100, 992),
-        ];
+        let doubled = [(0, 31), (20, 62), (40, 124), (60, 248), (80, 496), (100, 992)];
         assert_eq!(course(SlowStart::Historical, 992), doubled);
-        assert_eq!(
-            course(SlowStart::Historical, 5),
-            [(0, 1), (20, 2), (40, 4), (60, 5)]
-        );
+        assert_eq!(course(SlowStart::Historical, 5), [(0, 1), (20, 2), (40, 4), (60, 5)]);
         assert_eq!(course(SlowStart::Historical, 1), [(0, 1)]);
     }
 

@@ -51,11 +51,7 @@ pub struct HttpSpec {
 
 impl Default for HttpSpec {
     fn default() -> Self {
-        Self {
-            path: "/".to_owned(),
-            host: None,
-            status: 200..=499,
-        }
+        Self { path: "/".to_owned(), host: None, status: 200..=499 }
     }
 }
 

@@ -124,14 +124,8 @@ pub enum Method {
 
 impl Method {
     /// Every method there is.
-    pub const ALL: [Self; 6] = [
-        Self::Direct,
-        Self::Local,
-        Self::Nat,
-        Self::Ipip,
-        Self::Gue,
-        Self::Gre,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Direct, Self::Local, Self::Nat, Self::Ipip, Self::Gue, Self::Gre];
 }
 
 impl fmt::Display for Method {
@@ -194,11 +188,7 @@ impl Thresholds {
     /// The lower threshold in force.
     #[must_use]
     pub const fn effective_lower(self) -> u32 {
-        if self.lower == 0 {
-            self.upper - self.upper / 4
-        } else {
-            self.lower
-        }
+        if self.lower == 0 { self.upper - self.upper / 4 } else { self.lower }
     }
 }
 
@@ -218,10 +208,7 @@ impl TryFrom<RawThresholds> for Thresholds {
 
 impl From<Thresholds> for RawThresholds {
     fn from(thresholds: Thresholds) -> Self {
-        Self {
-            upper: thresholds.upper,
-            lower: thresholds.lower,
-        }
+        Self { upper: thresholds.upper, lower: thresholds.lower }
     }
 }
 
@@ -306,14 +293,8 @@ mod tests {
     fn a_missing_lower_threshold_is_three_quarters_of_the_upper_one() {
         // Measured on 6.1 and 7.2: the flag clears one connection below these.
         let effective = |upper, lower| Thresholds::new(upper, lower).unwrap().effective_lower();
-        assert_eq!(
-            [effective(2, 1), effective(3, 0), effective(4, 0)],
-            [1, 3, 3]
-        );
-        assert_eq!(
-            [effective(5, 2), effective(8, 0), effective(8, 3)],
-            [2, 6, 3]
-        );
+        assert_eq!([effective(2, 1), effective(3, 0), effective(4, 0)], [1, 3, 3]);
+        assert_eq!([effective(5, 2), effective(8, 0), effective(8, 3)], [2, 6, 3]);
     }
 
     #[test]

@@ -35,11 +35,7 @@ impl Memory {
     /// A data plane that has `table` in force already, such as one observed elsewhere.
     #[must_use]
     pub const fn with_table(capabilities: Capabilities, table: Table) -> Self {
-        Self {
-            capabilities,
-            table,
-            failures: 0,
-        }
+        Self { capabilities, table, failures: 0 }
     }
 
     /// What it can do.
@@ -145,9 +141,7 @@ impl Memory {
     }
 
     fn entry(&mut self, service: ServiceKey) -> Result<&mut Entry, MemoryError> {
-        self.table
-            .get_mut(&service)
-            .ok_or(MemoryError::NoService { service })
+        self.table.get_mut(&service).ok_or(MemoryError::NoService { service })
     }
 }
 
@@ -219,8 +213,7 @@ mod backend {
 
         async fn apply(&mut self, ops: &[Op]) -> Result<Vec<Applied>, BackendError> {
             let apply = |op| {
-                self.apply_op(op)
-                    .map_err(|error| backend_error(op.service().to_string(), error))
+                self.apply_op(op).map_err(|error| backend_error(op.service().to_string(), error))
             };
             Ok(ops.iter().map(apply).collect())
         }
@@ -284,11 +277,7 @@ mod tests {
 
         let add = Op::AddDestination(service, server());
         memory.apply_op(&add).unwrap();
-        refuse(
-            &mut memory,
-            add,
-            MemoryError::DestinationExists { service, address },
-        );
+        refuse(&mut memory, add, MemoryError::DestinationExists { service, address });
     }
 
     #[test]
@@ -323,27 +312,16 @@ mod tests {
             Op::AddDestination(web(), server()),
         ];
         let applied = backend.apply(&ops).await.unwrap();
-        let refusals: Vec<_> = applied
-            .into_iter()
-            .map(|result| result.err().map(|error| error.to_string()))
-            .collect();
+        let refusals: Vec<_> =
+            applied.into_iter().map(|result| result.err().map(|error| error.to_string())).collect();
         let expected = [
             Some("TCP 192.0.2.80:80: is not there"),
             None,
             None,
             Some("TCP 192.0.2.80:80, real server 10.0.0.1:80: is there already"),
         ];
-        assert_eq!(
-            refusals.iter().map(Option::as_deref).collect::<Vec<_>>(),
-            expected
-        );
+        assert_eq!(refusals.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
         let observed = backend.observe().await.unwrap();
-        assert!(
-            observed
-                .get(&web())
-                .unwrap()
-                .get(server().address())
-                .is_some()
-        );
+        assert!(observed.get(&web()).unwrap().get(server().address()).is_some());
     }
 }

@@ -162,29 +162,19 @@ impl Capabilities {
             });
         }
         if destination.family() != service.family() && !forwarding.is_tunnel() {
-            return Err(Unsupported::Family {
-                service,
-                destination: address,
-            });
+            return Err(Unsupported::Family { service, destination: address });
         }
         let checksum = TunnelChecksum::Remote;
         if forwarding == Forwarding::Tunnel(Tunnel::Gre { checksum }) {
             let destination = address;
-            return Err(Unsupported::GreChecksum {
-                service,
-                destination,
-            });
+            return Err(Unsupported::GreChecksum { service, destination });
         }
         Ok(())
     }
 
     fn check_key(&self, service: ServiceKey) -> Result<(), Unsupported> {
         let ServiceKey::Address { protocol, address } = service else {
-            return if self.marks {
-                Ok(())
-            } else {
-                Err(Unsupported::Mark { service })
-            };
+            return if self.marks { Ok(()) } else { Err(Unsupported::Mark { service }) };
         };
         if !self.protocols.contains(&protocol) {
             return Err(Unsupported::Protocol { service });
@@ -202,14 +192,8 @@ impl Capabilities {
         let engine = service.persistence().and_then(|p| p.engine());
         let usual = Service::new(service.key()).helper();
         let lacking = [
-            (
-                service.one_packet() && !self.one_packet,
-                "one-packet scheduling",
-            ),
-            (
-                !service.scheduler_flags().is_empty() && !self.scheduler_flags,
-                "scheduler flags",
-            ),
+            (service.one_packet() && !self.one_packet, "one-packet scheduling"),
+            (!service.scheduler_flags().is_empty() && !self.scheduler_flags, "scheduler flags"),
             (engine.is_some() && !self.engines, "persistence engines"),
             (
                 service.helper() != usual && !self.helper_choice,
@@ -217,10 +201,7 @@ impl Capabilities {
             ),
         ];
         match lacking.into_iter().find(|(lacks, _)| *lacks) {
-            Some((_, what)) => Err(Unsupported::Setting {
-                service: service.key(),
-                what,
-            }),
+            Some((_, what)) => Err(Unsupported::Setting { service: service.key(), what }),
             None => Ok(()),
         }
     }
@@ -427,10 +408,7 @@ mod tests {
 
     #[test]
     fn servers_come_before_others_are_drained_or_go() {
-        let observed = table(
-            web(),
-            &[server(1), server(2), server(3).with_weight(Weight::ZERO)],
-        );
+        let observed = table(web(), &[server(1), server(2), server(3).with_weight(Weight::ZERO)]);
         let drained = server(1).with_weight(Weight::ZERO);
         let mut desired = table(web(), &[drained, server(3), server(4)]);
         let rr = Service::new(web()).with_scheduler("rr".parse().unwrap());

@@ -11,10 +11,7 @@ use crate::net::{Family, FirewallMark, OutOfRange, Protocol};
 /// What identifies a virtual service. IPVS allows one service for each key.
 ///
 /// Ordered by kind, then protocol, then address, so that a table prints the same way every time.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "IPVS knows these two ways to name a service"
-)]
+#[allow(clippy::exhaustive_enums, reason = "IPVS knows these two ways to name a service")]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceKey {
@@ -39,28 +36,19 @@ impl ServiceKey {
     /// The TCP service at `address`.
     #[must_use]
     pub const fn tcp(address: SocketAddr) -> Self {
-        Self::Address {
-            protocol: Protocol::Tcp,
-            address,
-        }
+        Self::Address { protocol: Protocol::Tcp, address }
     }
 
     /// The UDP service at `address`.
     #[must_use]
     pub const fn udp(address: SocketAddr) -> Self {
-        Self::Address {
-            protocol: Protocol::Udp,
-            address,
-        }
+        Self::Address { protocol: Protocol::Udp, address }
     }
 
     /// The SCTP service at `address`.
     #[must_use]
     pub const fn sctp(address: SocketAddr) -> Self {
-        Self::Address {
-            protocol: Protocol::Sctp,
-            address,
-        }
+        Self::Address { protocol: Protocol::Sctp, address }
     }
 
     /// The IPv4 or IPv6 service for `mark`.
@@ -93,14 +81,8 @@ impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address { protocol, address } => write!(f, "{protocol} {address}"),
-            Self::Mark {
-                mark,
-                family: Family::Ipv4,
-            } => write!(f, "FWM {mark}"),
-            Self::Mark {
-                mark,
-                family: Family::Ipv6,
-            } => write!(f, "FWM {mark} IPv6"),
+            Self::Mark { mark, family: Family::Ipv4 } => write!(f, "FWM {mark}"),
+            Self::Mark { mark, family: Family::Ipv6 } => write!(f, "FWM {mark} IPv6"),
         }
     }
 }
@@ -191,10 +173,7 @@ impl SchedulerFlags {
         if bits & !Self::ALL == 0 {
             Ok(Self(bits))
         } else {
-            Err(OutOfRange {
-                what: "scheduler flags",
-                allowed: "the bits 0x08, 0x10 and 0x20",
-            })
+            Err(OutOfRange { what: "scheduler flags", allowed: "the bits 0x08, 0x10 and 0x20" })
         }
     }
 
@@ -326,16 +305,9 @@ impl Persistence {
     pub fn new(timeout: Duration) -> Result<Self, OutOfRange> {
         if (Duration::from_secs(1)..=Self::MAX_TIMEOUT).contains(&timeout) {
             let whole = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
-            Ok(Self {
-                timeout: Duration::from_secs(whole),
-                prefix: None,
-                engine: None,
-            })
+            Ok(Self { timeout: Duration::from_secs(whole), prefix: None, engine: None })
         } else {
-            Err(OutOfRange {
-                what: "persistence timeout",
-                allowed: "1 s to 31 days",
-            })
+            Err(OutOfRange { what: "persistence timeout", allowed: "1 s to 31 days" })
         }
     }
 
@@ -349,10 +321,7 @@ impl Persistence {
             self.prefix = Some(prefix);
             Ok(self)
         } else {
-            Err(OutOfRange {
-                what: "persistence prefix",
-                allowed: "1 to 128 bits",
-            })
+            Err(OutOfRange { what: "persistence prefix", allowed: "1 to 128 bits" })
         }
     }
 
@@ -372,8 +341,7 @@ impl Persistence {
     /// How many leading bits of a client's address tell it from another client.
     #[must_use]
     pub fn prefix(&self, family: Family) -> u8 {
-        self.prefix
-            .map_or_else(|| family.bits(), |prefix| prefix.min(family.bits()))
+        self.prefix.map_or_else(|| family.bits(), |prefix| prefix.min(family.bits()))
     }
 
     /// What tells clients apart where the address does not.
@@ -414,8 +382,7 @@ impl TryFrom<RawPersistence> for Persistence {
     fn try_from(raw: RawPersistence) -> Result<Self, OutOfRange> {
         let mut persistence = Self::new(raw.timeout)?;
         persistence.engine = raw.engine;
-        raw.prefix
-            .map_or(Ok(persistence), |prefix| persistence.with_prefix(prefix))
+        raw.prefix.map_or(Ok(persistence), |prefix| persistence.with_prefix(prefix))
     }
 }
 
@@ -548,18 +515,12 @@ mod tests {
 
     #[test]
     fn a_persistence_prefix_groups_the_clients_that_share_it() {
-        let by_24 = Persistence::new(Duration::from_secs(60))
-            .unwrap()
-            .with_prefix(24)
-            .unwrap();
+        let by_24 = Persistence::new(Duration::from_secs(60)).unwrap().with_prefix(24).unwrap();
         assert_eq!(
             by_24.client("10.1.2.3".parse().unwrap()),
             "10.1.2.0".parse::<IpAddr>().unwrap()
         );
-        let by_64 = Persistence::new(Duration::from_secs(60))
-            .unwrap()
-            .with_prefix(64)
-            .unwrap();
+        let by_64 = Persistence::new(Duration::from_secs(60)).unwrap().with_prefix(64).unwrap();
         assert_eq!(
             by_64.client("10.1.2.3".parse().unwrap()),
             "10.1.2.3".parse::<IpAddr>().unwrap()

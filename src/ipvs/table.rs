@@ -21,12 +21,15 @@ impl Table {
 
     /// Adds `service`, or changes the one with its key, which keeps its servers.
     pub fn insert(&mut self, service: Service) -> &mut Entry {
-        let entry = self
-            .entries
-            .entry(service.key())
-            .or_insert_with(|| Entry::new(service.clone()));
+        let entry =
+            self.entries.entry(service.key()).or_insert_with(|| Entry::new(service.clone()));
         entry.service = service;
         entry
+    }
+
+    /// Puts `entry` in, in place of the one with its key. Returns what was replaced.
+    pub fn replace(&mut self, entry: Entry) -> Option<Entry> {
+        self.entries.insert(entry.service.key(), entry)
     }
 
     /// Takes the service `key` out, with its servers.
@@ -65,12 +68,7 @@ impl Table {
 
 impl From<Vec<Entry>> for Table {
     fn from(entries: Vec<Entry>) -> Self {
-        Self {
-            entries: entries
-                .into_iter()
-                .map(|entry| (entry.service.key(), entry))
-                .collect(),
-        }
+        Self { entries: entries.into_iter().map(|entry| (entry.service.key(), entry)).collect() }
     }
 }
 
@@ -92,10 +90,7 @@ impl Entry {
     /// `service` without a server.
     #[must_use]
     pub const fn new(service: Service) -> Self {
-        Self {
-            service,
-            destinations: BTreeMap::new(),
-        }
+        Self { service, destinations: BTreeMap::new() }
     }
 
     /// The service.
@@ -134,23 +129,13 @@ struct RawEntry {
 
 impl From<RawEntry> for Entry {
     fn from(raw: RawEntry) -> Self {
-        let destinations = raw
-            .destinations
-            .into_iter()
-            .map(|d| (d.address(), d))
-            .collect();
-        Self {
-            service: raw.service,
-            destinations,
-        }
+        let destinations = raw.destinations.into_iter().map(|d| (d.address(), d)).collect();
+        Self { service: raw.service, destinations }
     }
 }
 
 impl From<Entry> for RawEntry {
     fn from(entry: Entry) -> Self {
-        Self {
-            service: entry.service,
-            destinations: entry.destinations.into_values().collect(),
-        }
+        Self { service: entry.service, destinations: entry.destinations.into_values().collect() }
     }
 }

@@ -51,37 +51,19 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`] if it cannot be read or has errors.
 pub fn read(path: &Path) -> Result<Accepted, ConfigError> {
-    let text = read_bounded(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let Loaded {
-        config,
-        diagnostics,
-        ..
-    } = config::load(&text);
+    let text =
+        read_bounded(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let Loaded { config, diagnostics, .. } = config::load(&text);
     match config {
-        Some(config) => Ok(Accepted {
-            config,
-            warnings: diagnostics,
-            text,
-        }),
-        None => Err(ConfigError::Invalid {
-            path: path.to_owned(),
-            text,
-            diagnostics,
-        }),
+        Some(config) => Ok(Accepted { config, warnings: diagnostics, text }),
+        None => Err(ConfigError::Invalid { path: path.to_owned(), text, diagnostics }),
     }
 }
 
 /// `lvs.cf:12:9`, where `span` begins in `text`.
 #[must_use]
 pub fn place(path: &Path, text: &[u8], span: Span) -> String {
-    format!(
-        "{}:{}",
-        path.display(),
-        Document::parse(text).position(span.start)
-    )
+    format!("{}:{}", path.display(), Document::parse(text).position(span.start))
 }
 
 /// A digest of what the two directors of a pair must have in common: everything but the role and
@@ -100,22 +82,14 @@ pub fn digest(config: &Config) -> u64 {
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u64 {
     let digest = Sha256::digest(bytes);
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+    digest.iter().take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    fs::File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut text)?;
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "larger than 16 MiB",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
     }
     Ok(text)
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use super::clock;
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
-use crate::failover::{Command, Heartbeat, Output, PathId, State, Status};
+use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status};
 use crate::time::Instant;
 
 /// Where events go. Called on the thread the event happens on: it must not block.
@@ -26,6 +27,12 @@ const MAX_DATAGRAM: usize = 512;
 /// How many datagrams are read before timers and reports get their turn again, so that a flood of
 /// bad heartbeats delays nothing else.
 const MAX_BURST: usize = 64;
+
+/// How long whoever holds the addresses may take to bring them up or down.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// The time between two log lines about refused heartbeats.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
 
 /// One way to the peer: an own address to send from and the peer's to send to.
 #[derive(Debug)]
@@ -42,10 +49,7 @@ impl Path {
     pub fn bind(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket: UdpSocket::from_std(socket)?,
-            peer,
-        })
+        Ok(Self { socket: UdpSocket::from_std(socket)?, peer })
     }
 }
 
@@ -82,7 +86,7 @@ impl Link {
     }
 }
 
-/// What the process around a [`Pulse`] can ask of it.
+/// What the process around a [`Driver`] can ask of it.
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum Control {
@@ -109,17 +113,23 @@ pub struct Driver<M> {
     paths: Vec<Path>,
     link: Link,
     linked: bool,
-    unanswered: Vec<Request>,
+    unanswered: Vec<Unanswered>,
+    refusals: Refusals,
     control: mpsc::Receiver<Control>,
     observer: Observer,
 }
 
+/// A request whose completion the machine waits for.
+struct Unanswered {
+    request: Request,
+    deadline: Instant,
+}
+
 enum Input {
-    Datagrams,
+    Wake,
     Control(Control),
     Report(Report),
     Unlinked,
-    Timeout,
 }
 
 impl<M: Reconfigure> Driver<M> {
@@ -138,6 +148,7 @@ impl<M: Reconfigure> Driver<M> {
             link,
             linked: true,
             unanswered: Vec::new(),
+            refusals: Refusals::new(),
             control,
             observer,
         }
@@ -147,61 +158,72 @@ impl<M: Reconfigure> Driver<M> {
     ///
     /// The link stays usable afterwards: the caller may still wait for connections to drain.
     pub async fn run(mut self) -> Link {
-        self.machine.handle_timeout(clock::now());
-        loop {
-            if self.carry_out() == State::Stopped {
-                return self.link;
-            }
+        self.feed(|machine, now| machine.handle_timeout(now));
+        while self.machine.state() != State::Stopped {
             match self.next_input().await {
-                Input::Datagrams => self.receive(),
+                Input::Wake => self.wake(),
                 Input::Control(control) => self.on_control(control),
                 Input::Report(report) => self.on_report(report),
                 Input::Unlinked => self.on_unlinked(),
-                Input::Timeout => self.machine.handle_timeout(clock::now()),
             }
         }
+        self.link
     }
 
     async fn next_input(&mut self) -> Input {
-        let deadline = self.machine.poll_timeout();
+        let given_up = self.unanswered.iter().map(|unanswered| unanswered.deadline);
+        let deadline = self.machine.poll_timeout().into_iter().chain(given_up).min();
         tokio::select! {
             biased;
-            () = readable(&self.paths) => Input::Datagrams,
+            () = readable(&self.paths) => Input::Wake,
             report = self.link.reports.recv(), if self.linked => {
                 report.map_or(Input::Unlinked, Input::Report)
             }
             Some(control) = self.control.recv() => Input::Control(control),
-            () = clock::sleep_until_or_forever(deadline) => Input::Timeout,
+            () = clock::sleep_until_or_forever(deadline) => Input::Wake,
         }
     }
 
-    /// Feeds a bounded burst of datagrams to the machine, and its deadline when that has passed
-    /// in the meantime.
-    fn receive(&mut self) {
-        let mut buffer = [0; MAX_DATAGRAM];
-        for (number, path) in (0..).zip(&self.paths) {
-            for _ in 0..MAX_BURST {
-                let Ok((length, source)) = path.socket.try_recv_from(&mut buffer) else {
-                    break;
-                };
-                let id = PathId(number);
-                self.machine
-                    .handle_datagram(clock::now(), id, source, &buffer[..length]);
-            }
+    /// Gives the machine an input and carries out what it makes of it.
+    fn feed(&mut self, input: impl FnOnce(&mut M, Instant)) {
+        input(&mut self.machine, clock::now());
+        while let Some(output) = self.machine.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    /// Reads what is waiting, then looks at the deadlines: silence means that nothing came, not
+    /// that nobody looked.
+    fn wake(&mut self) {
+        for path in 0..self.paths.len() {
+            self.receive(path);
         }
         let now = clock::now();
-        if self
-            .machine
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= now)
-        {
-            self.machine.handle_timeout(now);
+        if self.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.feed(|machine, now| machine.handle_timeout(now));
+        }
+        self.give_up_unanswered(now);
+        if let Some(refused) = self.refusals.news(now, || self.machine.status(now).rejected) {
+            (self.observer)(Event::HeartbeatsRefused { reasons: refused });
+        }
+    }
+
+    fn receive(&mut self, path: usize) {
+        let mut buffer = [0; MAX_DATAGRAM];
+        for _ in 0..MAX_BURST {
+            let Ok((length, source)) = self.paths[path].socket.try_recv_from(&mut buffer) else {
+                return;
+            };
+            let id = PathId(u8::try_from(path).unwrap_or(u8::MAX));
+            self.feed(|machine, now| machine.handle_datagram(now, id, source, &buffer[..length]));
         }
     }
 
     fn on_control(&mut self, control: Control) {
         match control {
-            Control::Command(command) => self.machine.handle_command(clock::now(), command),
+            Control::Command(command) => {
+                self.feed(|machine, now| machine.handle_command(now, command));
+            }
             Control::Reload => self.request(Request::Reload),
             Control::Status(answer) => {
                 // Whoever asked may have gone away; the status is of no use to anybody else.
@@ -211,63 +233,68 @@ impl<M: Reconfigure> Driver<M> {
     }
 
     fn on_report(&mut self, report: Report) {
-        let now = clock::now();
         match report {
-            Report::Configured(terms) => {
-                if let Err(reason) = self.machine.reconfigure(now, terms) {
-                    (self.observer)(Event::Warning { text: reason });
-                }
-                self.machine.handle_data_plane(now, true);
-            }
-            Report::Done { id, result } => {
-                self.unanswered.retain(|request| request.id() != Some(id));
-                self.machine.handle_completion(now, id, result);
-            }
+            Report::Configured(terms) => self.on_configured(terms),
+            Report::Done { id, result } => self.complete(id, result),
             Report::Broken { reason } => self.on_broken(reason),
         }
+    }
+
+    fn on_configured(&mut self, terms: Terms) {
+        let mut refused = None;
+        self.feed(|machine, now| refused = machine.reconfigure(now, terms).err());
+        if let Some(reason) = refused {
+            (self.observer)(Event::Warning { text: reason });
+        }
+        self.feed(|machine, now| machine.handle_data_plane(now, true));
+    }
+
+    fn complete(&mut self, id: ActionId, result: Result<(), ActionError>) {
+        self.unanswered.retain(|unanswered| unanswered.request.id() != Some(id));
+        self.feed(|machine, now| machine.handle_completion(now, id, result));
     }
 
     /// Nobody is left to hold addresses: none is up any more, and none can come up.
     fn on_unlinked(&mut self) {
         self.linked = false;
-        for request in std::mem::take(&mut self.unanswered) {
-            self.answer_unlinked(&request);
+        for unanswered in std::mem::take(&mut self.unanswered) {
+            self.answer_unlinked(&unanswered.request);
         }
         self.on_broken("nothing holds the addresses any more".to_owned());
-        self.machine.handle_command(clock::now(), Command::Stop);
+        self.feed(|machine, now| machine.handle_command(now, Command::Stop));
     }
 
     fn answer_unlinked(&mut self, request: &Request) {
         if let Some(Report::Done { id, result }) = request.orphaned("lvs is gone") {
-            self.machine.handle_completion(clock::now(), id, result);
+            self.complete(id, result);
+        }
+    }
+
+    /// Every action is answered after a bounded time, by a failure if it must be.
+    fn give_up_unanswered(&mut self, now: Instant) {
+        let late = self.unanswered.iter().filter(|unanswered| unanswered.deadline <= now);
+        let late: Vec<_> = late.filter_map(|unanswered| unanswered.request.id()).collect();
+        for id in late {
+            let reason = format!("lvs did not answer within {ANSWER_LIMIT:?}");
+            self.complete(id, Err(ActionError(reason)));
         }
     }
 
     fn on_broken(&mut self, reason: String) {
-        (self.observer)(Event::Warning {
-            text: format!("data plane lost: {reason}"),
-        });
-        self.machine.handle_data_plane(clock::now(), false);
+        (self.observer)(Event::Warning { text: format!("data plane lost: {reason}") });
+        self.feed(|machine, now| machine.handle_data_plane(now, false));
     }
 
-    /// Drains the machine's outputs; returns the state it ended in.
-    fn carry_out(&mut self) -> State {
-        while let Some(output) = self.machine.poll_output() {
-            match output {
-                Output::Send { path, payload } => self.send(path, &payload),
-                Output::Acquire { id, addresses } => {
-                    self.request(Request::Acquire { id, addresses })
-                }
-                Output::Release { id, addresses } => {
-                    self.request(Request::Release { id, addresses })
-                }
-                // The relay's addresses are loopback's or already routed here: no neighbour to tell.
-                Output::Announce { .. } => {}
-                Output::Transition(transition) => (self.observer)(Event::Transition(transition)),
-                Output::Declined { reason } => (self.observer)(Event::Declined { reason }),
-            }
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send { path, payload } => self.send(path, &payload),
+            Output::Acquire { id, addresses } => self.request(Request::Acquire { id, addresses }),
+            Output::Release { id, addresses } => self.request(Request::Release { id, addresses }),
+            // The relay's addresses are loopback's or already routed here: no neighbour to tell.
+            Output::Announce { .. } => {}
+            Output::Transition(transition) => (self.observer)(Event::Transition(transition)),
+            Output::Declined { reason } => (self.observer)(Event::Declined { reason }),
         }
-        self.machine.status(clock::now()).state
     }
 
     /// Sends without waiting: a heartbeat that cannot leave now is worth nothing later.
@@ -282,24 +309,69 @@ impl<M: Reconfigure> Driver<M> {
             return self.answer_unlinked(&request);
         }
         if request.id().is_some() {
-            self.unanswered.push(request.clone());
+            let deadline = clock::now() + ANSWER_LIMIT;
+            self.unanswered.push(Unanswered { request: request.clone(), deadline });
         }
         // A closed link shows as the end of the reports, which is where it is dealt with.
         let _ = self.link.requests.send(request);
     }
 }
 
+/// Heartbeats that were not accepted, for the log: the news at most every [`REFUSAL_PAUSE`], so
+/// that a flood of them is one line.
+struct Refusals {
+    told: Vec<(String, u64)>,
+    next: Instant,
+}
+
+impl Refusals {
+    const fn new() -> Self {
+        Self { told: Vec::new(), next: Instant::ZERO }
+    }
+
+    /// What was refused since the last time, by reason. Greetings are no news: every start of the
+    /// partner begins with one.
+    fn news(
+        &mut self,
+        now: Instant,
+        counts: impl FnOnce() -> Vec<(String, u64)>,
+    ) -> Option<Vec<(String, u64)>> {
+        if now < self.next {
+            return None;
+        }
+        self.next = now + REFUSAL_PAUSE;
+        let told = std::mem::replace(&mut self.told, counts());
+        let before =
+            |reason: &str| told.iter().find(|(name, _)| name == reason).map_or(0, |(_, n)| *n);
+        let counts = self.told.iter().filter(|(reason, _)| reason != "hello");
+        let news = counts.map(|(reason, count)| (reason.clone(), count - before(reason)));
+        let news: Vec<_> = news.filter(|(_, count)| *count > 0).collect();
+        (!news.is_empty()).then_some(news)
+    }
+}
+
 /// Waits until a datagram can be read from one of the paths.
 async fn readable(paths: &[Path]) {
     std::future::poll_fn(|context| {
-        let ready = paths
-            .iter()
-            .any(|path| path.socket.poll_recv_ready(context).is_ready());
-        if ready {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        let ready = paths.iter().any(|path| path.socket.poll_recv_ready(context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_heartbeats_are_told_once_and_not_for_each_of_a_flood() {
+        let counts = |forged| move || vec![("bad_tag".to_owned(), forged), ("hello".to_owned(), 9)];
+        let mut refusals = Refusals::new();
+        let now = Instant::from_millis(1000);
+        assert_eq!(refusals.news(now, counts(2)), Some(vec![("bad_tag".to_owned(), 2)]));
+        assert_eq!(refusals.news(now + Duration::from_secs(1), counts(500)), None);
+        let later = now + REFUSAL_PAUSE;
+        assert_eq!(refusals.news(later, counts(502)), Some(vec![("bad_tag".to_owned(), 500)]));
+        assert_eq!(refusals.news(later + REFUSAL_PAUSE, counts(502)), None);
+    }
 }

@@ -46,25 +46,15 @@ pub enum KeyFileError {
 /// # Errors
 /// [`KeyFileError`].
 pub fn read(path: &Path) -> Result<Key, KeyFileError> {
-    let failed = |source| KeyFileError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.mode() & NOT_OWNER != 0 {
-        return Err(KeyFileError::Exposed {
-            path: path.to_owned(),
-        });
+        return Err(KeyFileError::Exposed { path: path.to_owned() });
     }
     let mut secret = Vec::new();
-    file.take(MAX_BYTES)
-        .read_to_end(&mut secret)
-        .map_err(failed)?;
+    file.take(MAX_BYTES).read_to_end(&mut secret).map_err(failed)?;
     let key = Key::new(secret.trim_ascii_end());
-    key.map_err(|source| KeyFileError::Key {
-        path: path.to_owned(),
-        source,
-    })
+    key.map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub mod clock;
 pub mod configuration;
 pub mod director;
 pub mod heartbeat;
+#[cfg(feature = "kernel")]
+pub mod kernel;
 pub mod key;
 pub mod nanny;
 pub mod node;

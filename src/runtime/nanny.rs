@@ -30,11 +30,7 @@ impl Settings {
     /// Checks `target` with `check`.
     #[must_use]
     pub fn new(target: SocketAddr, check: Arc<dyn Check>, monitor: MonitorConfig) -> Self {
-        Self {
-            target,
-            check,
-            monitor,
-        }
+        Self { target, check, monitor }
     }
 }
 
@@ -135,10 +131,7 @@ pub async fn run(
     report(&Event::Started)?;
     let (results, mut checked) = mpsc::channel(1);
     let (sender, mut outputs) = mpsc::channel(16);
-    let check = Arc::new(Observed {
-        check: settings.check,
-        results,
-    });
+    let check = Arc::new(Observed { check: settings.check, results });
     let runner = Runner::spawn((), settings.target, check, settings.monitor, sender);
     let mut narrator = Narrator::default();
     loop {
@@ -165,14 +158,9 @@ pub async fn run(
 /// # Errors
 /// Why the check did not pass.
 pub async fn once(target: SocketAddr, check: &dyn Check, limit: Duration) -> Result<(), Failure> {
-    let timed_out = Failure::TimedOut {
-        stage: Stage::Check,
-        after: limit,
-    };
+    let timed_out = Failure::TimedOut { stage: Stage::Check, after: limit };
     let probe = check.probe(target, limit);
-    tokio::time::timeout(limit, probe)
-        .await
-        .unwrap_or(Err(timed_out))
+    tokio::time::timeout(limit, probe).await.unwrap_or(Err(timed_out))
 }
 
 /// A check whose results can be listened to.
@@ -275,11 +263,7 @@ mod tests {
     }
 
     fn failed(streak: u32) -> Reason {
-        Reason::Failed {
-            failure: Failure::Refused,
-            streak,
-            needed: 2,
-        }
+        Reason::Failed { failure: Failure::Refused, streak, needed: 2 }
     }
 
     #[test]

@@ -72,20 +72,11 @@ impl Node {
         let ends = ends(config, role)?;
         let peers = ends.iter().map(|(_, peer)| *peer);
         let machine = machine(config, role, peers, terms, force_active)?;
-        let paths = ends
-            .iter()
-            .map(|ends| bind(*ends))
-            .collect::<Result<_, _>>()?;
+        let paths = ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?;
         let authenticated = config.heartbeat_key.is_some() || ends.is_empty();
-        observer(Event::Started {
-            role,
-            authenticated,
-        });
+        observer(Event::Started { role, authenticated });
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
-        Ok(Self {
-            driver: Driver::new(machine, paths, link, receiver, observer),
-            control,
-        })
+        Ok(Self { driver: Driver::new(machine, paths, link, receiver, observer), control })
     }
 
     /// Where to send commands while it runs.
@@ -114,11 +105,7 @@ pub fn role(config: &Config) -> Role {
 /// partner.
 fn ends(config: &Config, role: Role) -> Result<Vec<(SocketAddr, SocketAddr)>, NodeError> {
     let Some(backup) = config.backup.filter(|_| config.backup_active) else {
-        return if role == Role::Primary {
-            Ok(Vec::new())
-        } else {
-            Err(NodeError::NoPartner)
-        };
+        return if role == Role::Primary { Ok(Vec::new()) } else { Err(NodeError::NoPartner) };
     };
     let private = config.primary_private.zip(config.backup_private);
     let pairs = [Some((config.primary, backup)), private];
@@ -173,10 +160,7 @@ impl Reconfigure for Pulse {
 
 /// Both directors of a pair, and no other, come to the same number.
 fn cluster_id(config: &Config) -> u64 {
-    let pair = format!(
-        "{} {:?} {}",
-        config.primary, config.backup, config.heartbeat_port
-    );
+    let pair = format!("{} {:?} {}", config.primary, config.backup, config.heartbeat_port);
     configuration::hash(pair.as_bytes())
 }
 
@@ -189,10 +173,7 @@ fn boot_id() -> Result<u64, NodeError> {
 }
 
 fn bind((local, peer): (SocketAddr, SocketAddr)) -> Result<Path, NodeError> {
-    Path::bind(local, peer).map_err(|source| NodeError::Bind {
-        address: local,
-        source,
-    })
+    Path::bind(local, peer).map_err(|source| NodeError::Bind { address: local, source })
 }
 
 fn hint(error: &io::Error) -> &'static str {

@@ -49,11 +49,7 @@ pub fn supervise(lvs: LvsCommand) -> io::Result<Link> {
     let (requests, request_receiver) = mpsc::unbounded_channel();
     let (report_sender, reports) = mpsc::unbounded_channel();
     let running = start(&lvs)?;
-    let supervisor = Supervisor {
-        lvs,
-        requests: request_receiver,
-        reports: report_sender,
-    };
+    let supervisor = Supervisor { lvs, requests: request_receiver, reports: report_sender };
     tokio::spawn(supervisor.run(running));
     Ok(Link { requests, reports })
 }
@@ -71,10 +67,7 @@ pub fn die_with_parent() {
 pub async fn serve(director: Director, stream: StdUnixStream) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     let (reader, mut writer) = UnixStream::from_std(stream)?.into_split();
-    let Link {
-        requests,
-        mut reports,
-    } = director.spawn();
+    let Link { requests, mut reports } = director.spawn();
     tokio::spawn(forward_requests(BufReader::new(reader), requests));
     while let Some(report) = reports.recv().await {
         if write_message(&mut writer, &report).await.is_err() {
@@ -113,11 +106,7 @@ struct Running {
 /// How one life of `lvs` ended.
 enum End {
     /// It died, or never came up.
-    Died {
-        reason: String,
-        ready: bool,
-        unanswered: Vec<Request>,
-    },
+    Died { reason: String, ready: bool, unanswered: Vec<Request> },
     /// Nobody needs it any more.
     Done,
 }
@@ -127,12 +116,7 @@ impl Supervisor {
         let mut pause = MIN_PAUSE;
         let mut was_ready = false;
         loop {
-            let End::Died {
-                reason,
-                ready,
-                unanswered,
-            } = self.serve(running).await
-            else {
+            let End::Died { reason, ready, unanswered } = self.serve(running).await else {
                 return;
             };
             was_ready |= ready;
@@ -140,11 +124,7 @@ impl Supervisor {
             if !was_ready {
                 return;
             }
-            pause = if ready {
-                MIN_PAUSE
-            } else {
-                (pause * 2).min(MAX_PAUSE)
-            };
+            pause = if ready { MIN_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
             let Some(next) = self.restart(pause).await else {
                 return;
             };
@@ -154,11 +134,7 @@ impl Supervisor {
 
     /// Passes messages both ways for as long as this `lvs` lives.
     async fn serve(&mut self, running: Running) -> End {
-        let Running {
-            mut child,
-            mut reader,
-            mut writer,
-        } = running;
+        let Running { mut child, mut reader, mut writer } = running;
         let mut unanswered = Vec::new();
         let mut ready = false;
         let mut line = Vec::new();
@@ -189,18 +165,11 @@ impl Supervisor {
             }
         }
         let reason = describe(child.wait().await);
-        End::Died {
-            reason,
-            ready,
-            unanswered,
-        }
+        End::Died { reason, ready, unanswered }
     }
 
     fn report_death(&self, reason: String, unanswered: &[Request]) {
-        for report in unanswered
-            .iter()
-            .filter_map(|request| request.orphaned(&reason))
-        {
+        for report in unanswered.iter().filter_map(|request| request.orphaned(&reason)) {
             let _ = self.reports.send(report);
         }
         let _ = self.reports.send(Report::Broken { reason });
@@ -248,11 +217,7 @@ fn start(lvs: &LvsCommand) -> io::Result<Running> {
         .kill_on_drop(true)
         .spawn()?;
     let (reader, writer) = UnixStream::from_std(ours)?.into_split();
-    Ok(Running {
-        child,
-        reader: BufReader::new(reader),
-        writer,
-    })
+    Ok(Running { child, reader: BufReader::new(reader), writer })
 }
 
 /// Ends an `lvs` whose `pulse` side has gone: the end of the stream tells it.
@@ -297,9 +262,8 @@ async fn read_message<T: DeserializeOwned>(
     match line.last() {
         None => Ok(None),
         Some(b'\n') => Ok(Some(serde_json::from_slice(line)?)),
-        Some(_) => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "an incomplete or overlong line",
-        )),
+        Some(_) => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "an incomplete or overlong line"))
+        }
     }
 }

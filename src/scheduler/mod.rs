@@ -41,10 +41,7 @@ pub use wrr::WeightedRoundRobin;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What a scheduler may know about the connection it places.
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "callers on the hot path build it with a literal"
-)]
+#[allow(clippy::exhaustive_structs, reason = "callers on the hot path build it with a literal")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Flow {
     /// The client.
@@ -57,10 +54,7 @@ impl Default for Flow {
     /// A flow between unspecified addresses, for schedulers that do not look at it.
     fn default() -> Self {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        Self {
-            source: nowhere,
-            destination: nowhere,
-        }
+        Self { source: nowhere, destination: nowhere }
     }
 }
 

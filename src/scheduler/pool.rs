@@ -34,9 +34,7 @@ impl Pool {
     /// The server `id`, or `None` once it is removed.
     #[must_use]
     pub fn get(&self, id: ServerId) -> Option<&Server> {
-        self.servers
-            .position(id)
-            .and_then(|position| self.servers.at(position))
+        self.servers.position(id).and_then(|position| self.servers.at(position))
     }
 
     /// The scheduler's name.

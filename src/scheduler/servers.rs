@@ -203,9 +203,7 @@ impl Servers {
     /// Where the server with this address and port stands.
     #[must_use]
     pub fn find(&self, address: SocketAddr) -> Option<usize> {
-        self.list
-            .iter()
-            .position(|server| server.address == address)
+        self.list.iter().position(|server| server.address == address)
     }
 
     pub(super) fn add(
@@ -300,10 +298,7 @@ impl Servers {
 
     fn free_id(&mut self) -> ServerId {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                place: Place::Nowhere,
-            });
+            self.slots.push(Slot { generation: 0, place: Place::Nowhere });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let generation = self.slots[slot as usize].generation;

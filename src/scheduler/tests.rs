@@ -14,10 +14,7 @@ pub(super) struct Bench {
 
 /// A pool of servers with `weights`; the last one is the newest and so the first in the list.
 pub(super) fn pool(scheduler: &str, weights: &[u32]) -> Bench {
-    let mut bench = Bench {
-        pool: Pool::new(by_name(scheduler).unwrap()),
-        ids: Vec::new(),
-    };
+    let mut bench = Bench { pool: Pool::new(by_name(scheduler).unwrap()), ids: Vec::new() };
     for &weight in weights {
         bench.add(weight);
     }
@@ -29,8 +26,7 @@ impl Bench {
         let last_octet = u8::try_from(self.ids.len() + 1).unwrap();
         let address = SocketAddr::from(([10, 0, 0, last_octet], 80));
         let weight = Weight::new(weight).unwrap();
-        self.ids
-            .push(self.pool.add(address, weight, Thresholds::NONE));
+        self.ids.push(self.pool.add(address, weight, Thresholds::NONE));
     }
 
     pub(super) fn remove(&mut self, server: usize) {
@@ -79,15 +75,7 @@ fn every_registered_name_makes_the_scheduler_of_that_name() {
 #[test]
 fn overload_starts_at_the_upper_threshold_and_ends_below_the_lower_one() {
     // (upper, lower, total at which the flag clears), measured on Linux 6.1 and 7.2.
-    let measured = [
-        (2, 1, 0),
-        (3, 0, 2),
-        (4, 0, 2),
-        (5, 2, 1),
-        (5, 5, 4),
-        (8, 0, 5),
-        (8, 3, 2),
-    ];
+    let measured = [(2, 1, 0), (3, 0, 2), (4, 0, 2), (5, 2, 1), (5, 5, 4), (8, 0, 5), (8, 3, 2)];
     for (upper, lower, clears_at) in measured {
         let mut bench = pool("rr", &[1]);
         bench.limit(0, 1, upper, lower);
@@ -147,19 +135,11 @@ fn a_removed_servers_connections_count_again_when_it_comes_back() {
 #[test]
 fn a_name_whose_server_is_gone_for_good_counts_on_no_other() {
     let mut pool = Pool::new(by_name("lc").unwrap());
-    let gone = pool.add(
-        "10.0.0.1:80".parse().unwrap(),
-        Weight::ONE,
-        Thresholds::NONE,
-    );
+    let gone = pool.add("10.0.0.1:80".parse().unwrap(), Weight::ONE, Thresholds::NONE);
     pool.open(gone);
     pool.remove(gone);
     pool.close(gone);
-    let other = pool.add(
-        "10.0.0.2:80".parse().unwrap(),
-        Weight::ONE,
-        Thresholds::NONE,
-    );
+    let other = pool.add("10.0.0.2:80".parse().unwrap(), Weight::ONE, Thresholds::NONE);
     pool.open(other);
     pool.open(gone);
     pool.close(gone);
@@ -171,11 +151,7 @@ fn a_name_whose_server_is_gone_for_good_counts_on_no_other() {
 #[test]
 fn a_connection_that_is_not_there_cannot_end_or_become_inactive() {
     let mut pool = Pool::new(by_name("lc").unwrap());
-    let server = pool.add(
-        "10.0.0.1:80".parse().unwrap(),
-        Weight::ONE,
-        Thresholds::NONE,
-    );
+    let server = pool.add("10.0.0.1:80".parse().unwrap(), Weight::ONE, Thresholds::NONE);
     pool.deactivate(server);
     pool.close(server);
     pool.close_inactive(server);

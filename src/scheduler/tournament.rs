@@ -48,14 +48,8 @@ impl Tournament {
     /// Plays all matches among `servers`.
     pub(super) fn build(&mut self, servers: &Servers, cost: impl Fn(&Server) -> Cost) {
         let count = servers.len();
-        let contender = |(position, server)| Contender {
-            cost: cost(server),
-            position,
-        };
-        let nobody = Contender {
-            cost: Cost::PROHIBITIVE,
-            position: 0,
-        };
+        let contender = |(position, server)| Contender { cost: cost(server), position };
+        let nobody = Contender { cost: Cost::PROHIBITIVE, position: 0 };
         self.nodes.clear();
         self.nodes.resize(count, nobody);
         let all = servers.as_slice().iter().enumerate();
@@ -89,16 +83,9 @@ impl Tournament {
     /// the servers do not stand in the tree from left to right.
     fn play_for(&self, node: usize) -> Contender {
         let (one, other) = (self.nodes[2 * node], self.nodes[2 * node + 1]);
-        let (before, behind) = if one.position < other.position {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        if behind.cost.is_below(before.cost) {
-            behind
-        } else {
-            before
-        }
+        let (before, behind) =
+            if one.position < other.position { (one, other) } else { (other, one) };
+        if behind.cost.is_below(before.cost) { behind } else { before }
     }
 }
 
@@ -110,19 +97,13 @@ mod tests {
     fn the_greatest_load_and_weight_do_not_overflow() {
         let load = 257 * 0xffff_ffff;
         let light = Cost { load, weight: 1 };
-        let heavy = Cost {
-            load,
-            weight: 0x7fff_ffff,
-        };
+        let heavy = Cost { load, weight: 0x7fff_ffff };
         assert!(heavy.is_below(light) && !light.is_below(heavy));
     }
 
     #[test]
     fn no_weight_is_dearer_than_any_load() {
-        let busy = Cost {
-            load: u64::MAX,
-            weight: 1,
-        };
+        let busy = Cost { load: u64::MAX, weight: 1 };
         let idle = Cost { load: 0, weight: 1 };
         for cost in [busy, idle] {
             assert!(cost.is_below(Cost::PROHIBITIVE) && !Cost::PROHIBITIVE.is_below(cost));

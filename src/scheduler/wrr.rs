@@ -23,9 +23,7 @@ impl WeightedRoundRobin {
         self.last = None;
         self.step = weights().fold(0, greatest_common_divisor).max(1);
         // Not the greatest weight itself: ends at 1 and not at `step`, as the kernel has it.
-        self.top = weights()
-            .max()
-            .map_or(0, |max| max.saturating_sub(self.step - 1));
+        self.top = weights().max().map_or(0, |max| max.saturating_sub(self.step - 1));
     }
 
     /// The first server from `from` on that takes a turn in this round.
@@ -71,11 +69,7 @@ impl WeightedRoundRobin {
         &self,
         (last, level): (Option<usize>, u32),
     ) -> (Option<usize>, u32) {
-        if last.is_some() && level <= self.step {
-            (last, level)
-        } else {
-            (None, self.top)
-        }
+        if last.is_some() && level <= self.step { (last, level) } else { (None, self.top) }
     }
 }
 
@@ -90,9 +84,7 @@ impl Scheduler for WeightedRoundRobin {
         }
         let list = servers.as_slice();
         let from = self.last.map_or(0, |last| last + 1);
-        let chosen = self
-            .find(list, from)
-            .or_else(|| self.find_in_later_rounds(list))?;
+        let chosen = self.find(list, from).or_else(|| self.find_in_later_rounds(list))?;
         self.last = Some(chosen);
         Some(chosen)
     }

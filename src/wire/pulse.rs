@@ -44,10 +44,7 @@ use crate::failover::{Role, State};
 pub use auth::{Key, KeyError};
 
 /// What a version 1 datagram can say (reference values: Piranha 0.8.6, four bytes in host order).
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "the original protocol is not going to grow"
-)]
+#[allow(clippy::exhaustive_enums, reason = "the original protocol is not going to grow")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Magic {
     /// LVS: the sender is active.
@@ -64,13 +61,8 @@ impl Magic {
     const STOPPED: u32 = 0xadbd_dabd;
     // FOS running, FOS stopped, FOS "I take over", hold, held: a peer that runs Piranha's other
     // service.
-    const FAILOVER_SERVICES: [u32; 5] = [
-        0xbeef_babe,
-        0xdead_beef,
-        0xdead_dada,
-        0xdeaf_babe,
-        0xdeaf_dada,
-    ];
+    const FAILOVER_SERVICES: [u32; 5] =
+        [0xbeef_babe, 0xdead_beef, 0xdead_dada, 0xdeaf_babe, 0xdeaf_dada];
 
     /// The datagram, in this machine's byte order as 0.8.6 sends it.
     #[must_use]
@@ -137,10 +129,7 @@ pub struct Echo {
 
 /// The steps of a hand-over. The number names one attempt and is chosen by the director that
 /// hands over.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "a new step is a new version of the protocol"
-)]
+#[allow(clippy::exhaustive_enums, reason = "a new step is a new version of the protocol")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
     /// No hand-over is under way.
@@ -174,10 +163,7 @@ impl Heartbeat {
     pub fn encode(&self, key: Option<&Key>) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         let (step, id) = self.step.to_wire();
-        let echo = self.echo.unwrap_or(Echo {
-            boot: 0,
-            counter: 0,
-        });
+        let echo = self.echo.unwrap_or(Echo { boot: 0, counter: 0 });
         bytes[..4].copy_from_slice(&Self::MAGIC);
         bytes[4] = Self::VERSION;
         bytes[5] = self.flags(key);
@@ -202,11 +188,7 @@ impl Heartbeat {
     }
 
     const fn flags(&self, key: Option<&Key>) -> u8 {
-        let authenticated = if key.is_some() {
-            Self::AUTHENTICATED
-        } else {
-            0
-        };
+        let authenticated = if key.is_some() { Self::AUTHENTICATED } else { 0 };
         let echo = if self.echo.is_some() { Self::ECHO } else { 0 };
         authenticated | echo
     }
@@ -284,10 +266,7 @@ impl<'a> Sealed<'a> {
     /// The echo, `Some(None)` where the flag says there is none; `None` for a contradiction.
     #[expect(clippy::option_option, reason = "malformed, absent and present differ")]
     fn echo(&self) -> Option<Option<Echo>> {
-        let echo = Echo {
-            boot: self.number(32),
-            counter: self.number(40),
-        };
+        let echo = Echo { boot: self.number(32), counter: self.number(40) };
         if self.0[5] & Heartbeat::ECHO != 0 {
             Some(Some(echo))
         } else if echo.boot == 0 && echo.counter == 0 {
@@ -300,9 +279,7 @@ impl<'a> Sealed<'a> {
     /// The big-endian number at `offset`.
     fn number(&self, offset: usize) -> u64 {
         let bytes = &self.0[offset..offset + 8];
-        bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 
@@ -369,15 +346,9 @@ pub enum DecodeError {
 pub const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 fn exact<const LEN: usize>(bytes: &[u8]) -> Result<&[u8; LEN], DecodeError> {
-    bytes
-        .try_into()
-        .map_err(|_: std::array::TryFromSliceError| {
-            if bytes.len() < LEN {
-                DecodeError::Truncated
-            } else {
-                DecodeError::Oversized
-            }
-        })
+    let wrong_size =
+        if bytes.len() < LEN { DecodeError::Truncated } else { DecodeError::Oversized };
+    bytes.try_into().or(Err(wrong_size))
 }
 
 fn interval_to_wire(interval: Duration) -> u32 {

@@ -1,10 +1,7 @@
 //! Picking a server, and counting its connections, allocates nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-#![allow(
-    unsafe_code,
-    reason = "a global allocator cannot be written without it"
-)]
+#![allow(unsafe_code, reason = "a global allocator cannot be written without it")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

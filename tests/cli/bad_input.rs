@@ -7,10 +7,7 @@ fn a_missing_file_is_named_and_pulse_ends_with_1() {
     let files = Files::new();
     let (status, log) = Daemon::pulse(&files.path("none.cf")).end();
     assert_eq!(status.code(), Some(1));
-    assert!(
-        log.contains("cannot read") && log.contains("none.cf"),
-        "{log}"
-    );
+    assert!(log.contains("cannot read") && log.contains("none.cf"), "{log}");
 }
 
 #[test]
@@ -20,14 +17,8 @@ fn every_mistake_is_shown_with_its_place_and_nothing_is_started() {
         "primary = 127.78.1.1\nkeepaliev = 3\nvirtual web {\n    adress = 127.78.1.80 lo\n}\n";
     let (status, log) = Daemon::pulse(&files.write("lvs.cf", text)).end();
     assert_eq!(status.code(), Some(1));
-    assert!(
-        log.contains("lvs.cf:2:1") && log.contains("lvs.cf:4:5"),
-        "{log}"
-    );
-    assert!(
-        log.contains("keepalive") && log.contains("address"),
-        "suggestions in:\n{log}"
-    );
+    assert!(log.contains("lvs.cf:2:1") && log.contains("lvs.cf:4:5"), "{log}");
+    assert!(log.contains("keepalive") && log.contains("address"), "suggestions in:\n{log}");
 }
 
 #[test]
@@ -41,16 +32,11 @@ fn a_wrong_command_line_ends_with_2() {
 fn a_busy_heartbeat_port_is_named_with_a_hint() {
     let files = Files::new();
     let _holder = UdpSocket::bind("127.78.2.1:5391").unwrap();
-    let text = alone(2, &service("web", "127.78.2.80", 8080, "127.78.2.11", 8080)).replace(
-        "keepalive",
-        "backup = 127.78.2.2\nbackup_active = 1\nkeepalive",
-    );
+    let text = alone(2, &service("web", "127.78.2.80", 8080, "127.78.2.11", 8080))
+        .replace("keepalive", "backup = 127.78.2.2\nbackup_active = 1\nkeepalive");
     let (status, log) = Daemon::pulse(&files.write("lvs.cf", &text)).end();
     assert_eq!(status.code(), Some(1));
-    assert!(
-        log.contains("127.78.2.1:5391") && log.contains("another pulse"),
-        "{log}"
-    );
+    assert!(log.contains("127.78.2.1:5391") && log.contains("another pulse"), "{log}");
 }
 
 #[test]
@@ -69,18 +55,13 @@ fn a_busy_service_port_fails_the_node_until_it_is_free() {
     let files = Files::new();
     let holder = TcpListener::bind("127.78.4.80:8080").unwrap();
     let server = word_server("127.78.4.11:0", "four");
-    let text = alone(
-        4,
-        &service("web", "127.78.4.80", 8080, "127.78.4.11", server.port()),
-    );
+    let text = alone(4, &service("web", "127.78.4.80", 8080, "127.78.4.11", server.port()));
     let mut pulse = Daemon::pulse(&files.write("lvs.cf", &text));
     let line = pulse.expect("failed");
     assert!(line.contains("127.78.4.80:8080"), "{line}");
     drop(holder);
     pulse.expect("active, was acquiring");
-    until("the service answers", || {
-        read_from("127.78.4.80:8080").is_ok_and(|word| word == "four")
-    });
+    until("the service answers", || read_from("127.78.4.80:8080").is_ok_and(|word| word == "four"));
 }
 
 #[test]
@@ -91,24 +72,15 @@ fn a_method_the_relay_lacks_is_refused_with_its_line() {
     let path = files.write("lvs.cf", &text);
     let (status, log) = Daemon::start(LVS, &["-n", "-t", "-c", path.to_str().unwrap()]).end();
     assert_eq!(status.code(), Some(1));
-    assert!(
-        log.contains("lvs.cf:7:1: TCP 127.78.5.80:8080") && log.contains("direct"),
-        "{log}"
-    );
+    assert!(log.contains("lvs.cf:7:1: TCP 127.78.5.80:8080") && log.contains("direct"), "{log}");
 }
 
 #[test]
 fn garbage_on_the_heartbeat_port_changes_nothing() {
     let files = Files::new();
     let server = word_server("127.78.6.11:0", "six");
-    let text = alone(
-        6,
-        &service("web", "127.78.6.80", 8080, "127.78.6.11", server.port()),
-    )
-    .replace(
-        "keepalive",
-        "backup = 127.78.6.2\nbackup_active = 1\nkeepalive",
-    );
+    let text = alone(6, &service("web", "127.78.6.80", 8080, "127.78.6.11", server.port()))
+        .replace("keepalive", "backup = 127.78.6.2\nbackup_active = 1\nkeepalive");
     let mut pulse = Daemon::pulse(&files.write("lvs.cf", &text));
     pulse.expect("active, was acquiring");
     let partner = UdpSocket::bind("127.78.6.2:5391").unwrap();
@@ -116,9 +88,7 @@ fn garbage_on_the_heartbeat_port_changes_nothing() {
         let garbage: Vec<u8> = (0..length).map(|byte: u32| byte.to_le_bytes()[0]).collect();
         partner.send_to(&garbage, "127.78.6.1:5391").unwrap();
     }
-    until("the service answers", || {
-        read_from("127.78.6.80:8080").is_ok_and(|word| word == "six")
-    });
+    until("the service answers", || read_from("127.78.6.80:8080").is_ok_and(|word| word == "six"));
     pulse.signal("TERM");
     let (status, log) = pulse.end();
     assert_eq!(status.code(), Some(0));

@@ -23,11 +23,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("it was piped");
         let (sender, lines) = channel();
@@ -35,11 +31,7 @@ impl Daemon {
             let lines = BufReader::new(stderr).lines().map_while(Result::ok);
             lines.for_each(|line| drop(sender.send(line)));
         });
-        Self {
-            child,
-            lines,
-            seen: Vec::new(),
-        }
+        Self { child, lines, seen: Vec::new() }
     }
 
     pub(crate) fn pulse(config: &Path) -> Self {
@@ -81,11 +73,7 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().expect("a child of ours") {
                 break status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "still running:\n{}",
-                self.seen.join("\n")
-            );
+            assert!(Instant::now() < deadline, "still running:\n{}", self.seen.join("\n"));
             thread::sleep(Duration::from_millis(5));
         };
         self.seen.extend(self.lines.iter());
@@ -101,22 +89,15 @@ impl Drop for Daemon {
 }
 
 pub(crate) fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill")
-        .args([&format!("-{name}"), &pid.to_string()])
-        .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "kill -{name} {pid}"
-    );
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{name} {pid}");
 }
 
 /// The processes that `pid` started and that still run.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {

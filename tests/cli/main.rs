@@ -2,9 +2,12 @@
 #![cfg(feature = "cli")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "tests run on the operating system"
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests run on the operating system, and a failure is a panic"
 )]
 
 mod bad_input;
 mod daemon;
 mod lifecycle;
+mod nanny;

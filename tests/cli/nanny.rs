@@ -1,11 +1,4 @@
 //! nanny as a process, against servers on loopback.
-#![cfg(feature = "cli")]
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "these tests are about processes and sockets"
-)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -27,11 +20,7 @@ fn nanny(arguments: &str) -> Command {
 }
 
 fn run(arguments: &str) -> (Option<i32>, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = nanny(arguments).output().unwrap();
+    let Output { status, stdout, stderr } = nanny(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
@@ -121,10 +110,7 @@ fn a_server_that_dies_and_returns_is_told_line_by_line() {
         format!("[inactive] shutting down {address} due to connection failure: connection refused")
     );
     let _listener = listen(&address.to_string());
-    assert_eq!(
-        nanny.next_line(),
-        format!("{address} is rising: passed 1 of 3 checks")
-    );
+    assert_eq!(nanny.next_line(), format!("{address} is rising: passed 1 of 3 checks"));
     assert_eq!(
         nanny.next_line(),
         format!("[ active ] making {address} available (passed 3 of 3 checks)")
@@ -160,14 +146,7 @@ fn signals_force_the_server_down_and_up_and_end_nanny() {
 fn once_tells_by_its_exit_status() {
     let (_listener, address) = listen("127.0.0.1:0");
     let passed = run(&format!("--once -h 127.0.0.1 -p {}", address.port()));
-    assert_eq!(
-        passed,
-        (
-            Some(0),
-            format!("{address} passed a check\n"),
-            String::new()
-        )
-    );
+    assert_eq!(passed, (Some(0), format!("{address} passed a check\n"), String::new()));
     let (_taken, closed) = closed_port();
     let failed = run(&format!("--once -h 127.0.0.1 -p {}", closed.port()));
     let reason = format!("{closed} failed a check: connection refused\n");
@@ -180,10 +159,7 @@ fn port_80_means_a_web_service_unless_something_else_is_asked_for() {
     assert_eq!(once(web_server("404 Not Found")).0, Some(0));
     let (code, line, _) = once(web_server("503 Service Unavailable"));
     assert_eq!(code, Some(1));
-    assert!(
-        line.ends_with("expected HTTP status 200-499, got 503\n"),
-        "{line}"
-    );
+    assert!(line.ends_with("expected HTTP status 200-499, got 503\n"), "{line}");
     let (_, plan, _) = run("--norun -h 10.0.0.1");
     assert_eq!(
         plan,
@@ -199,22 +175,13 @@ fn a_wrong_command_line_exits_with_2_and_says_what_is_wrong() {
         ("-h webserver1", "invalid IP address"),
         ("-h ::1 -p 0", "1..=65535"),
         ("-h ::1 -t 10x", "unknown unit x"),
-        (
-            "-h ::1 -t 0",
-            "check interval out of range: allowed is 1 ms to 1 day",
-        ),
+        ("-h ::1 -t 0", "check interval out of range: allowed is 1 ms to 1 day"),
         ("-h ::1 --rise 0", "rise out of range"),
         ("-h ::1 -w 2147483648", "weight out of range"),
-        (
-            "-h ::1 -M t",
-            "expected g (direct routing), i (tunnelling) or m (NAT)",
-        ),
+        ("-h ::1 -M t", "expected g (direct routing), i (tunnelling) or m (NAT)"),
         ("-h ::1 --regex", "--expect_string"),
         ("-h ::1 --regex -x (", "bad regular expression"),
-        (
-            "-h ::1 -I /sbin/ipvsadm",
-            "nanny does not change the IPVS table, lvs does",
-        ),
+        ("-h ::1 -I /sbin/ipvsadm", "nanny does not change the IPVS table, lvs does"),
         ("-h ::1 -e probe", "external program are not supported yet"),
         ("-h ::1 -U uptime", "weights by load are not supported yet"),
         ("-h ::1 --fos", "failover services are not supported"),
@@ -242,12 +209,7 @@ fn a_closed_standard_output_ends_nanny_with_a_message() {
     let mut process = nanny("-h 127.0.0.1 -p 9 -t 50ms -v").spawn().unwrap();
     drop(process.stdout.take());
     let mut stderr = String::new();
-    process
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut stderr)
-        .unwrap();
+    process.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(process.wait().unwrap().code(), Some(1));
     assert!(stderr.starts_with("nanny: "), "{stderr}");
 }

@@ -36,9 +36,7 @@ pub(crate) fn table(rows: &[Row]) -> Table {
 pub(crate) fn a_plan_arrives(desired: &Table, observed: &Table) {
     let mut memory = Memory::with_table(Capabilities::everything(), observed.clone());
     for op in plan_of(desired, observed) {
-        memory
-            .apply_op(&op)
-            .expect("a plan fits the table it was made from");
+        memory.apply_op(&op).expect("a plan fits the table it was made from");
     }
     assert_eq!(memory.table(), desired);
     assert_eq!(plan_of(desired, memory.table()), []);
@@ -54,9 +52,7 @@ pub(crate) fn equal_tables_need_no_plan(table: &Table) {
 pub(crate) fn a_plan_never_empties_a_service(desired: &Table, observed: &Table) {
     let mut memory = Memory::with_table(Capabilities::everything(), observed.clone());
     for op in plan_of(desired, observed) {
-        memory
-            .apply_op(&op)
-            .expect("a plan fits the table it was made from");
+        memory.apply_op(&op).expect("a plan fits the table it was made from");
         for law in [count, count_weighted] {
             for entry in memory.table().iter() {
                 let key = entry.service().key();
@@ -91,9 +87,7 @@ pub(crate) fn what_is_unsupported_is_refused_whole(desired: &Table, observed: &T
     capabilities.forwarding = vec![Method::Nat];
     capabilities.marks = false;
     let supported = |entry: &Entry| {
-        let only_nat = entry
-            .destinations()
-            .all(|d| d.forwarding() == Forwarding::Nat);
+        let only_nat = entry.destinations().all(|d| d.forwarding() == Forwarding::Nat);
         only_nat && matches!(entry.service().key(), ServiceKey::Address { .. })
     };
     let fits = desired.iter().all(supported);

@@ -78,10 +78,7 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let scheduler = scheduler::by_name("wlc").expect("registered");
-        Self {
-            pool: Pool::new(scheduler),
-            models: Vec::new(),
-        }
+        Self { pool: Pool::new(scheduler), models: Vec::new() }
     }
 
     fn step(&mut self, what: u8, which: usize, a: u8, b: u8) {
@@ -129,17 +126,11 @@ impl Run {
 
     /// A server that still has connections comes back under its name; any other is a new one.
     fn returning(&mut self, id: ServerId, address: SocketAddr) -> &mut Model {
-        let old = self
-            .models
-            .iter()
-            .position(|m| m.total() > 0 && m.address == address);
+        let old = self.models.iter().position(|m| m.total() > 0 && m.address == address);
         let model = match old {
             Some(index) => self.models.remove(index),
             None => {
-                assert!(
-                    self.models.iter().all(|m| m.id != id),
-                    "{id:?} is used twice"
-                );
+                assert!(self.models.iter().all(|m| m.id != id), "{id:?} is used twice");
                 Model {
                     id,
                     address,
@@ -154,10 +145,7 @@ impl Run {
             }
         };
         assert_eq!(model.id, id);
-        self.models.push(Model {
-            listed: true,
-            ..model
-        });
+        self.models.push(Model { listed: true, ..model });
         self.models.last_mut().expect("pushed")
     }
 
@@ -186,14 +174,8 @@ impl Run {
         let expected = self.cheapest();
         let picked = self.pool.pick(&Flow::default());
         let eligible = |id| self.models.iter().any(|m| m.id == id && m.is_eligible());
-        assert!(
-            picked.is_none_or(eligible),
-            "{picked:?} may not take a connection"
-        );
-        assert_eq!(
-            picked.is_none(),
-            !self.models.iter().any(Model::is_eligible)
-        );
+        assert!(picked.is_none_or(eligible), "{picked:?} may not take a connection");
+        assert_eq!(picked.is_none(), !self.models.iter().any(Model::is_eligible));
         if self.pool.scheduler().ends_with("lc") {
             assert_eq!(picked, expected);
         }

@@ -51,12 +51,7 @@ impl Connection {
         let stream = connect(server, timeout)?;
         let local = stream.local_addr()?.ip();
         let reader = BufReader::new(stream);
-        let mut connection = Self {
-            reader,
-            server: server.ip(),
-            local,
-            timeout,
-        };
+        let mut connection = Self { reader, server: server.ip(), local, timeout };
         connection.reply()?.expect(2)?;
         Ok(connection)
     }
@@ -70,10 +65,7 @@ impl Connection {
 
     pub(super) fn size(&mut self, name: &str) -> Result<u64, Break> {
         let reply = self.command(&format!("SIZE {name}"))?.expect(2)?;
-        let size = reply
-            .line
-            .get(4..)
-            .and_then(|text| text.trim().parse().ok());
+        let size = reply.line.get(4..).and_then(|text| text.trim().parse().ok());
         size.ok_or_else(|| Break::Fatal(format!("not a size: {}", reply.line)))
     }
 
@@ -93,10 +85,7 @@ impl Connection {
         let reply = self.command("PASV")?.expect(2)?;
         match ftp_wire::read_passive_reply(&reply.line) {
             Some(address) if address.ip() == self.server => Ok(DataPlan::Connect(address)),
-            _ => Err(Break::Fatal(format!(
-                "not an address of {}: {}",
-                self.server, reply.line
-            ))),
+            _ => Err(Break::Fatal(format!("not an address of {}: {}", self.server, reply.line))),
         }
     }
 
@@ -148,10 +137,7 @@ impl Connection {
     /// like a long takeover.
     fn accept(&self, listener: &TcpListener) -> Result<TcpStream, Break> {
         let control = self.reader.get_ref();
-        let mut fds = [
-            PollFd::new(listener, PollFlags::IN),
-            PollFd::new(control, PollFlags::IN),
-        ];
+        let mut fds = [PollFd::new(listener, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
         let timeout = Timespec::try_from(self.timeout).map_err(io::Error::other)?;
         let ready = poll(&mut fds, Some(&timeout)).map_err(io::Error::from)?;
         if ready == 0 {
@@ -178,9 +164,7 @@ impl Connection {
     }
 
     fn send(&mut self, line: &str) -> io::Result<()> {
-        self.reader
-            .get_mut()
-            .write_all(format!("{line}\r\n").as_bytes())
+        self.reader.get_mut().write_all(format!("{line}\r\n").as_bytes())
     }
 
     /// Reads one reply. One of several lines ends with the line that repeats the code followed

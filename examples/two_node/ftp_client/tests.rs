@@ -8,26 +8,13 @@ fn server(address: &str, bytes_per_second: Option<u64>) -> SocketAddr {
     let listener = TcpListener::bind((address, 0)).unwrap();
     let at = listener.local_addr().unwrap();
     let name = "ftp1".to_owned();
-    thread::spawn(move || {
-        ftp_server::serve(
-            &listener,
-            Settings {
-                name,
-                bytes_per_second,
-            },
-        )
-    });
+    thread::spawn(move || ftp_server::serve(&listener, Settings { name, bytes_per_second }));
     at
 }
 
 fn request(server: SocketAddr, mode: Mode, size: u64) -> Request {
     let patience = Duration::from_secs(5);
-    Request {
-        server,
-        mode,
-        size,
-        patience,
-    }
+    Request { server, mode, size, patience }
 }
 
 fn fetch(request: Request) -> Report {
@@ -70,16 +57,9 @@ fn a_transfer_is_given_up_when_nobody_answers_for_too_long() {
     let nobody = listener.local_addr().unwrap();
     drop(listener);
     let patience = Duration::from_millis(50);
-    let report = fetch(Request {
-        patience,
-        ..request(nobody, Mode::Passive, 10)
-    });
+    let report = fetch(Request { patience, ..request(nobody, Mode::Passive, 10) });
     assert!(!report.whole);
-    assert!(
-        report
-            .failure
-            .is_some_and(|why| why.contains("no progress"))
-    );
+    assert!(report.failure.is_some_and(|why| why.contains("no progress")));
 }
 
 #[test]
@@ -128,10 +108,7 @@ mod broken {
             if let Some(port) = ftp_wire::read_extended_passive_reply(&line) {
                 line = format!("229 Entering (|||{}|)", relay_data(port, budget));
             }
-            if (&*client)
-                .write_all(format!("{line}\r\n").as_bytes())
-                .is_err()
-            {
+            if (&*client).write_all(format!("{line}\r\n").as_bytes()).is_err() {
                 return;
             }
         }
@@ -176,11 +153,7 @@ mod broken {
             let _ = client.read_to_end(&mut Vec::new());
         });
         let report = fetch(request(vip, Mode::Passive, 10));
-        assert!(
-            report
-                .failure
-                .is_some_and(|why| why.contains("not an address of 127.0.0.1"))
-        );
+        assert!(report.failure.is_some_and(|why| why.contains("not an address of 127.0.0.1")));
     }
 
     #[test]

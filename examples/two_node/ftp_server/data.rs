@@ -81,11 +81,7 @@ pub(super) struct Throttle {
 impl Throttle {
     pub(super) fn new(bytes_per_second: Option<u64>) -> Self {
         let started = Instant::now();
-        Self {
-            started,
-            bytes_per_second,
-            sent: 0,
-        }
+        Self { started, bytes_per_second, sent: 0 }
     }
 
     /// Bytes to send in one go: about a hundredth of a second's worth, so that a throttled
@@ -93,10 +89,7 @@ impl Throttle {
     pub(super) fn chunk(&self) -> usize {
         const LARGEST: usize = 64 * 1024;
         let share = self.bytes_per_second.map(|rate| (rate / 100).max(1));
-        share
-            .and_then(|share| usize::try_from(share).ok())
-            .unwrap_or(LARGEST)
-            .min(LARGEST)
+        share.and_then(|share| usize::try_from(share).ok()).unwrap_or(LARGEST).min(LARGEST)
     }
 
     /// Counts `bytes` as sent.

@@ -104,22 +104,16 @@ impl Files {
 
     /// The directory in the form of `ls -l`, which is what clients parse.
     pub(super) fn listing(&self) -> String {
-        self.entries()
-            .fold(String::new(), |mut text, (name, size)| {
-                let _ = write!(
-                    text,
-                    "-rw-r--r--   1 ftp      ftp      {size:>12} Jan  1  2024 {name}\r\n"
-                );
-                text
-            })
+        self.entries().fold(String::new(), |mut text, (name, size)| {
+            let _ =
+                write!(text, "-rw-r--r--   1 ftp      ftp      {size:>12} Jan  1  2024 {name}\r\n");
+            text
+        })
     }
 
     fn entries(&self) -> impl Iterator<Item = (String, u64)> {
-        let stored: Vec<_> = self
-            .lock()
-            .iter()
-            .map(|(name, bytes)| (name.clone(), bytes.len() as u64))
-            .collect();
+        let stored: Vec<_> =
+            self.lock().iter().map(|(name, bytes)| (name.clone(), bytes.len() as u64)).collect();
         let computed = LISTED.map(|size| (format!("file-{size}.bin"), size));
         computed.into_iter().chain(stored)
     }

@@ -73,10 +73,7 @@ fn read_command(line: &[u8]) -> Input {
         return Input::Rubbish;
     };
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let signals = line
-        .iter()
-        .take_while(|byte| TELNET_SIGNALS.contains(byte))
-        .count();
+    let signals = line.iter().take_while(|byte| TELNET_SIGNALS.contains(byte)).count();
     match str::from_utf8(&line[signals..]) {
         Ok(text) if !text.contains(char::is_control) => Input::Command(text.to_owned()),
         _ => Input::Rubbish,
@@ -263,9 +260,7 @@ impl<'a> Session<'a> {
             return self.reply("200 EPSV only, then.");
         }
         if !argument.is_empty() && argument != family {
-            return self.reply(&format!(
-                "522 Network protocol not supported, use ({family})."
-            ));
+            return self.reply(&format!("522 Network protocol not supported, use ({family})."));
         }
         let (plan, address) = Plan::passive(self.local)?;
         self.plan = plan;
@@ -337,10 +332,7 @@ impl<'a> Session<'a> {
             let ended = session.receive(data, &mut bytes)?;
             complete = matches!(ended, Ended::Complete);
             if complete {
-                session
-                    .files
-                    .store(path, std::mem::take(&mut bytes))
-                    .map_err(io::Error::other)?;
+                session.files.store(path, std::mem::take(&mut bytes)).map_err(io::Error::other)?;
             }
             Ok(ended)
         })

@@ -13,15 +13,7 @@ fn start(bytes_per_second: Option<u64>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let name = "ftp1".to_owned();
-    thread::spawn(move || {
-        serve(
-            &listener,
-            Settings {
-                name,
-                bytes_per_second,
-            },
-        )
-    });
+    thread::spawn(move || serve(&listener, Settings { name, bytes_per_second }));
     address
 }
 
@@ -31,9 +23,7 @@ struct Typist(TcpStream);
 impl Typist {
     fn new(server: SocketAddr) -> Self {
         let stream = TcpStream::connect(server).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut typist = Self(stream);
         assert!(typist.line().starts_with("220 "));
         typist
@@ -57,9 +47,7 @@ impl Typist {
 
     /// Sends `command` and checks that the reply begins with `code`.
     fn says(&mut self, command: &str, code: &str) -> String {
-        self.0
-            .write_all(format!("{command}\r\n").as_bytes())
-            .unwrap();
+        self.0.write_all(format!("{command}\r\n").as_bytes()).unwrap();
         self.hears(command, code)
     }
 
@@ -151,11 +139,7 @@ fn abort_ends_a_running_transfer_however_it_is_sent() {
             control.write_all(b"ABOR\r\n")
         },
         // As Python's ftplib has it: all of it urgent, of which the last byte is.
-        |control| {
-            SockRef::from(control)
-                .send_out_of_band(b"ABOR\r\n")
-                .map(drop)
-        },
+        |control| SockRef::from(control).send_out_of_band(b"ABOR\r\n").map(drop),
     ];
     for abort in ways {
         let mut client = Typist::logged_in(start(Some(1_000)));

@@ -41,10 +41,7 @@ fn eventually(condition: impl Fn() -> bool) -> bool {
 fn lines_of_both_streams_arrive_with_the_childs_name() {
     let (cast, lines) = cast();
     cast.spawn("web1", shell("echo one; echo two >&2")).unwrap();
-    let mut seen = [
-        lines.recv_timeout(LONG).unwrap(),
-        lines.recv_timeout(LONG).unwrap(),
-    ];
+    let mut seen = [lines.recv_timeout(LONG).unwrap(), lines.recv_timeout(LONG).unwrap()];
     seen.sort();
     assert_eq!(seen, ["web1: one", "web1: two"]);
 }
@@ -120,8 +117,7 @@ fn after_the_stop_nothing_starts() {
 #[ignore = "a role in another test"]
 fn role_parent() {
     let cast = Cast::new(|_, _, line| println!("{line}")).unwrap();
-    cast.spawn("child", role("process::tests::role_child"))
-        .unwrap();
+    cast.spawn("child", role("process::tests::role_child")).unwrap();
     thread::sleep(LONG);
 }
 
@@ -144,8 +140,7 @@ fn role(test: &str) -> Command {
 #[test]
 fn no_child_survives_a_parent_that_is_killed() {
     let (cast, lines) = cast();
-    cast.spawn("parent", role("process::tests::role_parent"))
-        .unwrap();
+    cast.spawn("parent", role("process::tests::role_parent")).unwrap();
     let child = loop {
         let line = lines.recv_timeout(LONG).unwrap();
         if let Some((_, pid)) = line.split_once("pid=") {

@@ -7,11 +7,7 @@ use crate::config::value::{Value, decode};
 use crate::health::{CheckSpec, Expect, HttpSpec};
 use crate::net::Protocol;
 
-const HTTP: [Directive; 3] = [
-    Directive::HttpPath,
-    Directive::HttpHost,
-    Directive::HttpStatus,
-];
+const HTTP: [Directive; 3] = [Directive::HttpPath, Directive::HttpHost, Directive::HttpStatus];
 
 impl Context<'_> {
     /// The check of `service`. As in 0.8.6 a service on TCP port 80 that says nothing about its
@@ -20,9 +16,7 @@ impl Context<'_> {
         let text = [Directive::Send, Directive::Expect]
             .into_iter()
             .find(|&directive| fields.payload(directive).is_some());
-        let http = HTTP
-            .into_iter()
-            .find(|&directive| fields.mentions(directive));
+        let http = HTTP.into_iter().find(|&directive| fields.mentions(directive));
         let tcp = service.protocol == Protocol::Tcp;
         match (fields.choice(Directive::Check), text, http) {
             (Some(kind @ ("connect" | "http")), ..) if !tcp => self.needs_tcp(fields, kind),
@@ -124,10 +118,7 @@ impl Context<'_> {
         let message = format!("`{http}` and `{text}` ask for different checks");
         self.report(
             Diagnostic::new(Code::ContradictoryCheck, span, message)
-                .related(
-                    fields.span(text).unwrap_or_default(),
-                    format!("`{text}` is here"),
-                )
+                .related(fields.span(text).unwrap_or_default(), format!("`{text}` is here"))
                 .help("say which with `check = http` or `check = send`"),
         );
         CheckSpec::Connect

@@ -42,9 +42,7 @@ impl Fields {
 
     /// The place of the directive's name and values.
     pub(super) fn span(&self, directive: Directive) -> Option<Span> {
-        self.0
-            .get(&directive)
-            .map(|field| field.name.to(field.values))
+        self.0.get(&directive).map(|field| field.name.to(field.values))
     }
 
     /// The place of its values.
@@ -192,10 +190,7 @@ impl Context<'_> {
                 children: Vec::new(),
             });
         }
-        Sections {
-            global: Fields::default(),
-            blocks,
-        }
+        Sections { global: Fields::default(), blocks }
     }
 
     fn assignment(&mut self, statement: &Statement, scope: Scope, fields: &mut Fields) {
@@ -268,10 +263,7 @@ impl Context<'_> {
 
     fn read_words(&mut self, kind: Kind, values: &[Token]) -> Option<Value> {
         let span = values[0].span.to(values[values.len() - 1].span);
-        let words: Vec<_> = values
-            .iter()
-            .map(|value| self.document.value(value))
-            .collect();
+        let words: Vec<_> = values.iter().map(|value| self.document.value(value)).collect();
         let single = matches!(kind, Kind::Payload) && values[0].quote == Quote::Single;
         if single {
             let message = "Piranha 0.8.6 takes the single quotes for a part of the value";
@@ -294,9 +286,7 @@ impl Context<'_> {
     }
 
     fn too_few(&mut self, descriptor: &Descriptor, name: &Token, values: &[Token]) {
-        let end = values
-            .last()
-            .map_or(name.span.end + 2, |last| last.span.end);
+        let end = values.last().map_or(name.span.end + 2, |last| last.span.end);
         let directive = descriptor.directive;
         let (message, help) = if let Kind::AddressDevice = descriptor.kind {
             let message = format!("`{directive}` needs an address and a device");
@@ -328,9 +318,7 @@ impl Context<'_> {
         let word = self.document.word(first).into_owned();
         let name = word.split('=').next().unwrap_or_default();
         let glued = word.contains('=')
-            || tokens
-                .get(1)
-                .is_some_and(|second| self.document.value(second).starts_with(b"="));
+            || tokens.get(1).is_some_and(|second| self.document.value(second).starts_with(b"="));
         let span = first.span.to(last.span);
         self.report(if glued {
             let message = "`=` needs a blank on either side";

@@ -1,3 +1,4 @@
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,9 +20,8 @@ impl Context<'_> {
         let help = "write `primary = ADDRESS` with the public address of the primary director";
         self.missing(fields, Directive::Primary, Span::default(), help);
         let nat_router = fields.address_device(Directive::NatRouter);
-        let nat_family = nat_router
-            .as_ref()
-            .map_or(Family::Ipv4, |(address, _)| Family::of(*address));
+        let nat_family =
+            nat_router.as_ref().map_or(Family::Ipv4, |(address, _)| Family::of(*address));
         let mut config = Config {
             nat_nmask: self.prefix(fields, Directive::NatNmask, nat_family),
             nat_router,
@@ -32,12 +32,7 @@ impl Context<'_> {
         self.heartbeat(fields, &config);
         if config.syncdaemon {
             let message = "connection synchronisation is not supported yet; this has no effect";
-            self.report_at(
-                fields,
-                Directive::Syncdaemon,
-                Code::SyncDaemonIgnored,
-                message,
-            );
+            self.report_at(fields, Directive::Syncdaemon, Code::SyncDaemonIgnored, message);
         }
         Some(config)
     }
@@ -51,11 +46,13 @@ impl Context<'_> {
     ) -> Option<u8> {
         let mask = fields.mask(directive)?;
         let span = fields.value_span(directive)?;
-        if let Some(remark) = mask.remark(family) {
-            self.report(remark.at(span));
-        }
         match mask.prefix_for(family) {
-            Ok(prefix) => Some(prefix),
+            Ok(prefix) => {
+                if let Some(remark) = mask.remark(family) {
+                    self.report(remark.at(span));
+                }
+                Some(prefix)
+            }
             Err(problem) => {
                 self.report(problem.at(span));
                 None
@@ -106,16 +103,13 @@ impl Context<'_> {
         }
         if config.backup_private.is_some() && config.primary_private.is_none() {
             let message = "`backup_private` is not used without `primary_private`";
-            self.report_at(
-                fields,
-                Directive::BackupPrivate,
-                Code::PrivateIgnored,
-                message,
-            );
+            self.report_at(fields, Directive::BackupPrivate, Code::PrivateIgnored, message);
             config.backup_private = None;
         }
-        self.pair(fields, Directive::Primary, Directive::Backup);
-        self.pair(fields, Directive::PrimaryPrivate, Directive::BackupPrivate);
+        if config.backup_active {
+            self.pair(fields, Directive::Primary, Directive::Backup);
+            self.pair(fields, Directive::PrimaryPrivate, Directive::BackupPrivate);
+        }
     }
 
     /// Both ends of a heartbeat path must differ and be of one family.
@@ -143,11 +137,7 @@ impl Context<'_> {
     }
 
     fn heartbeat(&mut self, fields: &Fields, config: &Config) {
-        let Config {
-            keepalive,
-            deadtime,
-            ..
-        } = *config;
+        let Config { keepalive, deadtime, .. } = *config;
         let span = fields
             .span(Directive::Deadtime)
             .or_else(|| fields.span(Directive::Keepalive))
@@ -186,15 +176,12 @@ fn unreadable_backup(fields: &Fields) -> bool {
 fn plain(fields: &Fields) -> Config {
     let boolean = |directive, default| fields.boolean(directive).unwrap_or(default);
     let seconds = |directive, default| {
-        fields
-            .duration(directive)
-            .unwrap_or(Duration::from_secs(default))
+        let value = fields.duration(directive);
+        value.unwrap_or_else(|| Duration::from_secs(default))
     };
     Config {
         role: role(fields),
-        primary: fields
-            .host(Directive::Primary)
-            .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        primary: fields.host(Directive::Primary).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         primary_private: host(fields, Directive::PrimaryPrivate),
         backup: host(fields, Directive::Backup),
         backup_private: host(fields, Directive::BackupPrivate),
@@ -222,9 +209,7 @@ fn plain(fields: &Fields) -> Config {
         hard_shutdown: boolean(Directive::HardShutdown, true),
         monitor_links: boolean(Directive::MonitorLinks, false),
         syncdaemon: boolean(Directive::Syncdaemon, false),
-        syncd_iface: fields
-            .text(Directive::SyncdIface)
-            .unwrap_or_else(|| "eth0".to_owned()),
+        syncd_iface: fields.text(Directive::SyncdIface).unwrap_or_else(|| "eth0".to_owned()),
         syncd_id: 0,
         active_cmd: fields.text(Directive::ActiveCmd),
         inactive_cmd: fields.text(Directive::InactiveCmd),
@@ -250,10 +235,8 @@ fn legacy(fields: &Fields) -> Legacy {
 }
 
 /// An address, for which an unspecified one stands for none.
-fn host(fields: &Fields, directive: Directive) -> Option<std::net::IpAddr> {
-    fields
-        .host(directive)
-        .filter(|address| !address.is_unspecified())
+fn host(fields: &Fields, directive: Directive) -> Option<IpAddr> {
+    fields.host(directive).filter(|address| !address.is_unspecified())
 }
 
 fn role(fields: &Fields) -> Option<Role> {

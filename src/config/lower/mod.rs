@@ -13,15 +13,8 @@ use fields::{Fields, Section};
 
 /// The configuration that `document` means, and all there is to say about it.
 pub(super) fn lower(document: &Document) -> (Option<Config>, Vec<Diagnostic>) {
-    let mut context = Context {
-        document,
-        sink: document.problems().clone(),
-    };
-    let config = if document.is_oversized() {
-        None
-    } else {
-        context.config()
-    };
+    let mut context = Context { document, sink: document.problems().clone() };
+    let config = if document.is_oversized() { None } else { context.config() };
     let config = config.filter(|_| !context.sink.has_errors());
     (config, context.sink.finish())
 }

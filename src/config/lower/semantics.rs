@@ -26,10 +26,8 @@ impl Context<'_> {
     }
 
     fn nothing_active(&mut self, config: &Config) {
-        let span = config
-            .virtuals
-            .first()
-            .map_or(Span::default(), |first| first.span);
+        let first = config.virtuals.first();
+        let span = first.map(|first| first.span).unwrap_or_default();
         let message = "no virtual service is active";
         self.report(
             Diagnostic::new(Code::NothingActive, span, message)
@@ -93,14 +91,8 @@ impl Context<'_> {
                 Diagnostic::new(Code::NoActiveServer, service.span, message)
                     .help("set `active = 1` in a `server` block"),
             );
-        } else if service
-            .active_servers()
-            .all(|server| server.weight.is_quiesced())
-        {
-            let message = format!(
-                "all active real servers of `{}` have weight 0",
-                service.name
-            );
+        } else if service.active_servers().all(|server| server.weight.is_quiesced()) {
+            let message = format!("all active real servers of `{}` have weight 0", service.name);
             self.report(
                 Diagnostic::new(Code::AllQuiesced, service.span, message)
                     .help("no new connection can go anywhere: give one a weight"),
@@ -118,12 +110,7 @@ impl Context<'_> {
                         .help("set `address`, or `active = 0`"),
                 );
             } else {
-                self.check_family(
-                    service,
-                    server.address.ip(),
-                    "this real server",
-                    server.span,
-                );
+                self.check_family(service, server.address.ip(), "this real server", server.span);
             }
             if let Some(first) = seen.insert(server.address, server.span) {
                 let message = format!("`{}` is a second {}", server.name, server.address);

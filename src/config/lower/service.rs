@@ -107,18 +107,12 @@ impl Context<'_> {
     }
 
     fn persistence(&mut self, fields: &Fields, family: Family) -> Option<Persistence> {
-        let prefix = self
-            .prefix(fields, Directive::Pmask, family)
-            .filter(|&prefix| prefix < family.bits());
+        let prefix =
+            self.prefix(fields, Directive::Pmask, family).filter(|&prefix| prefix < family.bits());
         let Some(timeout) = fields.duration_or_none(Directive::Persistent) else {
             if prefix.is_some() && !fields.mentions(Directive::Persistent) {
                 let message = "`pmask` has no effect without `persistent`";
-                self.report_at(
-                    fields,
-                    Directive::Pmask,
-                    Code::MaskWithoutPersistence,
-                    message,
-                );
+                self.report_at(fields, Directive::Pmask, Code::MaskWithoutPersistence, message);
             }
             return None;
         };
@@ -150,12 +144,7 @@ impl Context<'_> {
             return;
         }
         if fields.payload(Directive::SendProgram).is_some() {
-            let span = fields.span(Directive::SendProgram).unwrap_or_default();
-            let message = "checks by an external program are not supported yet";
-            self.report(
-                Diagnostic::new(Code::SendProgramUnsupported, span, message)
-                    .help("use `send` and `expect`, or `check = http`, or `check = connect`"),
-            );
+            self.send_program(fields);
         }
         let monitor = fields.text(Directive::ClientMonitor);
         let own = monitor.filter(|path| path.rsplit('/').next() != Some("nanny"));
@@ -170,15 +159,29 @@ impl Context<'_> {
             self.report_at(fields, directive, Code::LoadMonitorIgnored, message);
         }
     }
+
+    /// An external check is never replaced by another one, unless `check` asks for that one.
+    fn send_program(&mut self, fields: &Fields) {
+        if let Some(kind) = fields.choice(Directive::Check) {
+            let message = format!("`send_program` has no effect with `check = {kind}`");
+            let directive = Directive::SendProgram;
+            return self.report_at(fields, directive, Code::CheckTextIgnored, message);
+        }
+        let span = fields.span(Directive::SendProgram).unwrap_or_default();
+        let message = "checks by an external program are not supported yet";
+        self.report(
+            Diagnostic::new(Code::SendProgramUnsupported, span, message)
+                .help("say with `check = connect`, `http` or `send` what to do instead"),
+        );
+    }
 }
 
 /// The directives that are taken over as they are.
 fn plain(section: &Section, address: IpAddr, device: String, config: &Config) -> Virtual {
     let fields = &section.fields;
     let seconds = |directive, default| {
-        fields
-            .duration(directive)
-            .unwrap_or(Duration::from_secs(default))
+        let value = fields.duration(directive);
+        value.unwrap_or_else(|| Duration::from_secs(default))
     };
     let port = fields.port(Directive::Port).unwrap_or(80);
     let interval = seconds(Directive::Timeout, 10);
@@ -216,9 +219,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
             .endpoint(Directive::SorryServer)
             .filter(|(address, _)| !address.is_unspecified())
             .map(|(address, own)| SocketAddr::new(address, own.unwrap_or(port))),
-        load_monitor: fields
-            .text(Directive::LoadMonitor)
-            .filter(|monitor| monitor != "none"),
+        load_monitor: fields.text(Directive::LoadMonitor).filter(|monitor| monitor != "none"),
         servers: Vec::new(),
         span: section.span,
     }

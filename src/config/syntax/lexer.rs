@@ -64,20 +64,13 @@ const fn is_blank(byte: u8) -> bool {
 }
 
 fn skip_blanks(text: &[u8], within: Span) -> usize {
-    let blanks = text[within.start..within.end]
-        .iter()
-        .take_while(|&&byte| is_blank(byte));
+    let blanks = text[within.start..within.end].iter().take_while(|&&byte| is_blank(byte));
     within.start + blanks.count()
 }
 
 fn word(text: &[u8], within: Span) -> Token {
-    let letters = text[within.start..within.end]
-        .iter()
-        .take_while(|&&byte| !is_blank(byte));
-    Token {
-        span: Span::new(within.start, within.start + letters.count()),
-        quote: Quote::None,
-    }
+    let letters = text[within.start..within.end].iter().take_while(|&&byte| !is_blank(byte));
+    Token { span: Span::new(within.start, within.start + letters.count()), quote: Quote::None }
 }
 
 fn quoted(text: &[u8], within: Span, quote: u8) -> Token {
@@ -86,20 +79,10 @@ fn quoted(text: &[u8], within: Span, quote: u8) -> Token {
         at += if text[at] == b'\\' { 2 } else { 1 };
     }
     if at >= within.end {
-        return Token {
-            span: within,
-            quote: Quote::Open,
-        };
+        return Token { span: within, quote: Quote::Open };
     }
-    let kind = if quote == b'"' {
-        Quote::Double
-    } else {
-        Quote::Single
-    };
-    Token {
-        span: Span::new(within.start, at + 1),
-        quote: kind,
-    }
+    let kind = if quote == b'"' { Quote::Double } else { Quote::Single };
+    Token { span: Span::new(within.start, at + 1), quote: kind }
 }
 
 /// Whether these tokens make a statement that needs nothing more.

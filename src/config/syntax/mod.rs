@@ -80,11 +80,7 @@ impl Document {
         };
         if bytes.len() > MAX_FILE {
             let message = format!("the file has {} bytes, more than 16 MiB", bytes.len());
-            document.report(Diagnostic::new(
-                Code::FileTooLarge,
-                Span::default(),
-                message,
-            ));
+            document.report(Diagnostic::new(Code::FileTooLarge, Span::default(), message));
         } else {
             document.read_lines();
             outline::build(&mut document);
@@ -133,11 +129,7 @@ impl Document {
 
     /// Offset behind the byte order mark, if there is one.
     pub(crate) fn text_start(&self) -> usize {
-        if self.text.starts_with(b"\xef\xbb\xbf") {
-            3
-        } else {
-            0
-        }
+        if self.text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
     }
 
     pub(crate) fn tokens(&self, statement: &Statement) -> &[Token] {

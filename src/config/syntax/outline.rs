@@ -43,10 +43,7 @@ pub(super) fn is_header(document: &Document, first: &Token) -> bool {
 
 /// Finds the blocks of `document` and puts every statement into its own.
 pub(super) fn build(document: &mut Document) {
-    let mut outline = Outline {
-        open: Vec::new(),
-        brace_due: false,
-    };
+    let mut outline = Outline { open: Vec::new(), brace_due: false };
     for index in 0..document.statements.len() {
         outline.step(document, index);
     }
@@ -85,7 +82,8 @@ impl Outline {
         if kind == BlockKind::Unknown {
             self.unknown(document, &first);
         }
-        let header = Header::read(document, index);
+        let header =
+            if kind == BlockKind::Unknown { Header::Open } else { Header::read(document, index) };
         self.brace_due = header == Header::BraceDue;
         if header != Header::Closed {
             self.push(document, kind, index);
@@ -95,11 +93,7 @@ impl Outline {
     fn push(&mut self, document: &mut Document, kind: BlockKind, header: usize) {
         let parent = self.open.last().copied();
         self.open.push(document.blocks.len());
-        document.blocks.push(Block {
-            kind,
-            header,
-            parent,
-        });
+        document.blocks.push(Block { kind, header, parent });
     }
 
     /// Closes what cannot hold a block of this kind: most likely its own brace is missing.

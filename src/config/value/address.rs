@@ -43,9 +43,7 @@ impl Mask {
         }
         let prefix = self.prefix;
         let message = format!("`{prefix}` means /{prefix} here, and 0.0.0.{prefix} in 0.8.6");
-        let bits = u32::MAX
-            .checked_shl(32_u32.saturating_sub(prefix.into()))
-            .unwrap_or(0);
+        let bits = u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into())).unwrap_or(0);
         let help = format!("write `{}`", Ipv4Addr::from_bits(bits));
         Some(Problem::new(Code::BareMask, message).help(help))
     }
@@ -95,9 +93,7 @@ pub(super) fn address_device(text: &str, device: &str) -> Result<Value, Problem>
     let interface = device.split(':').next().unwrap_or_default();
     let usable = !interface.is_empty()
         && interface.len() <= LONGEST
-        && device
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'/');
+        && device.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
     let address = host(text)?;
     if usable {
         return Ok(Value::AddressDevice(address, device.to_owned()));
@@ -128,10 +124,8 @@ pub(super) fn mask(text: &str) -> Result<Option<Mask>, Problem> {
     match prefix {
         Some(0) => Ok(None),
         Some(prefix) => Ok(Some(Mask { prefix, style })),
-        None => Err(
-            Problem::new(Code::InvalidMask, format!("`{text}` is not a netmask"))
-                .help("write it as 255.255.255.0"),
-        ),
+        None => Err(Problem::new(Code::InvalidMask, format!("`{text}` is not a netmask"))
+            .help("write it as 255.255.255.0")),
     }
 }
 
@@ -152,10 +146,7 @@ pub(super) fn remark(text: &str) -> Option<Problem> {
         );
     }
     (text.split('.').count() < 4).then(|| {
-        Problem::new(
-            Code::ShortAddress,
-            format!("`{text}` is short for {address}"),
-        )
-        .help(format!("write `{address}`"))
+        Problem::new(Code::ShortAddress, format!("`{text}` is short for {address}"))
+            .help(format!("write `{address}`"))
     })
 }

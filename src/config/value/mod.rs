@@ -83,11 +83,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            help: None,
-        }
+        Self { code, message: message.into(), help: None }
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
@@ -96,9 +92,11 @@ impl Problem {
     }
 
     pub(crate) fn at(self, span: Span) -> Diagnostic {
-        let mut diagnostic = Diagnostic::new(self.code, span, self.message);
-        diagnostic.help = self.help;
-        diagnostic
+        let diagnostic = Diagnostic::new(self.code, span, self.message);
+        match self.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        }
     }
 }
 
@@ -209,12 +207,7 @@ fn scheduler(word: &str) -> Result<Value, Problem> {
     let name = if word == "pcc" { "lc" } else { word };
     match name.parse() {
         Ok(scheduler) if SCHEDULERS.contains(&name) => Ok(Value::Scheduler(scheduler)),
-        _ => Err(unknown(
-            Code::UnknownScheduler,
-            "scheduler",
-            word,
-            SCHEDULERS,
-        )),
+        _ => Err(unknown(Code::UnknownScheduler, "scheduler", word, SCHEDULERS)),
     }
 }
 
@@ -230,9 +223,9 @@ fn unknown(code: Code, what: &str, word: &str, allowed: &[&str]) -> Problem {
 
 fn list(words: &[&[u8]]) -> Result<Value, Problem> {
     match words {
-        [b"[", items @ .., b"]"] => Ok(Value::Text(
-            String::from_utf8_lossy(&items.join(&b' ')).into_owned(),
-        )),
+        [b"[", items @ .., b"]"] => {
+            Ok(Value::Text(String::from_utf8_lossy(&items.join(&b' ')).into_owned()))
+        }
         _ => {
             Err(Problem::new(Code::InvalidText, "a list is needed")
                 .help("write it as `[ one two ]`"))
@@ -246,9 +239,5 @@ fn slow_start(word: &str) -> Result<SlowStart, Problem> {
     }
     let ramp = number::duration(word, Duration::ZERO)
         .map_err(|problem| problem.help("write `historical`, `0`, or a duration such as `30s`"))?;
-    Ok(if ramp.is_zero() {
-        SlowStart::Off
-    } else {
-        SlowStart::Ramp(ramp)
-    })
+    Ok(if ramp.is_zero() { SlowStart::Off } else { SlowStart::Ramp(ramp) })
 }

@@ -28,10 +28,7 @@ pub(super) fn integer(text: &str) -> Result<i64, Problem> {
 }
 
 fn radix(digits: &str) -> (u32, &str) {
-    if let Some(hexadecimal) = digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-    {
+    if let Some(hexadecimal) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         return (16, hexadecimal);
     }
     match digits.strip_prefix('0') {
@@ -44,9 +41,8 @@ fn not_an_integer(text: &str, digits: &str) -> Problem {
     let problem = Problem::new(Code::InvalidInteger, format!("`{text}` is not an integer"));
     if digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let decimal = digits.trim_start_matches('0');
-        return problem.help(format!(
-            "a leading 0 means octal, which has no 8 and 9: write `{decimal}`"
-        ));
+        return problem
+            .help(format!("a leading 0 means octal, which has no 8 and 9: write `{decimal}`"));
     }
     problem
 }
@@ -80,39 +76,34 @@ pub(super) fn boolean(text: &str) -> Result<Value, Problem> {
 }
 
 pub(super) fn duration(text: &str, least: Duration) -> Result<Duration, Problem> {
-    let duration = match unit(text) {
+    let millis = match unit(text) {
         Some((digits, unit)) => {
-            let count = digits
-                .parse::<u64>()
-                .map_err(|_invalid| not_a_duration(text))?;
-            unit.checked_mul(u32::try_from(count).unwrap_or(u32::MAX))
+            let count = digits.parse::<u64>();
+            let count = count.map_err(|_invalid| not_a_duration(text))?;
+            count.checked_mul(unit)
         }
         None => {
             let seconds = integer(text).map_err(|problem| match problem.help {
                 Some(_) => problem,
                 None => not_a_duration(text),
             })?;
-            u64::try_from(seconds).ok().map(Duration::from_secs)
+            u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000))
         }
     };
-    duration
+    millis
+        .map(Duration::from_millis)
         .filter(|duration| (least..=LONGEST).contains(duration))
-        .ok_or_else(|| {
-            out_of_range(
-                text,
-                &format!("{} ms to 365 days, and 31 days with ms", least.as_millis()),
-            )
-        })
+        .ok_or_else(|| out_of_range(text, &format!("{} ms to 365 days", least.as_millis())))
 }
 
-/// The digits and the unit of a duration that has one.
-fn unit(text: &str) -> Option<(&str, Duration)> {
+/// The digits and the unit, in milliseconds, of a duration that has one.
+fn unit(text: &str) -> Option<(&str, u64)> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(60 * 60),
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
         _ => return None,
     };
     Some((digits, unit))

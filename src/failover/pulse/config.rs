@@ -7,10 +7,7 @@ use crate::failover::{Role, VirtualAddress};
 use crate::wire::pulse::{INTERVAL_MAX, Key};
 
 /// Which protocol is spoken with the peer.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "a version more changes the machine"
-)]
+#[allow(clippy::exhaustive_enums, reason = "a version more changes the machine")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
     /// Piranha 0.8.6's four bytes, for a mixed pair during migration. Neither authenticated nor
@@ -68,7 +65,6 @@ impl Config {
 
     /// Starts from the defaults: version 2, keepalive 2 s, dead time 5 s (both 0.8.6's), no peer,
     /// no addresses, no failback.
-    #[must_use]
     pub const fn builder(role: Role) -> Builder {
         Builder(Self {
             role,
@@ -103,6 +99,24 @@ impl Config {
     #[must_use]
     pub fn paths(&self) -> &[Path] {
         &self.paths
+    }
+
+    /// The configured role.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The protocol spoken with the peer.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The floating addresses of the service.
+    #[must_use]
+    pub fn addresses(&self) -> &[VirtualAddress] {
+        &self.addresses
     }
 
     /// How often a heartbeat is sent on each path.

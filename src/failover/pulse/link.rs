@@ -142,6 +142,9 @@ struct Session {
     boot: u64,
     /// The highest counter accepted.
     counter: u64,
+    /// What its datagrams have to echo more than. The same for the whole run, so that what was
+    /// once too old to be believed stays so.
+    proof: u64,
     /// How many datagrams we had sent when the run was proven. Another run is believed only if it
     /// echoes a later one, which no recording of an earlier run can.
     floor: u64,
@@ -156,6 +159,9 @@ struct PathRecord {
 #[derive(Debug)]
 pub(super) struct Link {
     sent: u64,
+    /// How many datagrams we had sent when this node last woke from a stall. What echoes no later
+    /// one lay in the socket meanwhile.
+    awake: u64,
     session: Option<Session>,
     paths: Vec<PathRecord>,
     rejected: [u64; Reject::ALL.len()],
@@ -165,6 +171,7 @@ impl Link {
     pub(super) fn new(paths: usize) -> Self {
         Self {
             sent: 0,
+            awake: 0,
             session: None,
             paths: vec![PathRecord::default(); paths],
             rejected: [0; Reject::ALL.len()],
@@ -259,26 +266,20 @@ impl Link {
         path: usize,
         heartbeat: &Heartbeat,
     ) -> Result<Receipt, Reject> {
-        let known = self
-            .session
-            .filter(|session| session.boot == heartbeat.boot);
+        let known = self.session.filter(|session| session.boot == heartbeat.boot);
         let floor = match (known, self.session) {
-            (Some(_), _) | (None, None) => 0,
-            (None, Some(session)) => session.floor,
+            (Some(session), _) => session.proof,
+            (None, Some(before)) => before.floor,
+            (None, None) => 0,
         };
+        let floor = floor.max(self.awake);
         if let Err(reject) = self.prove_echo(config, heartbeat.echo, floor) {
             self.count(reject);
-            return Ok(Receipt::Answer(Echo {
-                boot: heartbeat.boot,
-                counter: heartbeat.counter,
-            }));
+            return Ok(Receipt::Answer(Echo { boot: heartbeat.boot, counter: heartbeat.counter }));
         }
         if known.is_none() {
-            self.session = Some(Session {
-                boot: heartbeat.boot,
-                counter: 0,
-                floor: self.sent,
-            });
+            self.session =
+                Some(Session { boot: heartbeat.boot, counter: 0, proof: floor, floor: self.sent });
             for record in &mut self.paths {
                 record.counter = 0;
             }
@@ -286,10 +287,7 @@ impl Link {
         if heartbeat.counter <= self.paths[path].counter {
             return Err(Reject::Replayed);
         }
-        self.paths[path] = PathRecord {
-            heard: Some(now),
-            counter: heartbeat.counter,
-        };
+        self.paths[path] = PathRecord { heard: Some(now), counter: heartbeat.counter };
         let Some(session) = &mut self.session else {
             return Ok(Receipt::Ignored);
         };
@@ -329,10 +327,8 @@ impl Link {
             return magic_of(state).encode().to_vec();
         }
         self.sent += 1;
-        let session = self.session.map(|session| Echo {
-            boot: session.boot,
-            counter: session.counter,
-        });
+        let session =
+            self.session.map(|session| Echo { boot: session.boot, counter: session.counter });
         let heartbeat = Heartbeat {
             cluster: config.cluster,
             boot: config.boot,
@@ -347,6 +343,11 @@ impl Link {
             step,
         };
         heartbeat.encode(config.key.as_ref()).to_vec()
+    }
+
+    /// From here on believes only what was said after hearing this node again.
+    pub(super) const fn wake(&mut self) {
+        self.awake = self.sent;
     }
 
     /// When each path last carried a datagram that was believed.

@@ -25,11 +25,7 @@ pub(super) enum Phase {
     Releasing { action: ActionId, then: After },
     /// Unable to hold the service; tries again at `retry` if the data plane is usable. `holding`
     /// while the addresses could not be taken down, `action` being the latest try.
-    Failed {
-        holding: bool,
-        action: Option<ActionId>,
-        retry: Instant,
-    },
+    Failed { holding: bool, action: Option<ActionId>, retry: Instant },
     /// The end.
     Stopped,
 }
@@ -183,10 +179,7 @@ impl Phase {
 
     /// Whether addresses are up or coming up, and the node speaks as their owner.
     pub(super) const fn claims(&self) -> bool {
-        matches!(
-            self,
-            Self::Acquiring { .. } | Self::Active | Self::Offering(_)
-        )
+        matches!(self, Self::Acquiring { .. } | Self::Active | Self::Offering(_))
     }
 }
 
@@ -257,23 +250,14 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
         (P::Releasing { then, .. }, Event::Done) => released(then, facts),
         (P::Releasing { then, .. }, Event::NotDone(error)) => {
             let cause = Cause::ActionFailed(error.clone());
-            if stops(then) {
-                Action::End(cause)
-            } else {
-                Action::Fail {
-                    cause,
-                    holding: true,
-                }
-            }
+            if stops(then) { Action::End(cause) } else { Action::Fail { cause, holding: true } }
         }
-        (P::Failed { holding: true, .. }, Event::Done) => Action::Fail {
-            cause: Cause::Released,
-            holding: false,
-        },
-        (P::Failed { holding: true, .. }, Event::NotDone(error)) => Action::Fail {
-            cause: Cause::ActionFailed(error.clone()),
-            holding: true,
-        },
+        (P::Failed { holding: true, .. }, Event::Done) => {
+            Action::Fail { cause: Cause::Released, holding: false }
+        }
+        (P::Failed { holding: true, .. }, Event::NotDone(error)) => {
+            Action::Fail { cause: Cause::ActionFailed(error.clone()), holding: true }
+        }
 
         // "Data plane". A director that cannot forward must not hold the addresses, and says so
         // (0.8.6: its lvsd died, "stopped" goes out with the next heartbeat).
@@ -302,10 +286,9 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             Action::Offer(Purpose::Stop)
         }
         (P::Active, Event::Stop) => Action::Release(Cause::Stopping, After::Stop),
-        (P::Offering(attempt), Event::Accepted) => Action::Release(
-            given_cause(attempt.purpose),
-            hand(attempt.id, attempt.purpose),
-        ),
+        (P::Offering(attempt), Event::Accepted) => {
+            Action::Release(given_cause(attempt.purpose), hand(attempt.id, attempt.purpose))
+        }
         (P::Offering(attempt), Event::Refused | Event::Deadline) => match attempt.purpose {
             Purpose::HandOver => Action::Keep(Cause::PeerRefused),
             Purpose::Stop => Action::Release(Cause::Stopping, After::Stop),
@@ -438,36 +421,19 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
 fn released(then: &After, facts: &Facts) -> Action {
     match then {
         After::Stop => Action::End(Cause::Stopping),
-        After::Hand {
-            id,
-            purpose: Purpose::Stop,
-        } => Action::Hand {
-            id: *id,
-            purpose: Purpose::Stop,
-        },
-        After::Fail(cause) => Action::Fail {
-            cause: cause.clone(),
-            holding: false,
-        },
+        After::Hand { id, purpose: Purpose::Stop } => {
+            Action::Hand { id: *id, purpose: Purpose::Stop }
+        }
+        After::Fail(cause) => Action::Fail { cause: cause.clone(), holding: false },
         After::Listen | After::Standby | After::Hand { .. } if !facts.usable => fail_by_plane(),
         After::Listen => Action::Listen(Cause::Released),
         After::Standby => Action::StandBy(Cause::Released),
-        After::Hand { id, purpose } => Action::Hand {
-            id: *id,
-            purpose: *purpose,
-        },
+        After::Hand { id, purpose } => Action::Hand { id: *id, purpose: *purpose },
     }
 }
 
 const fn stops(then: &After) -> bool {
-    matches!(
-        then,
-        After::Stop
-            | After::Hand {
-                purpose: Purpose::Stop,
-                ..
-            }
-    )
+    matches!(then, After::Stop | After::Hand { purpose: Purpose::Stop, .. })
 }
 
 /// The peer agreed and then did not take the service: it must not stay without an owner.
@@ -479,10 +445,7 @@ fn take_back(attempt: &Attempt, cause: Cause) -> Action {
 }
 
 const fn fail_by_plane() -> Action {
-    Action::Fail {
-        cause: Cause::DataPlaneFailed,
-        holding: false,
-    }
+    Action::Fail { cause: Cause::DataPlaneFailed, holding: false }
 }
 
 const fn hand(id: u64, purpose: Purpose) -> After {
@@ -497,9 +460,5 @@ const fn given_cause(purpose: Purpose) -> Cause {
 }
 
 const fn silent_cause(facts: &Facts) -> Cause {
-    if facts.alone {
-        Cause::Alone
-    } else {
-        Cause::PeerDead
-    }
+    if facts.alone { Cause::Alone } else { Cause::PeerDead }
 }

@@ -56,22 +56,10 @@ fn state_by_event() {
         State::Unknown,
         State::In { failures: 0 },
         State::In { failures: 1 },
-        State::Out {
-            successes: 0,
-            returning: false,
-        },
-        State::Out {
-            successes: 0,
-            returning: true,
-        },
-        State::Out {
-            successes: 1,
-            returning: true,
-        },
-        State::Out {
-            successes: 2,
-            returning: true,
-        },
+        State::Out { successes: 0, returning: false },
+        State::Out { successes: 0, returning: true },
+        State::Out { successes: 1, returning: true },
+        State::Out { successes: 2, returning: true },
     ];
     let mut table = String::new();
     for state in states {
@@ -109,19 +97,13 @@ fn brief(output: &Output) -> String {
 
 #[test]
 fn the_first_success_admits_with_the_full_weight() {
-    let mut monitor = Monitor::new(
-        at(0),
-        config().with_rise(9).unwrap().with_weight(weight(64)),
-    );
+    let mut monitor = Monitor::new(at(0), config().with_rise(9).unwrap().with_weight(weight(64)));
     assert_eq!(weights(&check(&mut monitor, Ok(()))), [Some(64)]);
 }
 
 #[test]
 fn a_server_that_was_never_in_is_admitted_by_its_first_success_but_starts_slowly() {
-    let mut monitor = Monitor::new(
-        at(0),
-        config().with_rise(9).unwrap().with_weight(weight(64)),
-    );
+    let mut monitor = Monitor::new(at(0), config().with_rise(9).unwrap().with_weight(weight(64)));
     assert_eq!(weights(&check(&mut monitor, Err(Failure::Refused))), []);
     assert_eq!(monitor.health(), Health::Down);
     assert_eq!(weights(&check(&mut monitor, Ok(()))), [Some(2)]);
@@ -143,10 +125,7 @@ fn a_quiesced_server_stays_with_weight_0_but_only_if_it_was_in() {
     let mut monitor = Monitor::new(at(0), config().with_quiesce(true));
     assert_eq!(weights(&check(&mut monitor, Err(Failure::Refused))), []);
     assert_eq!(weights(&check(&mut monitor, Ok(()))), [Some(1)]);
-    assert_eq!(
-        weights(&check(&mut monitor, Err(Failure::Refused))),
-        [Some(0)]
-    );
+    assert_eq!(weights(&check(&mut monitor, Err(Failure::Refused))), [Some(0)]);
     monitor.handle_config(at(9000), config());
     assert_eq!(weights(&drain(&mut monitor)), [None]);
 }
@@ -180,10 +159,7 @@ fn a_slow_start_needs_no_check_to_take_its_steps() {
 
 #[test]
 fn a_reload_changes_nothing_but_what_it_says() {
-    let mut monitor = Monitor::new(
-        at(0),
-        config().with_rise(3).unwrap().with_weight(weight(64)),
-    );
+    let mut monitor = Monitor::new(at(0), config().with_rise(3).unwrap().with_weight(weight(64)));
     check(&mut monitor, Ok(()));
     check(&mut monitor, Err(Failure::Refused));
     check(&mut monitor, Ok(()));
@@ -195,19 +171,11 @@ fn a_reload_changes_nothing_but_what_it_says() {
     assert_eq!(weights(&check(&mut monitor, Ok(()))), [Some(2)]);
 
     monitor.handle_config(at(8500), same.with_weight(weight(640)));
-    assert_eq!(
-        weights(&drain(&mut monitor)),
-        [Some(20)],
-        "the slow start lives on"
-    );
+    assert_eq!(weights(&drain(&mut monitor)), [Some(20)], "the slow start lives on");
     monitor.handle_config(at(8600), same.with_slow_start(SlowStart::Off));
     assert_eq!(weights(&drain(&mut monitor)), [Some(64)]);
     monitor.handle_config(at(8700), same.with_slow_start(SlowStart::Ramp(secs(9000))));
-    assert_eq!(
-        weights(&drain(&mut monitor)),
-        [],
-        "one that is over does not begin again"
-    );
+    assert_eq!(weights(&drain(&mut monitor)), [], "one that is over does not begin again");
     monitor.handle_config(at(8800), same.with_weight(Weight::ZERO));
     assert_eq!(weights(&drain(&mut monitor)), [Some(0)]);
 }
@@ -230,11 +198,7 @@ fn an_override_beats_the_checks_which_go_on_meanwhile() {
     assert_eq!(monitor.health(), Health::Up);
     assert_eq!(check(&mut monitor, Ok(())), []);
     monitor.handle_override(at(2010), Override::None);
-    assert_eq!(
-        weights(&drain(&mut monitor)),
-        [Some(2)],
-        "back with a slow start"
-    );
+    assert_eq!(weights(&drain(&mut monitor)), [Some(2)], "back with a slow start");
 
     monitor.handle_override(at(2020), Override::ForceUp);
     assert_eq!(weights(&drain(&mut monitor)), [Some(64)]);
@@ -329,25 +293,16 @@ fn any_config() -> impl Strategy<Value = MonitorConfig> {
         Just(SlowStart::Off),
         period().prop_map(SlowStart::Ramp),
     ];
-    (
-        period(),
-        period(),
-        1..5_u32,
-        1..4_u32,
-        slow_start,
-        0..200_u32,
-        any::<bool>(),
+    (period(), period(), 1..5_u32, 1..4_u32, slow_start, 0..200_u32, any::<bool>()).prop_map(
+        |(interval, timeout, rise, fall, slow_start, full, quiesce)| {
+            MonitorConfig::new(interval, timeout)
+                .and_then(|config| config.with_rise(rise)?.with_fall(fall))
+                .unwrap()
+                .with_slow_start(slow_start)
+                .with_weight(weight(full))
+                .with_quiesce(quiesce)
+        },
     )
-        .prop_map(
-            |(interval, timeout, rise, fall, slow_start, full, quiesce)| {
-                MonitorConfig::new(interval, timeout)
-                    .and_then(|config| config.with_rise(rise)?.with_fall(fall))
-                    .unwrap()
-                    .with_slow_start(slow_start)
-                    .with_weight(weight(full))
-                    .with_quiesce(quiesce)
-            },
-        )
 }
 
 fn any_input() -> impl Strategy<Value = Input> {
@@ -367,11 +322,7 @@ fn apply(monitor: &mut Monitor, now: Instant, input: &Input) -> Vec<Output> {
     match input {
         Input::Result { offset, passed } => {
             let id = ProbeId(monitor.next_id.saturating_sub(1 + offset));
-            let result = if *passed {
-                Ok(())
-            } else {
-                Err(Failure::Refused)
-            };
+            let result = if *passed { Ok(()) } else { Err(Failure::Refused) };
             monitor.handle_result(now, id, result);
         }
         Input::Timeout => monitor.handle_timeout(now),

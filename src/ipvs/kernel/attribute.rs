@@ -104,10 +104,7 @@ impl<'a> Attributes<'a> {
         let length = usize::from(u16::from_ne_bytes([a, b]));
         let value = rest.get(HEADER..length).ok_or(broken)?;
         self.rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Ok(Attribute {
-            kind: u16::from_ne_bytes([c, d]) & TYPE_MASK,
-            value,
-        })
+        Ok(Attribute { kind: u16::from_ne_bytes([c, d]) & TYPE_MASK, value })
     }
 }
 
@@ -220,12 +217,9 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_message_ends_the_reading() {
-        for bytes in [
-            &[3, 0, 1, 0][..],
-            &[9, 0, 1, 0, 0, 0, 0, 0],
-            &[4, 0],
-            &[0, 0, 0, 0, 4, 0, 1, 0],
-        ] {
+        for bytes in
+            [&[3, 0, 1, 0][..], &[9, 0, 1, 0, 0, 0, 0, 0], &[4, 0], &[0, 0, 0, 0, 4, 0, 1, 0]]
+        {
             let read: Vec<_> = Attributes::new(bytes).collect();
             assert_eq!(read.len(), 1, "{bytes:?}");
             assert!(read[0].is_err());

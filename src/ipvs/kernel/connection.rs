@@ -86,15 +86,10 @@ pub struct Unreadable {
 ///
 /// The kernel takes no snapshot: while the table changes an entry may be missing or come twice.
 pub fn parse_connections(text: &str) -> impl Iterator<Item = Result<Connection, Unreadable>> {
-    let synced = text
-        .lines()
-        .next()
-        .is_some_and(|head| head.contains("Origin"));
+    let synced = text.lines().next().is_some_and(|head| head.contains("Origin"));
     text.lines().enumerate().skip(1).map(move |(index, line)| {
-        parse(line, synced).ok_or_else(|| Unreadable {
-            line: index + 1,
-            text: line.chars().take(200).collect(),
-        })
+        parse(line, synced)
+            .ok_or_else(|| Unreadable { line: index + 1, text: line.chars().take(200).collect() })
     })
 }
 
@@ -118,19 +113,8 @@ fn parse(line: &str, synced: bool) -> Option<Connection> {
         Some(_) => return None,
     };
     let expires = Duration::from_secs(words.next()?.parse().ok()?);
-    let engine = words
-        .next()
-        .map(|name| (name.into(), words.next().unwrap_or_default().into()));
-    Some(Connection {
-        protocol,
-        client,
-        vip,
-        destination,
-        state,
-        expires,
-        engine,
-        origin,
-    })
+    let engine = words.next().map(|name| (name.into(), words.next().unwrap_or_default().into()));
+    Some(Connection { protocol, client, vip, destination, state, expires, engine, origin })
 }
 
 /// IPv4 in eight hexadecimal digits, IPv6 written out; the port in hexadecimal.
@@ -159,10 +143,7 @@ UDP 2001:0db8:0000:0000:0000:0000:0000:0002 A5C8 2001:0db8:0000:0000:0000:0000:0
         let read: Vec<_> = parse_connections(text).map(Result::unwrap).collect();
         assert_eq!(read[0].client, "10.0.0.2:42440".parse().unwrap());
         assert_eq!(read[0].destination, "10.0.1.3:8080".parse().unwrap());
-        assert_eq!(
-            (&*read[0].state, read[0].expires.as_secs()),
-            ("ESTABLISHED", 899)
-        );
+        assert_eq!((&*read[0].state, read[0].expires.as_secs()), ("ESTABLISHED", 899));
         assert_eq!((read[1].mark(), read[0].mark()), (Some(9), None));
         assert_eq!(read[2].vip, "[2001:db8::1]:5060".parse().unwrap());
         assert_eq!(read[2].engine, Some(("sip".into(), "7c11@host".into())));

@@ -84,9 +84,7 @@ fn write_tunnel(out: &mut Writer<'_>, tunnel: Tunnel) {
         TunnelChecksum::Plain => attr::CHECKSUM,
         TunnelChecksum::Remote => attr::REMOTE_CHECKSUM,
     };
-    out.u8(attr::TUNNEL_TYPE, kind)
-        .port(attr::TUNNEL_PORT, port)
-        .u16(attr::TUNNEL_FLAGS, flags);
+    out.u8(attr::TUNNEL_TYPE, kind).port(attr::TUNNEL_PORT, port).u16(attr::TUNNEL_FLAGS, flags);
 }
 
 #[derive(Default)]

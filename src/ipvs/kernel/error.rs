@@ -67,11 +67,7 @@ impl KernelError {
     /// completes "cannot".
     #[must_use]
     pub fn new(object: impl fmt::Display, attempted: &'static str, reason: Reason) -> Self {
-        Self {
-            object: object.to_string().into(),
-            attempted,
-            reason,
-        }
+        Self { object: object.to_string().into(), attempted, reason }
     }
 
     pub(super) fn of(request: &Request, reason: Reason) -> Self {
@@ -114,10 +110,7 @@ impl KernelError {
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
         use Reason as R;
-        matches!(
-            self.reason,
-            R::Exists | R::NoService | R::NoDestination | R::NoDaemon
-        )
+        matches!(self.reason, R::Exists | R::NoService | R::NoDestination | R::NoDaemon)
     }
 }
 
@@ -212,11 +205,7 @@ impl fmt::Display for KernelError {
     /// `destination 10.0.0.2:80 of TCP 10.0.0.1:80: already exists`: the object, then the reason
     /// with its mend.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            object,
-            attempted,
-            reason,
-        } = self;
+        let Self { object, attempted, reason } = self;
         match reason {
             Reason::Exists => write!(f, "{object}: already exists"),
             Reason::NoService => write!(f, "{object}: there is no such service"),
@@ -245,9 +234,7 @@ impl fmt::Display for Reason {
                     write!(f, " or no persistence engine {engine}")?;
                 }
                 write!(f, ": it found no module ip_vs_{scheduler}")?;
-                return engine
-                    .as_ref()
-                    .map_or(Ok(()), |engine| write!(f, " or ip_vs_pe_{engine}"));
+                return engine.as_ref().map_or(Ok(()), |engine| write!(f, " or ip_vs_pe_{engine}"));
             }
             Self::NoInterface => "there is no such interface",
             Self::NoFamily => "the kernel was built without this address family",

@@ -232,12 +232,9 @@ impl Exchange {
         };
         asked.interrupted |= message.is_interrupted();
         let reply =
-            message
-                .generic()
-                .map_err(Undecodable::from)
-                .and_then(|(command, attributes)| {
-                    Reply::decode(&asked.request, command, Attributes::new(attributes))
-                });
+            message.generic().map_err(Undecodable::from).and_then(|(command, attributes)| {
+                Reply::decode(&asked.request, command, Attributes::new(attributes))
+            });
         match reply {
             Ok(reply) => asked.replies.push(reply),
             Err(Undecodable::Malformed(malformed)) => asked.malformed = Some(malformed),
@@ -279,10 +276,7 @@ impl Exchange {
     }
 
     fn succeed(&mut self, asked: InFlight) {
-        self.outcomes.push_back(Outcome {
-            ticket: asked.ticket,
-            result: Ok(asked.replies),
-        });
+        self.outcomes.push_back(Outcome { ticket: asked.ticket, result: Ok(asked.replies) });
     }
 
     fn fail(&mut self, asked: &InFlight, reason: Reason) {

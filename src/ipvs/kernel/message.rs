@@ -90,11 +90,7 @@ pub(super) struct Head {
 /// Appends a message; `attributes` appends what it carries.
 pub(super) fn write(out: &mut Vec<u8>, head: Head, attributes: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    let answer = if head.dump {
-        message::DUMP
-    } else {
-        message::ACK
-    };
+    let answer = if head.dump { message::DUMP } else { message::ACK };
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&head.family.to_ne_bytes());
     out.extend_from_slice(&(message::REQUEST | answer).to_ne_bytes());

@@ -6,10 +6,7 @@ use super::request::Request;
 use super::{Daemon, DestinationStatus, Info, ServiceStatus, Timeouts};
 
 /// One item of an answer.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "what the interface can answer with"
-)]
+#[allow(clippy::exhaustive_enums, reason = "what the interface can answer with")]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reply {
     /// To [`Request::GetService`] and [`Request::ListServices`].
@@ -80,10 +77,7 @@ pub struct UnknownAttribute {
 
 impl UnknownAttribute {
     pub(super) fn new(attribute: &Attribute<'_>) -> Self {
-        Self {
-            kind: attribute.kind(),
-            value: attribute.value().into(),
-        }
+        Self { kind: attribute.kind(), value: attribute.value().into() }
     }
 }
 

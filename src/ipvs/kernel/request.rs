@@ -70,18 +70,11 @@ impl Request {
     /// Whether it changes nothing, so that it can be asked again.
     #[must_use]
     pub const fn is_read(&self) -> bool {
-        self.is_dump()
-            || matches!(
-                self,
-                Self::GetService(_) | Self::GetTimeouts | Self::GetInfo
-            )
+        self.is_dump() || matches!(self, Self::GetService(_) | Self::GetTimeouts | Self::GetInfo)
     }
 
     pub(super) const fn is_dump(&self) -> bool {
-        matches!(
-            self,
-            Self::ListServices | Self::ListDestinations(_) | Self::ListDaemons
-        )
+        matches!(self, Self::ListServices | Self::ListDestinations(_) | Self::ListDaemons)
     }
 
     /// The address family of the service it is about.

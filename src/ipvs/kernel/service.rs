@@ -148,13 +148,7 @@ impl<'a> Raw<'a> {
             exact &= whole;
         }
         let (counters, rates) = self.totals.best();
-        Ok(ServiceStatus {
-            service,
-            counters,
-            rates,
-            exact,
-            unknown: self.unknown,
-        })
+        Ok(ServiceStatus { service, counters, rates, exact, unknown: self.unknown })
     }
 
     fn key(&self) -> Result<ServiceKey, Undecodable> {

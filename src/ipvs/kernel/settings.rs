@@ -183,10 +183,7 @@ impl Daemon {
     /// [`OutOfRange`] if it is not a multicast address.
     pub fn with_group(mut self, group: IpAddr) -> Result<Self, OutOfRange> {
         if !group.is_multicast() {
-            return Err(OutOfRange {
-                what: "sync group",
-                allowed: "a multicast address",
-            });
+            return Err(OutOfRange { what: "sync group", allowed: "a multicast address" });
         }
         self.group = Some(group);
         Ok(self)

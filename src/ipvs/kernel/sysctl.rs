@@ -78,9 +78,7 @@ impl Kind {
                 let mut number = || words.next().is_some_and(|w| within(w, 0, i32::MAX.into()));
                 number() && number() && words.next().is_none()
             }
-            Self::Cpus => value
-                .bytes()
-                .all(|b| b.is_ascii_digit() || matches!(b, b',' | b'-')),
+            Self::Cpus => value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b',' | b'-')),
         }
     }
 }
@@ -115,13 +113,7 @@ impl Sysctl {
         meaning: &'static str,
     ) -> Self {
         let since = KernelVersion::new(2, 6);
-        Self {
-            name,
-            kind,
-            default,
-            meaning,
-            since,
-        }
+        Self { name, kind, default, meaning, since }
     }
 
     const fn since(mut self, major: u16, minor: u16) -> Self {

@@ -14,11 +14,7 @@ pub(super) struct Aging<K, V> {
 
 impl<K: Copy + Ord, V> Aging<K, V> {
     pub(super) const fn new(capacity: usize) -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            order: BTreeSet::new(),
-            capacity,
-        }
+        Self { entries: BTreeMap::new(), order: BTreeSet::new(), capacity }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -36,11 +32,7 @@ impl<K: Copy + Ord, V> Aging<K, V> {
     /// Adds or replaces; returns what had to go for it.
     pub(super) fn insert(&mut self, key: K, value: V, expires: Instant) -> Option<(K, V)> {
         let replaced = self.remove(key).map(|value| (key, value));
-        let evicted = if self.len() >= self.capacity.max(1) {
-            self.pop_first()
-        } else {
-            None
-        };
+        let evicted = if self.len() >= self.capacity.max(1) { self.pop_first() } else { None };
         self.entries.insert(key, (expires, value));
         self.order.insert((expires, key));
         replaced.or(evicted)
@@ -87,9 +79,7 @@ impl<K: Copy + Ord, V> Aging<K, V> {
     /// Takes out everything.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
         self.order.clear();
-        std::mem::take(&mut self.entries)
-            .into_iter()
-            .map(|(key, (_, value))| (key, value))
+        std::mem::take(&mut self.entries).into_iter().map(|(key, (_, value))| (key, value))
     }
 
     fn pop_first(&mut self) -> Option<(K, V)> {

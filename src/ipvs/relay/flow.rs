@@ -20,10 +20,7 @@ impl<F> FlowTable<F> {
     /// A table of at most `capacity` flows (at least one) that end after `timeout` of silence.
     #[must_use]
     pub const fn new(capacity: usize, timeout: Duration) -> Self {
-        Self {
-            flows: Aging::new(capacity),
-            timeout,
-        }
+        Self { flows: Aging::new(capacity), timeout }
     }
 
     /// How many flows there are.
@@ -98,10 +95,7 @@ mod tests {
         table.insert(Instant::from_millis(0), client(1), 'a');
         table.insert(Instant::from_millis(1), client(2), 'b');
         table.touch(Instant::from_millis(2), client(1));
-        assert_eq!(
-            table.insert(Instant::from_millis(3), client(3), 'c'),
-            Some('b')
-        );
+        assert_eq!(table.insert(Instant::from_millis(3), client(3), 'c'), Some('b'));
         assert_eq!(table.len(), 2);
     }
 }

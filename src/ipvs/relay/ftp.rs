@@ -28,10 +28,7 @@ pub const MAX_LINE: usize = 512;
 const FIRST_DATA_PORT: u16 = 1024;
 
 /// What to do next. Bytes go on in the direction they came from unless said otherwise.
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "a driver must carry out each of them"
-)]
+#[allow(clippy::exhaustive_enums, reason = "a driver must carry out each of them")]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Action {
     /// Send these bytes on.
@@ -329,12 +326,7 @@ impl PassiveReply {
             true => find_extended_port(line)?,
             false => find_six_numbers(line)?,
         };
-        (port >= FIRST_DATA_PORT).then(|| Self {
-            line: line.to_vec(),
-            port,
-            place,
-            extended,
-        })
+        (port >= FIRST_DATA_PORT).then(|| Self { line: line.to_vec(), port, place, extended })
     }
 }
 
@@ -350,10 +342,7 @@ fn find_six_numbers(line: &[u8]) -> Option<(Range<usize>, u16)> {
     while let Some(skip) = line.get(from..)?.iter().position(is_number_byte) {
         let start = from + skip;
         let rest = &line[start..];
-        let length = rest
-            .iter()
-            .position(|b| !is_number_byte(b))
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|b| !is_number_byte(b)).unwrap_or(rest.len());
         if let Some(address) = plain_address(&rest[..length]) {
             return Some((start..start + length, address.port()));
         }
@@ -387,10 +376,7 @@ fn plain_address(text: &[u8]) -> Option<SocketAddr> {
     }
     let [a, b, c, d, high, low] = numbers;
     let port = u16::from_be_bytes([high, low]);
-    parts
-        .next()
-        .is_none()
-        .then(|| SocketAddr::from(([a, b, c, d], port)))
+    parts.next().is_none().then(|| SocketAddr::from(([a, b, c, d], port)))
 }
 
 /// `|1|132.235.1.2|6275|` or `|2|1080::8:800:200C:417A|5282|`
@@ -398,13 +384,8 @@ fn extended_address(text: &[u8]) -> Option<SocketAddr> {
     let text = std::str::from_utf8(text).ok()?;
     let delimiter = text.chars().next()?;
     let mut parts = text.split(delimiter);
-    let (before, family, address, port, after) = (
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-    );
+    let (before, family, address, port, after) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let address: IpAddr = address.parse().ok()?;
     let family_fits = match address {
         IpAddr::V4(_) => family == "1",

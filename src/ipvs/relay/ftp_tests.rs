@@ -43,14 +43,8 @@ fn active(line: &str, at: &str) -> (SocketAddr, String) {
 #[test]
 fn a_passive_reply_keeps_its_words_and_gets_the_relays_address() {
     assert_eq!(
-        passive(
-            "227 Entering Passive Mode (10,0,0,1,200,3).\r\n",
-            "192.0.2.80:5000"
-        ),
-        (
-            51203,
-            "227 Entering Passive Mode (192,0,2,80,19,136).\r\n".into()
-        )
+        passive("227 Entering Passive Mode (10,0,0,1,200,3).\r\n", "192.0.2.80:5000"),
+        (51203, "227 Entering Passive Mode (192,0,2,80,19,136).\r\n".into())
     );
     assert_eq!(
         passive("227 =10,0,0,1,4,0\r\n", "192.0.2.80:5000"),
@@ -65,19 +59,10 @@ fn a_passive_reply_keeps_its_words_and_gets_the_relays_address() {
 #[test]
 fn an_extended_passive_reply_gets_the_relays_port() {
     assert_eq!(
-        passive(
-            "229 Entering Extended Passive Mode (|||6446|)\r\n",
-            "[2001:db8::80]:5000"
-        ),
-        (
-            6446,
-            "229 Entering Extended Passive Mode (|||5000|)\r\n".into()
-        )
+        passive("229 Entering Extended Passive Mode (|||6446|)\r\n", "[2001:db8::80]:5000"),
+        (6446, "229 Entering Extended Passive Mode (|||5000|)\r\n".into())
     );
-    assert_eq!(
-        passive("229 ok (!!!6446!)\r\n", "192.0.2.80:5000").1,
-        "229 ok (!!!5000!)\r\n"
-    );
+    assert_eq!(passive("229 ok (!!!6446!)\r\n", "192.0.2.80:5000").1, "229 ok (!!!5000!)\r\n");
 }
 
 #[test]
@@ -159,10 +144,7 @@ fn replies_that_only_look_like_passive_ones_pass() {
 #[test]
 fn after_a_multi_line_reply_passive_replies_are_seen_again() {
     let actions = from_server("213-Status\r\n213 End\r\n227 (10,0,0,1,200,3)\r\n");
-    assert!(matches!(
-        actions[..],
-        [Action::Forward(_), Action::Passive(_)]
-    ));
+    assert!(matches!(actions[..], [Action::Forward(_), Action::Passive(_)]));
 }
 
 #[test]

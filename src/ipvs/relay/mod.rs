@@ -11,23 +11,13 @@
 //!   other addresses.
 //!
 //! ```
-//! # struct First;
-//! # impl piranha::scheduler::Scheduler for First {
-//! #     fn name(&self) -> &'static str { "first" }
-//! #     fn pick(&mut self, _: &Flow, servers: &piranha::scheduler::Servers) -> Option<usize> {
-//! #         servers.as_slice().iter().position(|server| server.is_eligible())
-//! #     }
-//! #     fn on_added(&mut self, _: &piranha::scheduler::Servers) {}
-//! #     fn on_removed(&mut self, _: usize, _: &piranha::scheduler::Servers) {}
-//! #     fn on_edited(&mut self, _: usize, _: &piranha::scheduler::Servers) {}
-//! # }
 //! use piranha::ipvs::relay::VirtualService;
 //! use piranha::ipvs::{Destination, Service, ServiceKey};
-//! use piranha::scheduler::Flow;
+//! use piranha::scheduler::{self, Flow};
 //! use piranha::time::Instant;
 //!
 //! let web = Service::new(ServiceKey::tcp("192.0.2.80:80".parse().unwrap()));
-//! let mut service = VirtualService::new(web, Box::new(First));
+//! let mut service = VirtualService::new(web, scheduler::by_name("rr").unwrap());
 //! service.add(Destination::new("10.0.0.1:80".parse().unwrap())).unwrap();
 //!
 //! let ticket = service.admit(Instant::ZERO, &Flow::default(), &[]).unwrap();

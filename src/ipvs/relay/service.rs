@@ -27,9 +27,9 @@ const MAX_TEMPLATES: usize = 65_536;
 /// persistent clients, which come back to their server all the same (as in the kernel with
 /// `expire_quiescent_template = 0`).
 ///
-/// Removing a server or the service ends no connection. A server added again under the same
-/// address is a new one: its counts start from zero and connections of the former one do not
-/// count towards its load. (The kernel revives them.)
+/// Removing a server or the service ends no connection. A server that is added again while
+/// connections of its former self go on takes them up again and with them its load, as the
+/// kernel does; its counters start from zero.
 pub struct VirtualService {
     service: Service,
     pool: Pool,
@@ -163,17 +163,9 @@ impl VirtualService {
         if self.find(destination.address()).is_some() {
             return Err(Conflict::Exists);
         }
-        let id = self.pool.add(
-            destination.address(),
-            destination.weight(),
-            destination.thresholds(),
-        );
-        let book = Book {
-            destination,
-            counters: Counters::default(),
-            failures: 0,
-            templates: 0,
-        };
+        let id =
+            self.pool.add(destination.address(), destination.weight(), destination.thresholds());
+        let book = Book { destination, counters: Counters::default(), failures: 0, templates: 0 };
         self.books.insert(id, book);
         Ok(())
     }
@@ -185,8 +177,7 @@ impl VirtualService {
     pub fn edit_destination(&mut self, destination: Destination) -> Result<(), Conflict> {
         require_nat(&destination)?;
         let id = self.find(destination.address()).ok_or(Conflict::Missing)?;
-        self.pool
-            .edit(id, destination.weight(), destination.thresholds());
+        self.pool.edit(id, destination.weight(), destination.thresholds());
         if let Some(book) = self.books.get_mut(&id) {
             book.destination = destination;
         }
@@ -224,12 +215,7 @@ impl VirtualService {
         let address = self.pool.get(server)?.address();
         let template = client.map(|client| (client, self.use_template(now, client, server)));
         let state = self.open(server);
-        Some(Ticket {
-            server,
-            address,
-            state,
-            template,
-        })
+        Some(Ticket { server, address, state, template })
     }
 
     /// Admits a further connection that belongs to `ticket`'s (an FTP data connection): same
@@ -240,11 +226,7 @@ impl VirtualService {
         Ticket {
             server: ticket.server,
             address: ticket.address,
-            state: if in_service {
-                self.open(ticket.server)
-            } else {
-                State::Uncounted
-            },
+            state: if in_service { self.open(ticket.server) } else { State::Uncounted },
             template: None,
         }
     }
@@ -283,10 +265,7 @@ impl VirtualService {
     }
 
     /// The connection has ended.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a ticket is good for one close"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is good for one close")]
     pub fn close(&mut self, ticket: Ticket) {
         match ticket.state {
             State::Active => self.pool.close(ticket.server),
@@ -360,11 +339,7 @@ impl VirtualService {
                 let product = |load: &Server, weight: &Server| {
                     u128::from(load.overhead()) * u128::from(weight.weight().get())
                 };
-                if product(best, server) > product(server, best) {
-                    server
-                } else {
-                    best
-                }
+                if product(best, server) > product(server, best) { server } else { best }
             })
             .map(Server::id)
     }
@@ -411,11 +386,7 @@ impl VirtualService {
             return number;
         }
         self.next_template += 1;
-        let template = Template {
-            number: self.next_template,
-            server,
-            connections: 1,
-        };
+        let template = Template { number: self.next_template, server, connections: 1 };
         if let Some((_, gone)) = self.templates.insert(client, template, expires) {
             self.count_template(gone.server, -1);
         }
@@ -426,8 +397,7 @@ impl VirtualService {
     fn expire_templates(&mut self, now: Instant) {
         while let Some((client, template)) = self.templates.pop_expired(now) {
             if template.connections > 0 {
-                self.templates
-                    .insert(client, template, now + TEMPLATE_GRACE);
+                self.templates.insert(client, template, now + TEMPLATE_GRACE);
             } else {
                 self.count_template(template.server, -1);
             }

@@ -79,9 +79,7 @@ impl Answer {
     }
 
     fn not_http(&self) -> Failure {
-        Failure::NotHttp {
-            got: Excerpt::new(&self.received),
-        }
+        Failure::NotHttp { got: Excerpt::new(&self.received) }
     }
 }
 
@@ -107,11 +105,7 @@ impl Http {
         if from < 100 || to > 599 || from > to {
             return Err(CheckError::Status { from, to });
         }
-        Ok(Self {
-            path: spec.path.clone(),
-            host: spec.host.clone(),
-            status: spec.status.clone(),
-        })
+        Ok(Self { path: spec.path.clone(), host: spec.host.clone(), status: spec.status.clone() })
     }
 
     fn request(&self, target: SocketAddr) -> String {
@@ -127,10 +121,7 @@ impl Http {
         if self.status.contains(&got) {
             Ok(())
         } else {
-            Err(Failure::WrongStatus {
-                wanted: self.status.clone(),
-                got,
-            })
+            Err(Failure::WrongStatus { wanted: self.status.clone(), got })
         }
     }
 }
@@ -141,9 +132,7 @@ impl Check for Http {
         let budget = Budget::new(limit);
         let mut stream = connect(target, &budget).await?;
         let request = self.request(target);
-        budget
-            .spend(Stage::Send, stream.write_all(request.as_bytes()))
-            .await?;
+        budget.spend(Stage::Send, stream.write_all(request.as_bytes())).await?;
         let mut answer = Answer::default();
         let mut piece = [0; 1024];
         loop {
@@ -200,16 +189,10 @@ mod tests {
     #[test]
     fn garbage_is_recognised_before_the_line_ends() {
         let mut answer = Answer::default();
-        assert!(matches!(
-            answer.push(b"SS"),
-            Some(Err(Failure::NotHttp { .. }))
-        ));
+        assert!(matches!(answer.push(b"SS"), Some(Err(Failure::NotHttp { .. }))));
         let mut answer = Answer::default();
         assert_eq!(answer.push(b"HT"), None);
-        assert!(matches!(
-            answer.push(b"CP"),
-            Some(Err(Failure::NotHttp { .. }))
-        ));
+        assert!(matches!(answer.push(b"CP"), Some(Err(Failure::NotHttp { .. }))));
     }
 
     #[test]

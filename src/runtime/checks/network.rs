@@ -22,10 +22,7 @@ impl Budget {
     /// before the monitor gives it up.
     pub(super) fn new(limit: Duration) -> Self {
         let margin = (limit / 20).min(Duration::from_millis(5));
-        Self {
-            deadline: Instant::now() + (limit - margin),
-            limit,
-        }
+        Self { deadline: Instant::now() + (limit - margin), limit }
     }
 
     pub(super) async fn spend<T>(
@@ -35,10 +32,7 @@ impl Budget {
     ) -> Result<T, Failure> {
         match timeout_at(self.deadline, work).await {
             Ok(done) => done.map_err(|error| failure(&error)),
-            Err(_elapsed) => Err(Failure::TimedOut {
-                stage,
-                after: self.limit,
-            }),
+            Err(_elapsed) => Err(Failure::TimedOut { stage, after: self.limit }),
         }
     }
 }
@@ -49,9 +43,7 @@ impl Budget {
 /// ephemeral range, the kernel may pick that very port as the source, and TCP then connects the
 /// socket to itself.
 pub(super) async fn connect(target: SocketAddr, budget: &Budget) -> Result<TcpStream, Failure> {
-    let stream = budget
-        .spend(Stage::Connect, TcpStream::connect(target))
-        .await?;
+    let stream = budget.spend(Stage::Connect, TcpStream::connect(target)).await?;
     if stream.local_addr().is_ok_and(|local| local == target) {
         close_at_once(&stream);
         return Err(Failure::Refused);
@@ -95,9 +87,6 @@ mod tests {
         assert!(matches!(meaning(Errno::NOBUFS), Failure::Inconclusive(_)));
         assert_eq!(meaning(Errno::HOSTUNREACH), Failure::Unreachable);
         assert_eq!(meaning(Errno::CONNREFUSED), Failure::Refused);
-        assert_eq!(
-            meaning(Errno::ACCESS).to_string(),
-            "Permission denied (os error 13)"
-        );
+        assert_eq!(meaning(Errno::ACCESS).to_string(), "Permission denied (os error 13)");
     }
 }

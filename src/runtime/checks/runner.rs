@@ -49,10 +49,7 @@ impl Runner {
             wake: Notify::new(),
         });
         let task = tokio::spawn(drive(key, target, Arc::clone(&shared), events));
-        Self {
-            shared,
-            task: task.abort_handle(),
-        }
+        Self { shared, task: task.abort_handle() }
     }
 
     /// Goes on with another configuration, see [`Monitor::handle_config`].
@@ -108,9 +105,7 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("monitor", &self.monitor)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("monitor", &self.monitor).finish_non_exhaustive()
     }
 }
 

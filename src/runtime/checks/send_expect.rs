@@ -26,24 +26,15 @@ pub(super) struct OverTcp {
 
 impl OverTcp {
     pub(super) fn new(send: &[u8], expect: &Expect) -> Result<Self, CheckError> {
-        Ok(Self {
-            send: send.into(),
-            wanted: Wanted::new(expect)?,
-        })
+        Ok(Self { send: send.into(), wanted: Wanted::new(expect)? })
     }
 
     async fn read_answer(&self, stream: &mut TcpStream, budget: &Budget) -> Result<(), Failure> {
         let mut answer = vec![0; self.wanted.most_bytes()];
         let mut filled = 0;
         loop {
-            let stage = if filled == 0 {
-                Stage::Answer
-            } else {
-                Stage::Rest
-            };
-            let read = budget
-                .spend(stage, stream.read(&mut answer[filled..]))
-                .await?;
+            let stage = if filled == 0 { Stage::Answer } else { Stage::Rest };
+            let read = budget.spend(stage, stream.read(&mut answer[filled..])).await?;
             filled += read;
             if filled == 0 {
                 return Err(Failure::Closed { received: 0 });
@@ -62,9 +53,7 @@ impl Check for OverTcp {
         let budget = Budget::new(limit);
         let mut stream = connect(target, &budget).await?;
         if !self.send.is_empty() {
-            budget
-                .spend(Stage::Send, stream.write_all(&self.send))
-                .await?;
+            budget.spend(Stage::Send, stream.write_all(&self.send)).await?;
         }
         if matches!(self.wanted, Wanted::Nothing) {
             if self.send.is_empty() {
@@ -88,15 +77,9 @@ pub(super) struct OverUdp {
 impl OverUdp {
     pub(super) fn new(send: &[u8], expect: &Expect) -> Result<Self, CheckError> {
         if send.len() > DATAGRAM_LIMIT {
-            return Err(CheckError::SendTooLong {
-                length: send.len(),
-                limit: DATAGRAM_LIMIT,
-            });
+            return Err(CheckError::SendTooLong { length: send.len(), limit: DATAGRAM_LIMIT });
         }
-        Ok(Self {
-            send: send.into(),
-            wanted: Wanted::new(expect)?,
-        })
+        Ok(Self { send: send.into(), wanted: Wanted::new(expect)? })
     }
 }
 
@@ -107,9 +90,7 @@ impl Check for OverUdp {
         let socket = budget.spend(Stage::Connect, connected(target)).await?;
         budget.spend(Stage::Send, socket.send(&self.send)).await?;
         let mut answer = vec![0; ANSWER_LIMIT];
-        let length = budget
-            .spend(Stage::Answer, socket.recv(&mut answer))
-            .await?;
+        let length = budget.spend(Stage::Answer, socket.recv(&mut answer)).await?;
         self.wanted.judge(&answer[..length], true).unwrap_or(Ok(()))
     }
 }
@@ -140,10 +121,7 @@ impl Wanted {
             Expect::Nothing => Ok(Self::Nothing),
             Expect::Prefix(prefix) if prefix.is_empty() => Ok(Self::Nothing),
             Expect::Prefix(prefix) if prefix.len() > ANSWER_LIMIT => {
-                Err(CheckError::ExpectTooLong {
-                    length: prefix.len(),
-                    limit: ANSWER_LIMIT,
-                })
+                Err(CheckError::ExpectTooLong { length: prefix.len(), limit: ANSWER_LIMIT })
             }
             Expect::Prefix(prefix) => Ok(Self::Prefix(prefix.as_slice().into())),
             Expect::Anything => Ok(Self::Anything),
@@ -215,15 +193,8 @@ mod tests {
     #[test]
     fn a_pattern_that_cannot_be_compiled_or_grows_too_large_is_refused() {
         let refused = |pattern: &str| Wanted::new(&Expect::Regex(pattern.into())).unwrap_err();
-        assert!(
-            refused("(220")
-                .to_string()
-                .starts_with("bad regular expression: ")
-        );
-        assert!(matches!(
-            refused("((a{100}){100}){100}"),
-            CheckError::Regex(_)
-        ));
+        assert!(refused("(220").to_string().starts_with("bad regular expression: "));
+        assert!(matches!(refused("((a{100}){100}){100}"), CheckError::Regex(_)));
     }
 
     #[test]

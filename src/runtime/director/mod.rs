@@ -4,6 +4,7 @@
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
 mod addresses;
+mod reconciler;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::reconciler::Reconciler;
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
 use super::configuration::{self, Accepted, ConfigError, place};
@@ -23,7 +25,8 @@ use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health;
-use crate::ipvs::{Backend, BackendError, Capabilities, Op, ServiceKey, Table, Unsupported, plan};
+use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Unsupported, plan};
+use crate::net::Weight;
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
 /// for.
@@ -70,8 +73,8 @@ pub struct Director {
     path: PathBuf,
     config: Config,
     relay: Relay,
+    table: Reconciler<Relay>,
     desired: Desired,
-    in_force: Table,
     watch: Watch,
     drained: BTreeSet<ServerKey>,
     observer: Observer,
@@ -92,18 +95,18 @@ impl Director {
             path,
             desired: Desired::new(&config),
             config,
+            table: Reconciler::new(relay.clone()),
             relay,
-            in_force: Table::new(),
             watch: Watch::default(),
             drained: BTreeSet::new(),
             observer,
         };
         director.configure_watch()?;
-        director.reconcile(&director.desired.table()).await?;
+        director.table.whole(&director.desired.table()).await?;
         Ok(director)
     }
 
-    /// Runs in this process, on a link for a [`Pulse`](super::heartbeat::Pulse).
+    /// Runs in this process, on a link for a [`Driver`](super::heartbeat::Driver).
     ///
     /// Must be called within a tokio runtime.
     #[must_use]
@@ -137,7 +140,8 @@ impl Director {
         }
     }
 
-    /// Reads the configuration again and makes it so, touching only what differs.
+    /// Reads the configuration again and makes it so, touching only what differs. Returns in how
+    /// many places the table it asks for differs from the one before.
     ///
     /// # Errors
     /// [`StartError`]; what ran is still running.
@@ -151,17 +155,15 @@ impl Director {
         }
         self.desired.configure(&self.config);
         self.drained.clear();
-        self.reconcile(&self.desired.table())
-            .await
-            .map_err(StartError::from)
+        self.table.whole(&self.desired.table()).await?;
+        let changes =
+            plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
+        Ok(changes.map_or(0, |changes| changes.len()))
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
         let watched = self.watch.configure(&self.config);
-        watched.map_err(|source| StartError::Watch {
-            path: self.path.clone(),
-            source,
-        })
+        watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })
     }
 
     async fn on_request(&mut self, request: Request, reports: &mpsc::UnboundedSender<Report>) {
@@ -185,9 +187,7 @@ impl Director {
                 self.tell(Event::Reloaded { changes });
                 let _ = reports.send(self.configured());
             }
-            Err(error) => self.tell(Event::ReloadFailed {
-                reason: error.to_string(),
-            }),
+            Err(error) => self.tell(Event::ReloadFailed { reason: error.to_string() }),
         }
     }
 
@@ -199,19 +199,15 @@ impl Director {
         Terms::new(&self.config, configuration::digest(&self.config))
     }
 
-    async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
+    async fn acquire(&self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
         addresses::acquire(&self.relay, wanted).await?;
-        self.tell(Event::Acquired {
-            addresses: wanted.to_vec(),
-        });
+        self.tell(Event::Acquired { addresses: wanted.to_vec() });
         Ok(())
     }
 
-    async fn release(&mut self, addresses: &[VirtualAddress]) {
+    async fn release(&self, addresses: &[VirtualAddress]) {
         addresses::release(&self.relay, addresses).await;
-        self.tell(Event::Released {
-            addresses: addresses.to_vec(),
-        });
+        self.tell(Event::Released { addresses: addresses.to_vec() });
     }
 
     /// Gives every address up and waits for connections to end, at most `drain`.
@@ -223,14 +219,7 @@ impl Director {
 
     async fn on_health(&mut self, server: ServerKey, output: health::Output) {
         match output {
-            health::Output::Weight(weight) => {
-                let sorry_before = self.desired.sorry_server(server.service);
-                self.desired
-                    .set_weight(server.service, server.address, weight);
-                self.tell_weight(server, weight);
-                self.tell_sorry(server.service, sorry_before);
-                self.reconcile_service(server.service).await;
-            }
+            health::Output::Weight(weight) => self.on_weight(server, weight).await,
             health::Output::Changed { from, to, reason } => {
                 let Some(names) = self.watch.names(server) else {
                     return;
@@ -245,123 +234,53 @@ impl Director {
                 };
                 self.tell(event);
             }
-            _ => {}
+            // The runner keeps its probes to itself.
+            health::Output::Probe { .. } | health::Output::Cancel { .. } => {}
         }
     }
 
-    fn tell_weight(&mut self, server: ServerKey, weight: Option<crate::net::Weight>) {
+    async fn on_weight(&mut self, server: ServerKey, weight: Option<Weight>) {
+        let sorry_before = self.desired.sorry_server(server.service);
+        self.desired.set_weight(server.service, server.address, weight);
         self.drained.remove(&server);
+        let entry = self.desired.entry(server.service);
+        let result = self.table.service(server.service, entry).await;
+        self.warn_of(result);
+        self.tell_weight(server, weight);
+        self.tell_sorry(server.service, sorry_before);
+    }
+
+    fn tell_weight(&self, server: ServerKey, weight: Option<Weight>) {
         let Some(names) = self.watch.names(server) else {
             return;
         };
         let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Weight {
-            service,
-            server: name,
-            address: server.address,
-            weight,
-        });
+        self.tell(Event::Weight { service, server: name, address: server.address, weight });
     }
 
     fn tell_sorry(&self, key: ServiceKey, before: Option<SocketAddr>) {
         let now = self.desired.sorry_server(key);
         if let (Some(address), true) = (now.or(before), now != before) {
             let service = self.service_name(key);
-            self.tell(Event::SorryServer {
-                service,
-                address,
-                serving: now.is_some(),
-            });
+            self.tell(Event::SorryServer { service, address, serving: now.is_some() });
         }
     }
 
     fn service_name(&self, key: ServiceKey) -> String {
         let mut virtuals = self.config.active_virtuals();
-        virtuals
-            .find(|v| v.key() == key)
-            .map_or_else(|| key.to_string(), |v| v.name.clone())
-    }
-
-    /// Brings one service to what it should be; what fails is put right by the next audit.
-    async fn reconcile_service(&mut self, key: ServiceKey) {
-        let wanted: Table = self
-            .desired
-            .entry(key)
-            .into_iter()
-            .collect::<Vec<_>>()
-            .into();
-        let present: Table = self
-            .in_force
-            .get(&key)
-            .cloned()
-            .into_iter()
-            .collect::<Vec<_>>()
-            .into();
-        if let Err(error) = self.apply_difference(&wanted, &present).await {
-            self.tell(Event::Warning {
-                text: error.to_string(),
-            });
-        }
-    }
-
-    async fn reconcile(&mut self, wanted: &Table) -> Result<usize, BackendError> {
-        let present = std::mem::take(&mut self.in_force);
-        let result = self.apply_difference(wanted, &present).await;
-        self.in_force = self.relay.observe().await?;
-        result
-    }
-
-    async fn apply_difference(
-        &mut self,
-        wanted: &Table,
-        present: &Table,
-    ) -> Result<usize, BackendError> {
-        let Ok(ops) = plan(wanted, present, self.relay.capabilities()) else {
-            return Ok(0);
-        };
-        if ops.is_empty() {
-            return Ok(0);
-        }
-        let results = self.relay.apply(&ops).await?;
-        for (op, result) in ops.iter().zip(results) {
-            match result {
-                Ok(()) => self.note(op),
-                Err(error) => self.tell(Event::Warning {
-                    text: error.to_string(),
-                }),
-            }
-        }
-        Ok(ops.len())
-    }
-
-    /// Keeps the copy of the table in force in step with an operation that succeeded.
-    fn note(&mut self, op: &Op) {
-        match op {
-            Op::AddService(service) | Op::EditService(service) => {
-                self.in_force.insert(service.clone());
-            }
-            Op::RemoveService(key) => {
-                self.in_force.remove(key);
-            }
-            Op::AddDestination(key, destination) | Op::EditDestination(key, destination) => {
-                if let Some(entry) = self.in_force.get_mut(key) {
-                    entry.insert(*destination);
-                }
-            }
-            Op::RemoveDestination(key, address) => {
-                if let Some(entry) = self.in_force.get_mut(key) {
-                    entry.remove(*address);
-                }
-            }
-        }
+        virtuals.find(|v| v.key() == key).map_or_else(|| key.to_string(), |v| v.name.clone())
     }
 
     async fn audit(&mut self) {
-        match self.reconcile(&self.desired.table()).await {
-            Ok(_) => self.look_for_drained(),
-            Err(error) => self.tell(Event::Warning {
-                text: error.to_string(),
-            }),
+        let audited = self.table.whole(&self.desired.table()).await;
+        self.warn_of(audited);
+        self.look_for_drained();
+    }
+
+    /// Says what failed; the next audit tries it again.
+    fn warn_of(&self, result: Result<(), BackendError>) {
+        if let Err(error) = result {
+            self.tell(Event::Warning { text: error.to_string() });
         }
     }
 
@@ -369,10 +288,7 @@ impl Director {
     fn look_for_drained(&mut self) {
         for status in self.relay.status() {
             for destination in &status.destinations {
-                let server = ServerKey {
-                    service: status.key,
-                    address: destination.address,
-                };
+                let server = ServerKey { service: status.key, address: destination.address };
                 let empty = destination.weight.is_quiesced() && destination.load.total() == 0;
                 if empty && self.watch.names(server).is_some() && self.drained.insert(server) {
                     self.tell_drained(server);
@@ -386,11 +302,7 @@ impl Director {
             return;
         };
         let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Drained {
-            service,
-            server: name,
-            address: server.address,
-        });
+        self.tell(Event::Drained { service, server: name, address: server.address });
     }
 
     fn tell(&self, event: Event) {
@@ -410,10 +322,7 @@ fn check_supported(
     let key = unsupported.service();
     let service = accepted.config.active_virtuals().find(|v| v.key() == key);
     let span = service.map(|v| v.span).unwrap_or_default();
-    Err(StartError::Unsupported {
-        place: place(path, &accepted.text, span),
-        unsupported,
-    })
+    Err(StartError::Unsupported { place: place(path, &accepted.text, span), unsupported })
 }
 
 fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, StartError> {
@@ -423,20 +332,12 @@ fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, Start
         DataPlane::Kernel => {
             let reason =
                 "this version does not control the kernel's table yet; write `relay` or `auto`";
-            return Err(StartError::NoDataPlane {
-                name: "kernel",
-                reason: reason.to_owned(),
-            });
+            return Err(StartError::NoDataPlane { name: "kernel", reason: reason.to_owned() });
         }
     };
-    let relay = Relay::new(relay_config(config)).map_err(|error| StartError::NoDataPlane {
-        name: "relay",
-        reason: error.to_string(),
-    })?;
-    observer(Event::DataPlane {
-        name: "relay".to_owned(),
-        reason: reason.to_owned(),
-    });
+    let relay = Relay::new(relay_config(config))
+        .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })?;
+    observer(Event::DataPlane { name: "relay".to_owned(), reason: reason.to_owned() });
     Ok(relay)
 }
 

@@ -78,12 +78,7 @@ struct Wanted {
 impl Default for Watch {
     fn default() -> Self {
         let (sender, outputs) = mpsc::channel(OUTPUT_QUEUE);
-        Self {
-            running: BTreeMap::new(),
-            generation: 0,
-            sender,
-            outputs,
-        }
+        Self { running: BTreeMap::new(), generation: 0, sender, outputs }
     }
 }
 
@@ -130,18 +125,11 @@ impl Watch {
             let running = self.running.get(key);
             running.is_none_or(|w| (&w.spec, w.protocol) != (&wanted.spec, wanted.protocol))
         });
-        changed
-            .map(|(key, w)| Ok((*key, checks::build(&w.spec, w.protocol)?.into())))
-            .collect()
+        changed.map(|(key, w)| Ok((*key, checks::build(&w.spec, w.protocol)?.into()))).collect()
     }
 
     fn watch(&mut self, server: ServerKey, wanted: Wanted, check: Option<&Arc<dyn Check>>) {
-        let Wanted {
-            names,
-            spec,
-            protocol,
-            monitor,
-        } = wanted;
+        let Wanted { names, spec, protocol, monitor } = wanted;
         match (self.running.get_mut(&server), check) {
             (Some(watched), check) => {
                 if let Some(check) = check {
@@ -156,16 +144,7 @@ impl Watch {
                 let (check, sender) = (Arc::clone(check), self.sender.clone());
                 let token = Token { server, generation };
                 let runner = Runner::spawn(token, server.address, check, monitor, sender);
-                self.running.insert(
-                    server,
-                    Watched {
-                        names,
-                        spec,
-                        protocol,
-                        generation,
-                        runner,
-                    },
-                );
+                self.running.insert(server, Watched { names, spec, protocol, generation, runner });
             }
             (None, None) => {}
         }
@@ -173,37 +152,19 @@ impl Watch {
 }
 
 fn wanted(config: &Config) -> Result<BTreeMap<ServerKey, Wanted>, WatchError> {
-    let servers = config
-        .active_virtuals()
-        .flat_map(|v| v.active_servers().map(move |s| (v, s)));
+    let servers = config.active_virtuals().flat_map(|v| v.active_servers().map(move |s| (v, s)));
     let place = |(place, (v, server)): (u32, (&Virtual, &RealServer))| {
         let offset = OFFSET.saturating_mul(place).min(v.interval);
-        let names = Names {
-            service: v.name.clone(),
-            server: server.name.clone(),
-        };
+        let names = Names { service: v.name.clone(), server: server.name.clone() };
         let monitor = monitor(v, server)?.with_initial_offset(offset);
-        let wanted = Wanted {
-            names,
-            spec: v.check.clone(),
-            protocol: v.protocol,
-            monitor,
-        };
-        Ok((
-            ServerKey {
-                service: v.key(),
-                address: server.address,
-            },
-            wanted,
-        ))
+        let wanted = Wanted { names, spec: v.check.clone(), protocol: v.protocol, monitor };
+        Ok((ServerKey { service: v.key(), address: server.address }, wanted))
     };
     (0..).zip(servers).map(place).collect()
 }
 
 fn monitor(v: &Virtual, server: &RealServer) -> Result<MonitorConfig, OutOfRange> {
-    let rise = v
-        .rise
-        .unwrap_or_else(|| rise_from_reentry(v.reentry, v.interval));
+    let rise = v.rise.unwrap_or_else(|| rise_from_reentry(v.reentry, v.interval));
     Ok(MonitorConfig::new(v.interval, v.timeout)?
         .with_rise(rise)?
         .with_fall(v.fall)?

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::cell::ServiceCell;
-use super::{AcquireError, Inner, Relay};
+use super::{AcquireError, Inner, Relay, closed};
 use crate::ipvs::relay::{Conflict, VirtualService};
 use crate::ipvs::{
     Applied, Backend, BackendError, Capabilities, Destination, Op, Service, ServiceKey, Table,
@@ -70,10 +70,7 @@ impl Inner {
         }
         match key {
             ServiceKey::Mark { .. } => {
-                return Err(conflict(
-                    key.to_string(),
-                    "the relay sees no firewall marks",
-                ));
+                return Err(conflict(key.to_string(), "the relay sees no firewall marks"));
             }
             ServiceKey::Address { address, .. } if address.port() == 0 => {
                 return Err(conflict(key.to_string(), "the relay needs a port"));
@@ -109,7 +106,7 @@ impl Inner {
             state.holds(key)
         };
         if listening {
-            self.unlisten(key).await;
+            closed(self.unlisten(key)).await;
         }
         Ok(())
     }
@@ -144,11 +141,9 @@ fn conflict(object: String, problem: &'static str) -> BackendError {
 
 fn cannot_listen(error: AcquireError) -> BackendError {
     match error {
-        AcquireError::Bind { service, source } => BackendError::System {
-            object: service.to_string(),
-            attempted: "listen",
-            source,
-        },
+        AcquireError::Bind { service, source } => {
+            BackendError::System { object: service.to_string(), attempted: "listen", source }
+        }
         AcquireError::Stopped => BackendError::Stopped,
     }
 }

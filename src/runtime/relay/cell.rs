@@ -43,11 +43,7 @@ pub(super) struct ServiceCell {
 
 impl ServiceCell {
     pub(super) fn new(service: VirtualService, gauge: Arc<Gauge>) -> Self {
-        Self {
-            key: service.service().key(),
-            state: Mutex::new(service),
-            gauge,
-        }
+        Self { key: service.service().key(), state: Mutex::new(service), gauge }
     }
 
     pub(super) const fn key(&self) -> ServiceKey {
@@ -92,13 +88,7 @@ impl Lease {
 
     fn new(cell: Arc<ServiceCell>, ticket: Ticket) -> Self {
         cell.gauge.up();
-        Self {
-            address: ticket.address(),
-            ticket: Some(ticket),
-            cell,
-            active: true,
-            failed: false,
-        }
+        Self { address: ticket.address(), ticket: Some(ticket), cell, active: true, failed: false }
     }
 
     pub(super) const fn cell(&self) -> &Arc<ServiceCell> {

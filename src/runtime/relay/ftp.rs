@@ -26,10 +26,7 @@ pub(super) struct ControlState {
 
 impl ControlState {
     pub(super) const fn new(client: IpAddr) -> Self {
-        Self {
-            control: Control::new(client),
-            listener: None,
-        }
+        Self { control: Control::new(client), listener: None }
     }
 
     pub(super) const fn listener(&self) -> Option<usize> {
@@ -179,12 +176,7 @@ impl Worker {
             return Err(error);
         }
         let expires = self.now + self.config.ftp_data_timeout;
-        let listener = DataListener {
-            socket,
-            plan,
-            control,
-            expires,
-        };
+        let listener = DataListener { socket, plan, control, expires };
         self.put_transient(index, Entity::Data(Box::new(listener)));
         if let Kind::Control(state) = &mut session.kind
             && let Some(former) = state.listener.replace(index)
@@ -216,23 +208,13 @@ impl Worker {
         peer: SocketAddr,
         listener: &DataListener,
     ) {
-        let DataPlan {
-            target,
-            source,
-            passive,
-            ..
-        } = listener.plan;
+        let DataPlan { target, source, passive, .. } = listener.plan;
         let (Some(lease), Ok(dialed)) = (self.join(listener.control), connect(target, source))
         else {
             return reset(stream);
         };
-        let flow = Flow {
-            source: peer,
-            destination: target,
-        };
-        let kind = Kind::Data {
-            from_client: passive,
-        };
+        let flow = Flow { source: peer, destination: target };
+        let kind = Kind::Data { from_client: passive };
         self.begin(stream, dialed, lease, kind, flow, Vec::new());
     }
 

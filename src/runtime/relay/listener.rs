@@ -13,7 +13,7 @@ use crate::ipvs::ServiceKey;
 use crate::net::Protocol;
 
 /// Connections that may wait to be accepted; the kernel lowers it to `somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: u16 = 4096;
 
 /// A service's socket, bound and listening.
 pub(super) enum Bound {
@@ -44,11 +44,7 @@ pub(super) fn bind(cell: &Arc<ServiceCell>, workers: usize) -> io::Result<Bound>
 /// Listens exclusively: a second listener on the address fails, while connections in `TIME_WAIT`
 /// do not stand in the way (`SO_REUSEADDR`). Accepted sockets inherit the options.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Transport::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Transport::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
@@ -57,17 +53,13 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.into())?;
     Ok(socket.into())
 }
 
 /// Without `SO_REUSEADDR`, which on UDP would let two programs share the port.
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Transport::UDP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Transport::UDP))?;
     socket.set_nonblocking(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -89,11 +81,7 @@ pub(super) fn connect(target: SocketAddr, source: Option<SocketAddr>) -> io::Res
 }
 
 fn connect_from(source: SocketAddr, target: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(
-        Domain::for_address(target),
-        Type::STREAM,
-        Some(Transport::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Transport::TCP))?;
     socket.set_nonblocking(true)?;
     socket.bind(&source.into())?;
     match socket.connect(&target.into()) {
@@ -113,15 +101,25 @@ pub(super) enum AcceptProblem {
 }
 
 pub(super) fn judge_accept(error: &io::Error) -> AcceptProblem {
-    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     if error.kind() == io::ErrorKind::WouldBlock {
         AcceptProblem::Empty
-    } else if exhausted
-        .map(|e| Some(e.raw_os_error()))
-        .contains(&error.raw_os_error())
-    {
+    } else if is_exhaustion(error) {
         AcceptProblem::Exhausted
     } else {
         AcceptProblem::Skip
     }
+}
+
+/// Whether this machine, not the other one, is the cause: no descriptors, no memory, no ports.
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
+    let errors = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::AGAIN,
+    ];
+    let codes = errors.map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }

@@ -2,9 +2,9 @@
 //!
 //! A [`Relay`] accepts TCP connections and UDP datagrams for its services and relays them to the
 //! real servers. It needs no privilege beyond the right to bind the services' addresses. It is a
-//! [`Backend`](crate::ipvs::Backend): a [`plan`](crate::ipvs::plan) is applied to it as to the
-//! kernel. Only services whose VIP has been [acquired](Relay::acquire) listen, so a standby has
-//! its table ready and holds nothing.
+//! [`Backend`](crate::ipvs::Backend): a plan is applied to it as to the kernel. Only services whose
+//! VIP has been [acquired](Relay::acquire) listen, so a standby has its table ready and holds
+//! nothing.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -180,12 +180,8 @@ impl Relay {
     /// # Errors
     /// The operating system's, when a thread or its epoll instance cannot be made.
     pub fn new(config: RelayConfig) -> io::Result<Self> {
-        let clock = Clock {
-            epoch: std::time::Instant::now(),
-        };
-        let count = config
-            .workers
-            .map_or_else(std::thread::available_parallelism, Ok);
+        let clock = Clock { epoch: std::time::Instant::now() };
+        let count = config.workers.map_or_else(std::thread::available_parallelism, Ok);
         let count = count.unwrap_or(NonZeroUsize::MIN).get();
         let workers = (0..count).map(|number| start_worker(number, &config, clock));
         let inner = Inner {
@@ -198,9 +194,7 @@ impl Relay {
             changing: tokio::sync::Mutex::default(),
             state: Mutex::default(),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Makes every service of `address` listen, those added later too, or none: on an error
@@ -244,9 +238,11 @@ impl Relay {
             }
             state.services_of(address)
         };
-        for cell in cells {
-            self.inner.unlisten(cell.key()).await;
-        }
+        // Every worker is told before the first answer is awaited: a caller that stops waiting
+        // leaves nothing half released.
+        let answers: Vec<_> =
+            cells.iter().flat_map(|cell| self.inner.unlisten(cell.key())).collect();
+        closed(answers).await;
     }
 
     /// The addresses held.
@@ -261,9 +257,7 @@ impl Relay {
         let state = self.inner.state();
         let now = self.inner.clock.now();
         let services = state.services.values();
-        services
-            .map(|cell| cell.lock().status(now, state.holds(cell.key())))
-            .collect()
+        services.map(|cell| cell.lock().status(now, state.holds(cell.key()))).collect()
     }
 
     /// Connections and UDP flows right now, those of removed services and servers and those being
@@ -308,10 +302,8 @@ impl Inner {
     }
 
     fn bind(&self, cell: &Arc<ServiceCell>) -> Result<Bound, AcquireError> {
-        listener::bind(cell, self.workers.len()).map_err(|source| AcquireError::Bind {
-            service: cell.key(),
-            source,
-        })
+        listener::bind(cell, self.workers.len())
+            .map_err(|source| AcquireError::Bind { service: cell.key(), source })
     }
 
     /// Hands bound sockets to the workers.
@@ -330,17 +322,14 @@ impl Inner {
         }
     }
 
-    /// Returns when every worker has closed the service's sockets.
-    async fn unlisten(&self, key: ServiceKey) {
-        let answers = self.workers.iter().map(|worker| {
+    /// Tells every worker to close the service's sockets; each answers when it has.
+    fn unlisten(&self, key: ServiceKey) -> Vec<oneshot::Receiver<()>> {
+        let tell = |worker: &WorkerHandle| {
             let (done, answer) = oneshot::channel();
             worker.tell(Command::Unlisten(key, done));
             answer
-        });
-        for answer in answers.collect::<Vec<_>>() {
-            // A worker that has ended has closed its sockets.
-            let _ = answer.await;
-        }
+        };
+        self.workers.iter().map(tell).collect()
     }
 
     fn shutdown(&self) {
@@ -374,10 +363,7 @@ impl State {
 
     fn services_of(&self, address: IpAddr) -> Vec<Arc<ServiceCell>> {
         let services = self.services.values();
-        services
-            .filter(|cell| cell.key().vip() == Some(address))
-            .cloned()
-            .collect()
+        services.filter(|cell| cell.key().vip() == Some(address)).cloned().collect()
     }
 }
 
@@ -390,19 +376,21 @@ impl WorkerHandle {
     }
 }
 
+async fn closed(answers: Vec<oneshot::Receiver<()>>) {
+    for answer in answers {
+        // A worker that has ended has closed its sockets.
+        let _ = answer.await;
+    }
+}
+
 fn start_worker(number: usize, config: &RelayConfig, clock: Clock) -> io::Result<WorkerHandle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let (commands, receiver) = channel();
     let worker = Worker::new(poll, config.clone(), clock, receiver);
-    let thread = std::thread::Builder::new()
-        .name(format!("relay-{number}"))
-        .spawn(move || worker.run())?;
-    Ok(WorkerHandle {
-        commands,
-        waker,
-        thread: Mutex::new(Some(thread)),
-    })
+    let thread =
+        std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || worker.run())?;
+    Ok(WorkerHandle { commands, waker, thread: Mutex::new(Some(thread)) })
 }
 
 fn capabilities(config: &RelayConfig) -> Capabilities {

@@ -25,11 +25,7 @@ pub(super) struct Pipe {
 impl Pipe {
     fn new() -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Ok(Self {
-            reader,
-            writer,
-            filled: 0,
-        })
+        Ok(Self { reader, writer, filled: 0 })
     }
 
     pub(super) const fn is_empty(&self) -> bool {

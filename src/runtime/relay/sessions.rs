@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use super::RelayConfig;
 use super::cell::{Lease, ServiceCell};
 use super::ftp::ControlState;
-use super::listener::connect;
+use super::listener::{connect, is_exhaustion};
 use super::tcp::{Dialing, Kind, Phase, Session, Side, Verdict, reset};
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::{Helper, ServiceKey};
@@ -32,10 +32,7 @@ impl Worker {
         let ServiceKey::Address { address, .. } = cell.key() else {
             return reset(stream);
         };
-        let flow = Flow {
-            source: client,
-            destination: address,
-        };
+        let flow = Flow { source: client, destination: address };
         let mut tried = Vec::new();
         let Some((lease, dialed)) = self.dial(cell, &flow, &mut tried) else {
             return reset(stream);
@@ -47,9 +44,10 @@ impl Worker {
         self.begin(stream, dialed, lease, kind, flow, tried);
     }
 
-    /// Begins to connect to the first server that may be tried.
+    /// Begins to connect to the first server that may be tried; gives up when the process has run
+    /// out of something, which is no server's fault.
     fn dial(
-        &self,
+        &mut self,
         cell: &Arc<ServiceCell>,
         flow: &Flow,
         tried: &mut Vec<SocketAddr>,
@@ -58,6 +56,10 @@ impl Worker {
             let mut lease = Lease::admit(cell, self.now, flow, tried)?;
             match connect(lease.address(), None) {
                 Ok(stream) => return Some((lease, stream)),
+                Err(error) if is_exhaustion(&error) => {
+                    self.pause_accepting(&error);
+                    return None;
+                }
                 Err(_) => {
                     lease.mark_failed();
                     tried.push(lease.address());
@@ -76,20 +78,13 @@ impl Worker {
         tried: Vec<SocketAddr>,
     ) {
         let index = self.slots.reserve();
-        let dialing = Dialing {
-            flow,
-            tried,
-            deadline: self.now + self.config.connect_timeout,
-        };
+        let dialing = Dialing { flow, tried, deadline: self.now + self.config.connect_timeout };
         let session = Session::new(accepted, dialed, lease, kind, dialing, self.now);
         self.await_dialed(index, Box::new(session));
     }
 
     fn await_dialed(&mut self, index: usize, mut session: Box<Session>) {
-        if self
-            .register(index, Which::Dialed, &mut session.dialed.stream, BOTH)
-            .is_err()
-        {
+        if self.register(index, Which::Dialed, &mut session.dialed.stream, BOTH).is_err() {
             return self.end(index, *session, Verdict::Reset);
         }
         if let Phase::Dialing(dialing) = &session.phase {
@@ -125,10 +120,7 @@ impl Worker {
         if !matches!(session.kind, Kind::Data { .. }) {
             session.lease.established();
         }
-        if self
-            .register(index, Which::Accepted, &mut session.accepted.stream, BOTH)
-            .is_err()
-        {
+        if self.register(index, Which::Accepted, &mut session.accepted.stream, BOTH).is_err() {
             return Verdict::Reset;
         }
         self.relay(index, session)
@@ -143,7 +135,9 @@ impl Worker {
 
     /// The server did not take the connection: tries the next one, or resets the client.
     fn redial(&mut self, index: usize, mut session: Box<Session>) {
-        session.lease.mark_failed();
+        if !matches!(session.kind, Kind::Data { from_client: false }) {
+            session.lease.mark_failed();
+        }
         let failed = session.lease.address();
         let cell = Arc::clone(session.lease.cell());
         let next = match (&session.kind, &mut session.phase) {
@@ -180,12 +174,8 @@ impl Worker {
 /// Timers.
 impl Worker {
     pub(super) fn tick(&self) -> Duration {
-        let RelayConfig {
-            idle_timeout,
-            udp_idle_timeout,
-            ..
-        } = self.config;
-        let quarter = idle_timeout.min(udp_idle_timeout) / 4;
+        let RelayConfig { idle_timeout, udp_idle_timeout, ftp_data_timeout, .. } = self.config;
+        let quarter = idle_timeout.min(udp_idle_timeout).min(ftp_data_timeout) / 4;
         quarter.clamp(Duration::from_millis(10), TICK)
     }
 

@@ -10,11 +10,7 @@ pub(super) struct Slots<T> {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            free: Vec::new(),
-            retired: Vec::new(),
-        }
+        Self { entries: Vec::new(), free: Vec::new(), retired: Vec::new() }
     }
 }
 

@@ -28,10 +28,7 @@ pub(super) struct Kit {
 
 impl Default for Kit {
     fn default() -> Self {
-        Self {
-            scratch: vec![0; SCRATCH].into_boxed_slice(),
-            pipes: Pipes::default(),
-        }
+        Self { scratch: vec![0; SCRATCH].into_boxed_slice(), pipes: Pipes::default() }
     }
 }
 
@@ -46,12 +43,7 @@ pub(super) struct Side {
 
 impl Side {
     pub(super) const fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            readable: false,
-            writable: true,
-            read_closed: false,
-        }
+        Self { stream, readable: false, writable: true, read_closed: false }
     }
 
     /// A socket whose connection attempt has begun.

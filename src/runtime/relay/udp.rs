@@ -8,6 +8,7 @@ use mio::Interest;
 use mio::net::UdpSocket;
 
 use super::cell::{Lease, ServiceCell};
+use super::listener::is_exhaustion;
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::ServiceKey;
 use crate::ipvs::relay::FlowTable;
@@ -146,16 +147,13 @@ impl Worker {
         let ServiceKey::Address { address, .. } = service.key() else {
             return;
         };
-        let flow = Flow {
-            source: client,
-            destination: address,
-        };
+        let flow = Flow { source: client, destination: address };
         while let Some(mut lease) = Lease::admit(&service.cell, self.now, &flow, &tried) {
             let at = self.slots.reserve();
             match self.connect_upstream(at, lease.address()) {
                 Ok(upstream) => {
                     lease.established();
-                    let mut flow = UdpFlow {
+                    let flow = UdpFlow {
                         client,
                         upstream,
                         replies: Arc::clone(&service.socket),
@@ -167,6 +165,10 @@ impl Worker {
                     self.put_transient(at, Entity::Flow(Box::new(flow)));
                     let evicted = service.flows.insert(self.now, client, FlowState::Bound(at));
                     return evicted.iter().for_each(|state| self.end_flow(state));
+                }
+                Err(error) if is_exhaustion(&error) => {
+                    self.slots.retire(at);
+                    break;
                 }
                 Err(_) => {
                     self.slots.retire(at);
@@ -218,10 +220,7 @@ impl Worker {
     }
 
     pub(super) fn expire_flows(&mut self) {
-        for index in self
-            .slots
-            .indices(|entity| matches!(entity, Entity::Udp(_)))
-        {
+        for index in self.slots.indices(|entity| matches!(entity, Entity::Udp(_))) {
             let Some(Entity::Udp(mut service)) = self.slots.take(index) else {
                 continue;
             };
@@ -240,7 +239,7 @@ impl Worker {
 }
 
 impl UdpFlow {
-    fn send(&mut self, datagram: &[u8]) -> Outcome {
+    fn send(&self, datagram: &[u8]) -> Outcome {
         match self.upstream.send(datagram) {
             Ok(count) => {
                 self.lease.transferred(count as u64, 0);

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::cell::ServiceCell;
 use super::ftp::DataListener;
-use super::listener::{AcceptProblem, judge_accept};
+use super::listener::{AcceptProblem, BACKLOG, judge_accept};
 use super::slots::Slots;
 use super::tcp::{Kit, Session};
 use super::udp::{UdpFlow, UdpService};
@@ -193,9 +193,7 @@ impl Worker {
         source: &mut impl Source,
         interest: Interest,
     ) -> io::Result<()> {
-        self.poll
-            .registry()
-            .register(source, token(index, which), interest)
+        self.poll.registry().register(source, token(index, which), interest)
     }
 
     /// Puts `entity`, which will end some day, at `index`.
@@ -243,7 +241,7 @@ impl Worker {
         };
         for index in self.slots.indices(of_service) {
             match self.slots.take(index) {
-                Some(Entity::Listener(listener)) => while self.accept_batch(&listener) {},
+                Some(Entity::Listener(listener)) => self.accept_backlog(&listener),
                 Some(Entity::Udp(service)) => self.end_udp_service(*service),
                 _ => {}
             }
@@ -251,11 +249,18 @@ impl Worker {
         }
     }
 
+    /// Accepts as many connections as can have been waiting, and no more: clients that keep coming
+    /// must not hold up the release.
+    fn accept_backlog(&mut self, listener: &ServiceListener) {
+        for _ in 0..=usize::from(BACKLOG) / ACCEPT_BATCH {
+            if !self.accept_batch(listener) {
+                return;
+            }
+        }
+    }
+
     fn stop(&mut self) {
-        for index in self
-            .slots
-            .indices(|entity| matches!(entity, Entity::Session(_)))
-        {
+        for index in self.slots.indices(|entity| matches!(entity, Entity::Session(_))) {
             if let Some(Entity::Session(session)) = self.slots.take(index) {
                 session.abort(&mut self.kit.pipes);
             }
@@ -293,10 +298,16 @@ impl Worker {
         socket.accept().map_err(|error| {
             let problem = judge_accept(&error);
             if matches!(problem, AcceptProblem::Exhausted) {
-                tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "relay pauses accepting");
-                self.accept_again = Some(self.now + ACCEPT_PAUSE);
+                self.pause_accepting(&error);
             }
             problem
         })
+    }
+
+    /// Leaves further clients in the backlog for a while: some will be served once others have
+    /// left, where accepting them now could only turn them away.
+    pub(super) fn pause_accepting(&mut self, error: &io::Error) {
+        tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "relay pauses accepting");
+        self.accept_again = Some(self.now + ACCEPT_PAUSE);
     }
 }

@@ -39,9 +39,7 @@ impl Key {
     /// # Errors
     /// [`KeyError`] below [`Key::LEN_MIN`] bytes.
     pub fn new(secret: &[u8]) -> Result<Self, KeyError> {
-        let error = KeyError {
-            length: secret.len(),
-        };
+        let error = KeyError { length: secret.len() };
         if secret.len() < Self::LEN_MIN {
             return Err(error);
         }
@@ -49,20 +47,11 @@ impl Key {
     }
 
     pub(super) fn tag(&self, message: &[u8]) -> [u8; 32] {
-        self.0
-            .clone()
-            .chain_update(message)
-            .finalize()
-            .into_bytes()
-            .into()
+        self.0.clone().chain_update(message).finalize().into_bytes().into()
     }
 
     pub(super) fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
-        self.0
-            .clone()
-            .chain_update(message)
-            .verify_slice(tag)
-            .is_ok()
+        self.0.clone().chain_update(message).verify_slice(tag).is_ok()
     }
 }
 

@@ -1,0 +1,126 @@
+//! Keeping the table of a data plane what it should be.
+
+use crate::ipvs::{Backend, BackendError, Entry, ServiceKey, Table, plan};
+
+/// A data plane and what is known to be in force on it.
+pub(super) struct Reconciler<B> {
+    backend: B,
+    /// Exact after each success; read afresh after anything else.
+    in_force: Table,
+}
+
+impl<B: Backend> Reconciler<B> {
+    /// Nothing is known of `backend` yet.
+    pub(super) fn new(backend: B) -> Self {
+        Self { backend, in_force: Table::new() }
+    }
+
+    /// Reads what is in force and makes it `wanted`; entries that were changed behind our back
+    /// are put right.
+    ///
+    /// # Errors
+    /// The first operation that failed, or the data plane out of reach. What else could be done
+    /// was done; the next call tries the rest again.
+    pub(super) async fn whole(&mut self, wanted: &Table) -> Result<(), BackendError> {
+        self.in_force = self.backend.observe().await?;
+        let present = self.in_force.clone();
+        self.difference(wanted, &present).await
+    }
+
+    /// Makes one service what it should be, `None` for gone.
+    ///
+    /// # Errors
+    /// As [`whole`](Self::whole).
+    pub(super) async fn service(
+        &mut self,
+        key: ServiceKey,
+        wanted: Option<Entry>,
+    ) -> Result<(), BackendError> {
+        let present = only(self.in_force.get(&key).cloned());
+        self.difference(&only(wanted), &present).await
+    }
+
+    /// Takes the way from `present` to `wanted`, two parts of the table with the same services.
+    async fn difference(&mut self, wanted: &Table, present: &Table) -> Result<(), BackendError> {
+        let Ok(ops) = plan(wanted, present, self.backend.capabilities()) else {
+            // The configuration was refused if it needs what the data plane lacks.
+            return Ok(());
+        };
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let results = self.backend.apply(&ops).await?;
+        match results.into_iter().find_map(Result::err) {
+            Some(error) => {
+                self.in_force = self.backend.observe().await?;
+                Err(error)
+            }
+            None => {
+                self.note(wanted, present);
+                Ok(())
+            }
+        }
+    }
+
+    fn note(&mut self, wanted: &Table, present: &Table) {
+        for entry in present.iter() {
+            self.in_force.remove(&entry.service().key());
+        }
+        for entry in wanted.iter() {
+            self.in_force.replace(entry.clone());
+        }
+    }
+}
+
+/// The table that has this entry at most.
+fn only(entry: Option<Entry>) -> Table {
+    entry.into_iter().collect::<Vec<_>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipvs::memory::Memory;
+    use crate::ipvs::{Capabilities, Destination, Op, Service};
+    use crate::net::Weight;
+
+    fn key() -> ServiceKey {
+        ServiceKey::tcp("192.0.2.80:80".parse().unwrap())
+    }
+
+    fn wanted(weight: u32) -> Entry {
+        let mut entry = Entry::new(Service::new(key()));
+        let server = Destination::new("10.0.0.1:80".parse().unwrap());
+        entry.insert(server.with_weight(Weight::new(weight).unwrap()));
+        entry
+    }
+
+    #[tokio::test]
+    async fn what_was_changed_behind_our_back_is_put_right() {
+        let mut reconciler = Reconciler::new(Memory::new(Capabilities::everything()));
+        reconciler.whole(&only(Some(wanted(3)))).await.unwrap();
+        reconciler.backend.apply_op(&Op::RemoveService(key())).unwrap();
+        reconciler.whole(&only(Some(wanted(3)))).await.unwrap();
+        assert_eq!(reconciler.backend.table(), &only(Some(wanted(3))));
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_failed_is_made_up_for_by_the_next_call() {
+        let mut reconciler = Reconciler::new(Memory::new(Capabilities::everything()));
+        reconciler.whole(&only(Some(wanted(1)))).await.unwrap();
+        reconciler.backend.fail_next(1);
+        assert!(reconciler.service(key(), Some(wanted(2))).await.is_err());
+        reconciler.service(key(), Some(wanted(2))).await.unwrap();
+        assert_eq!(reconciler.backend.table(), &only(Some(wanted(2))));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_not_wanted_any_more_goes() {
+        let mut reconciler = Reconciler::new(Memory::new(Capabilities::everything()));
+        reconciler.whole(&only(Some(wanted(1)))).await.unwrap();
+        reconciler.service(key(), None).await.unwrap();
+        assert!(reconciler.backend.table().is_empty());
+        reconciler.service(key(), Some(wanted(1))).await.unwrap();
+        assert_eq!(reconciler.backend.table(), &only(Some(wanted(1))));
+    }
+}

@@ -1,0 +1,39 @@
+//! Control of the kernel's IPVS: a blocking client, one for tokio, and the data plane over it.
+//!
+//! What is said and how it is read is [`ipvs::kernel`](crate::ipvs::kernel)'s; here are the sockets.
+
+mod answers;
+mod async_client;
+mod backend;
+mod client;
+mod methods;
+mod namespace;
+mod socket;
+mod system;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use answers::Listed;
+pub use async_client::AsyncClient;
+pub use backend::Kernel;
+pub use client::Client;
+pub use namespace::Namespace;
+pub use system::{load_module, running_kernel};
+
+use crate::ipvs::kernel::{Exchange, Ticket};
+use answers::Answer;
+
+/// How long an answer may take. The kernel gives it within the send, so that this only passes when
+/// the answer was lost.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The answers to these requests, in their order.
+fn collect(exchange: &mut Exchange, tickets: &[Ticket]) -> Vec<Answer> {
+    let mut answers = BTreeMap::new();
+    while let Some(outcome) = exchange.poll_outcome() {
+        answers.insert(outcome.ticket, outcome.result);
+    }
+    let answers = tickets.iter().filter_map(|ticket| answers.remove(ticket));
+    answers.collect()
+}

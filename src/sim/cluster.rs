@@ -1,0 +1,547 @@
+//! Two directors in virtual time, and the checkers that watch them.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State};
+use crate::time::Instant;
+
+use super::kernel::{Job, Kernel};
+use super::machines::{address, standard_machine};
+use super::random::Random;
+use super::scenario::{Scenario, Span};
+use super::trace::{show, show_all};
+
+/// One of the two directors: 0 is the primary, 1 the backup.
+pub type NodeId = usize;
+
+/// Makes the machine of a director: which one, with which boot id, starting when.
+type Factory = Box<dyn FnMut(&Scenario, NodeId, u64, Instant) -> Box<dyn Heartbeat>>;
+
+/// Plays the run that `seed` stands for.
+///
+/// # Errors
+/// The first [`Violation`], with the last steps before it.
+pub fn run(seed: u64) -> Result<(), Violation> {
+    let scenario = Scenario::from_seed(seed);
+    Cluster::new(scenario.clone()).play().or_else(|_| {
+        let mut again = Cluster::new(scenario);
+        again.trace = Some(VecDeque::new());
+        again.play()
+    })
+}
+
+/// A broken promise.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// The run.
+    pub seed: u64,
+    /// When it broke.
+    pub at: Instant,
+    /// Which promise.
+    pub what: String,
+    /// The last steps before, where they were recorded.
+    pub trace: Vec<String>,
+}
+
+impl std::error::Error for Violation {}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.trace {
+            writeln!(f, "{line}")?;
+        }
+        writeln!(f, "{} {}", self.at, self.what)?;
+        write!(
+            f,
+            "seed {0:#x}; replay it with\n  PIRANHA_SIM_SEED={0:#x} \
+             cargo test --features sim,auth --test sim -- --nocapture replay",
+            self.seed
+        )
+    }
+}
+
+/// The simulated pair with its network, its kernels and its checkers.
+pub struct Cluster {
+    pub(super) scenario: Scenario,
+    pub(super) random: Random,
+    factory: Factory,
+    pub(super) now: Instant,
+    sequence: u64,
+    agenda: BinaryHeap<Reverse<Entry>>,
+    pub(super) nodes: [Node; 2],
+    /// Whether datagrams sent by a node are dropped.
+    pub(super) cut: [bool; 2],
+    pub(super) faulty: bool,
+    /// The last moment at which something was wrong.
+    pub(super) disturbed: Instant,
+    pub(super) overlap: Option<Instant>,
+    outage: Option<Instant>,
+    longest_outage: Duration,
+    /// What was delivered, for an attacker to replay.
+    pub(super) delivered: Vec<Datagram>,
+    /// The state every director has to keep once the pair settled.
+    pub(super) settled: Option<[State; 2]>,
+    pub(super) trace: Option<VecDeque<String>>,
+}
+
+/// A director's machine and what surrounds it.
+#[derive(Default)]
+pub(super) struct Node {
+    pub(super) machine: Option<Box<dyn Heartbeat>>,
+    pub(super) kernel: Kernel,
+    /// Which process and kernel queue a scheduled event was meant for.
+    pub(super) epoch: u64,
+    pub(super) wake: u64,
+    pub(super) paused: bool,
+    /// Since when it is paused, if the peer was there then and nothing else was wrong.
+    pub(super) paused_calmly: Option<Instant>,
+    /// What arrived while paused.
+    pub(super) inbox: VecDeque<Input>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Datagram {
+    pub(super) to: NodeId,
+    pub(super) path: u8,
+    pub(super) bytes: Vec<u8>,
+    /// It has to change nothing.
+    pub(super) worthless: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    Datagram(Datagram),
+    Timeout,
+    Completion(ActionId, Result<(), ActionError>),
+    Command(Command),
+    DataPlane(bool),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Deliver(Datagram),
+    Finish { node: NodeId, epoch: u64 },
+    Wake { node: NodeId, wake: u64 },
+    Boot { node: NodeId },
+    Resume { node: NodeId },
+    PlaneUp { node: NodeId },
+    Heal,
+    Fault,
+    FaultsEnd,
+}
+
+struct Entry {
+    at: Instant,
+    sequence: u64,
+    event: Event,
+}
+
+/// Outputs one input may cause; far above what the rules can produce.
+const OUTPUTS_MAX: usize = 64;
+
+/// Datagrams a paused director's socket holds.
+const INBOX_MAX: usize = 32;
+
+/// Steps shown with a violation.
+const TRACE_MAX: usize = 80;
+
+impl Cluster {
+    /// The pair that `scenario` describes, before its first moment.
+    #[must_use]
+    pub fn new(scenario: Scenario) -> Self {
+        Self::with_machines(scenario, standard_machine)
+    }
+
+    /// The same with machines of one's own: another protocol, or one broken on purpose to see
+    /// that the checkers notice.
+    #[must_use]
+    pub fn with_machines<F>(scenario: Scenario, factory: F) -> Self
+    where
+        F: FnMut(&Scenario, NodeId, u64, Instant) -> Box<dyn Heartbeat> + 'static,
+    {
+        let mut cluster = Self {
+            random: Random::new(scenario.seed),
+            factory: Box::new(factory),
+            now: Instant::ZERO,
+            sequence: 0,
+            agenda: BinaryHeap::new(),
+            nodes: [Node::default(), Node::default()],
+            cut: [false; 2],
+            faulty: true,
+            disturbed: Instant::ZERO,
+            overlap: None,
+            outage: Some(Instant::ZERO),
+            longest_outage: Duration::ZERO,
+            delivered: Vec::new(),
+            settled: None,
+            trace: None,
+            scenario,
+        };
+        for node in 0..2 {
+            cluster.schedule(cluster.scenario.starts[node], Event::Boot { node });
+        }
+        cluster.schedule(cluster.scenario.faults_end, Event::FaultsEnd);
+        cluster.schedule_fault();
+        cluster
+    }
+
+    /// Plays the faults to their end and checks that the pair settles and stays settled.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub fn play(&mut self) -> Result<(), Violation> {
+        let settle = self.scenario.faults_end + self.scenario.settle_bound();
+        self.run_until(Instant::ZERO + settle)?;
+        self.check_settled()?;
+        self.run_for(self.scenario.dead_time * 3)
+    }
+
+    /// Lets `span` pass.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub fn run_for(&mut self, span: Duration) -> Result<(), Violation> {
+        self.run_until(self.now + span)
+    }
+
+    fn run_until(&mut self, end: Instant) -> Result<(), Violation> {
+        while let Some(Reverse(entry)) = self.agenda.peek() {
+            if entry.at > end {
+                break;
+            }
+            let Some(Reverse(entry)) = self.agenda.pop() else {
+                break;
+            };
+            self.now = entry.at;
+            self.step(entry.event)?;
+            self.check_overlap()?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    /// The present.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The state of a director, [`State::Stopped`] while it does not run.
+    #[must_use]
+    pub fn state(&self, node: NodeId) -> State {
+        let machine = self.nodes[node].machine.as_ref();
+        machine.map_or(State::Stopped, |machine| machine.status(self.now).state)
+    }
+
+    /// A director's machine, while it runs.
+    #[must_use]
+    pub fn machine(&self, node: NodeId) -> Option<&dyn Heartbeat> {
+        self.nodes[node].machine.as_deref()
+    }
+
+    /// The director whose addresses are up, if it is exactly one.
+    #[must_use]
+    pub fn owner(&self) -> Option<NodeId> {
+        match [self.nodes[0].kernel.up, self.nodes[1].kernel.up] {
+            [true, false] => Some(0),
+            [false, true] => Some(1),
+            [true, true] | [false, false] => None,
+        }
+    }
+
+    /// The longest time since the last call during which no director had the addresses up.
+    pub fn take_longest_outage(&mut self) -> Duration {
+        std::mem::take(&mut self.longest_outage)
+    }
+
+    /// Kills a director; its guard takes the addresses down at once.
+    pub fn crash(&mut self, node: NodeId) {
+        self.note(|| format!("lb{} crashes", node + 1));
+        self.disturbed = self.now;
+        self.nodes[node] = Node {
+            epoch: self.nodes[node].epoch + 1,
+            wake: self.nodes[node].wake + 1,
+            ..Node::default()
+        };
+        self.account();
+    }
+
+    /// Starts a director that does not run, after `delay`.
+    pub fn boot_after(&mut self, node: NodeId, delay: Duration) {
+        self.schedule(delay, Event::Boot { node });
+    }
+
+    /// Suspends a director, as SIGSTOP or a hypervisor does.
+    pub fn pause(&mut self, node: NodeId, span: Duration) {
+        self.note(|| format!("lb{} is suspended for {span:?}", node + 1));
+        let peer_runs = self.nodes[1 - node].machine.is_some();
+        let calm = self.now - self.disturbed > self.scenario.dead_time
+            && peer_runs
+            && !self.nodes[node].paused;
+        self.nodes[node].paused_calmly = calm.then_some(self.now);
+        self.nodes[node].paused = true;
+        self.schedule(span, Event::Resume { node });
+    }
+
+    /// Drops what the primary (first) or the backup (second) sends, until told otherwise.
+    pub fn cut(&mut self, cut: [bool; 2]) {
+        self.note(|| format!("cut {cut:?}"));
+        self.disturbed = self.now;
+        self.cut = cut;
+    }
+
+    /// Gives a director a command.
+    ///
+    /// # Errors
+    /// The [`Violation`] it caused.
+    pub fn command(&mut self, node: NodeId, command: Command) -> Result<(), Violation> {
+        if self.scenario.has_original() {
+            self.disturbed = self.now;
+        }
+        self.feed(node, Input::Command(command))
+    }
+
+    /// Breaks a director's data plane, or mends it.
+    ///
+    /// # Errors
+    /// The [`Violation`] it caused.
+    pub fn data_plane(&mut self, node: NodeId, usable: bool) -> Result<(), Violation> {
+        self.disturbed = self.now;
+        self.feed(node, Input::DataPlane(usable))
+    }
+
+    fn step(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Deliver(datagram) => self.feed(datagram.to, Input::Datagram(datagram)),
+            Event::Finish { node, epoch } => self.finish(node, epoch),
+            Event::Wake { node, wake } if self.nodes[node].wake == wake => {
+                self.feed(node, Input::Timeout)
+            }
+            Event::Wake { .. } => Ok(()),
+            Event::Boot { node } => self.boot(node),
+            Event::Resume { node } => self.resume(node),
+            Event::PlaneUp { node } => self.data_plane(node, true),
+            Event::Heal => {
+                self.cut([false; 2]);
+                Ok(())
+            }
+            Event::Fault => self.fault(),
+            Event::FaultsEnd => self.end_faults(),
+        }
+    }
+
+    pub(super) fn boot(&mut self, node: NodeId) -> Result<(), Violation> {
+        if self.nodes[node].machine.is_some() {
+            return Ok(());
+        }
+        self.disturbed = self.now;
+        let boot = self.random.bits() | 1;
+        self.note(|| format!("lb{} starts, boot id {boot:#x}", node + 1));
+        let machine = (self.factory)(&self.scenario, node, boot, self.now);
+        self.nodes[node].machine = Some(machine);
+        self.feed(node, Input::Timeout)
+    }
+
+    pub(super) fn resume(&mut self, node: NodeId) -> Result<(), Violation> {
+        if !std::mem::take(&mut self.nodes[node].paused) {
+            return Ok(());
+        }
+        self.note(|| format!("lb{} resumes", node + 1));
+        self.disturbed = self.now;
+        // What waits in the sockets comes before the timers, as drivers have to do it.
+        let inbox = std::mem::take(&mut self.nodes[node].inbox);
+        for input in inbox {
+            self.feed(node, input)?;
+        }
+        self.feed(node, Input::Timeout)?;
+        self.check_wakes_humble(node)
+    }
+
+    /// Hands an input to a director, or keeps it until the director runs again.
+    pub(super) fn feed(&mut self, node: NodeId, input: Input) -> Result<(), Violation> {
+        if self.nodes[node].paused {
+            self.keep(node, input);
+            return Ok(());
+        }
+        let now = self.now;
+        let Some(mut machine) = self.nodes[node].machine.take() else {
+            return Ok(());
+        };
+        let worthless = matches!(&input, Input::Datagram(datagram) if datagram.worthless);
+        let before = worthless.then(|| machine.status(now));
+        let unasked = machine.poll_output();
+        apply(machine.as_mut(), now, node, &input);
+        let mut outputs = Vec::new();
+        while let Some(output) = machine.poll_output() {
+            outputs.push(output);
+        }
+        let after = worthless.then(|| machine.status(now));
+        let due = machine.poll_timeout();
+        self.nodes[node].machine = Some(machine);
+        self.note(|| format!("lb{} {} -> {}", node + 1, show(&input), show_all(&outputs)));
+
+        self.require(unasked.is_none(), || format!("output without input: {unasked:?}"))?;
+        self.require(outputs.len() <= OUTPUTS_MAX, || "too many outputs".to_owned())?;
+        if let (Some(before), Some(after)) = (before, after) {
+            self.check_unimpressed(&before, &after, &outputs)?;
+        }
+        if let (Input::Timeout, Some(due)) = (&input, due) {
+            self.require(due > now, || format!("deadline {due} is already over"))?;
+        }
+        if let Input::Datagram(datagram) = input {
+            self.remember(datagram);
+        }
+        self.schedule_wake(node, due);
+        self.carry_out(node, outputs)?;
+        self.check_claim(node)
+    }
+
+    fn keep(&mut self, node: NodeId, input: Input) {
+        let worthless = matches!(&input, Input::Datagram(datagram) if datagram.worthless);
+        let is_datagram = matches!(input, Input::Datagram(_));
+        let inbox = &mut self.nodes[node].inbox;
+        let full = is_datagram && inbox.len() >= INBOX_MAX;
+        if !full && !worthless && !matches!(input, Input::Timeout) {
+            inbox.push_back(input);
+        }
+    }
+
+    fn schedule_wake(&mut self, node: NodeId, due: Option<Instant>) {
+        self.nodes[node].wake += 1;
+        if let Some(due) = due {
+            let late = self.random.duration(Duration::ZERO, self.scenario.lateness);
+            let wake = self.nodes[node].wake;
+            let wait = (due - self.now) + late;
+            self.schedule(wait, Event::Wake { node, wake });
+        }
+    }
+
+    fn carry_out(&mut self, node: NodeId, outputs: Vec<Output>) -> Result<(), Violation> {
+        for output in outputs {
+            match output {
+                Output::Send { path, payload } => self.send(node, path.0, payload),
+                Output::Acquire { id, .. } => self.queue(node, id, Job::Acquire),
+                Output::Release { id, .. } => self.queue(node, id, Job::Release),
+                Output::Announce { .. } => {
+                    let up = self.nodes[node].kernel.up;
+                    self.require(up, || format!("lb{} announces what is not up", node + 1))?;
+                }
+                Output::Transition(transition) if transition.to == State::Stopped => {
+                    self.exit(node);
+                }
+                Output::Transition(_) | Output::Declined { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, node: NodeId, id: ActionId, job: Job) {
+        if self.nodes[node].kernel.push(id, job) {
+            self.schedule_finish(node, job);
+        }
+        self.account();
+    }
+
+    fn schedule_finish(&mut self, node: NodeId, job: Job) {
+        let Span { min, max } = match job {
+            Job::Acquire => self.scenario.acquire,
+            Job::Release => self.scenario.release,
+        };
+        let duration = self.random.duration(min, max);
+        let epoch = self.nodes[node].epoch;
+        self.schedule(duration, Event::Finish { node, epoch });
+    }
+
+    fn finish(&mut self, node: NodeId, epoch: u64) -> Result<(), Violation> {
+        if self.nodes[node].epoch != epoch {
+            return Ok(());
+        }
+        let failed = self.mishap(self.scenario.failure);
+        if failed {
+            self.disturbed = self.now;
+        }
+        let Some((id, _)) = self.nodes[node].kernel.finish(!failed) else {
+            return Ok(());
+        };
+        if let Some(next) = self.nodes[node].kernel.current() {
+            self.schedule_finish(node, next);
+        }
+        self.account();
+        let result = if failed { Err(ActionError("no buffer space".to_owned())) } else { Ok(()) };
+        self.feed(node, Input::Completion(id, result))
+    }
+
+    pub(super) fn schedule(&mut self, wait: Duration, event: Event) {
+        self.sequence += 1;
+        self.agenda.push(Reverse(Entry { at: self.now + wait, sequence: self.sequence, event }));
+    }
+
+    /// Keeps the books on how long nobody had the addresses up.
+    fn account(&mut self) {
+        let served = self.nodes.iter().any(|node| node.kernel.up);
+        match (served, self.outage) {
+            (true, Some(since)) => {
+                self.longest_outage = self.longest_outage.max(self.now - since);
+                self.outage = None;
+            }
+            (false, None) => self.outage = Some(self.now),
+            (true, None) | (false, Some(_)) => {}
+        }
+    }
+
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            if trace.len() == TRACE_MAX {
+                trace.pop_front();
+            }
+            trace.push_back(format!("{} {}", self.now, line()));
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("scenario", &self.scenario)
+            .field("now", &self.now)
+            .field("states", &[self.state(0), self.state(1)])
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+fn apply(machine: &mut dyn Heartbeat, now: Instant, node: NodeId, input: &Input) {
+    match input {
+        Input::Datagram(datagram) => {
+            let source = address(1 - node, datagram.path);
+            machine.handle_datagram(now, PathId(datagram.path), source, &datagram.bytes);
+        }
+        Input::Timeout => machine.handle_timeout(now),
+        Input::Completion(id, result) => machine.handle_completion(now, *id, result.clone()),
+        Input::Command(command) => machine.handle_command(now, *command),
+        Input::DataPlane(usable) => machine.handle_data_plane(now, *usable),
+    }
+}
