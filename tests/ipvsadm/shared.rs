@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use piranha::cli::ipvsadm::kernel::{Kernel, ListedService, MemoryKernel};
+use piranha::cli::ipvsadm::kernel::{Kernel, MemoryKernel};
 use piranha::ipvs::ServiceKey;
-use piranha::ipvs::kernel::{Daemon, Info, Request, Timeouts};
+use piranha::ipvs::kernel::{Connection, Daemon, Info, Request, Timeouts};
+use piranha::runtime::kernel::Listed;
 
 #[derive(Clone)]
 pub(crate) struct SharedKernel(Rc<RefCell<MemoryKernel>>);
@@ -22,11 +23,11 @@ impl Kernel for SharedKernel {
         self.0.borrow_mut().info()
     }
 
-    fn services(&mut self) -> io::Result<Vec<ListedService>> {
+    fn services(&mut self) -> io::Result<Vec<Listed>> {
         self.0.borrow_mut().services()
     }
 
-    fn service(&mut self, key: ServiceKey) -> io::Result<ListedService> {
+    fn service(&mut self, key: ServiceKey) -> io::Result<Listed> {
         self.0.borrow_mut().service(key)
     }
 
@@ -42,7 +43,7 @@ impl Kernel for SharedKernel {
         self.0.borrow_mut().daemons()
     }
 
-    fn connections(&mut self) -> io::Result<String> {
+    fn connections(&mut self) -> io::Result<Vec<Connection>> {
         self.0.borrow_mut().connections()
     }
 }

@@ -31,9 +31,7 @@ fn settings(draft: &Draft<'_>, key: ServiceKey) -> Result<Service, UsageError> {
     let one_packet = draft.given.has(Subject::OnePacket);
     if let ServiceKey::Address { protocol, address } = key {
         if address.port() == 0 && draft.persistence.is_none() {
-            return Err(UsageError::invalid(
-                "Zero port specified for non-persistent service",
-            ));
+            return Err(UsageError::invalid("Zero port specified for non-persistent service"));
         }
         if one_packet && protocol != Protocol::Udp {
             return Err(UsageError::invalid(
@@ -43,9 +41,7 @@ fn settings(draft: &Draft<'_>, key: ServiceKey) -> Result<Service, UsageError> {
     }
     let scheduler = draft.scheduler.filter(|name| !name.is_empty());
     let flags = flags(draft.scheduler_flags, scheduler.unwrap_or("wlc"))?;
-    let mut service = Service::new(key)
-        .with_scheduler_flags(flags)
-        .with_one_packet(one_packet);
+    let mut service = Service::new(key).with_scheduler_flags(flags).with_one_packet(one_packet);
     if let Some(name) = scheduler {
         let name: SchedulerName = name.parse().map_err(|_| UNKNOWN_MODULE)?;
         service = service.with_scheduler(name);
@@ -86,15 +82,11 @@ fn flags(list: &str, scheduler: &str) -> Result<SchedulerFlags, UsageError> {
             "mh-fallback" => (Some("mh"), SchedulerFlags::FLAG_1),
             "mh-port" => (Some("mh"), SchedulerFlags::FLAG_2),
             _ => {
-                return Err(UsageError::invalid(format!(
-                    "invalid scheduler flag `{name}'"
-                )));
+                return Err(UsageError::invalid(format!("invalid scheduler flag `{name}'")));
             }
         };
         if of.is_some_and(|of| of != scheduler) {
-            return Err(UsageError::invalid(format!(
-                "incompatible scheduler flag `{name}'"
-            )));
+            return Err(UsageError::invalid(format!("incompatible scheduler flag `{name}'")));
         }
         flags = flags | flag;
     }
@@ -142,9 +134,7 @@ fn forwarding(draft: &Draft<'_>) -> Result<Forwarding, UsageError> {
         return tunnel(draft).map(Forwarding::Tunnel);
     }
     if has_tunnel_option(draft.given) {
-        return Err(UsageError::invalid(
-            "Tunnel options conflict with forward method",
-        ));
+        return Err(UsageError::invalid("Tunnel options conflict with forward method"));
     }
     Ok(match draft.forwarding {
         Word::Masquerading => Forwarding::Nat,

@@ -9,11 +9,7 @@ use crate::ipvs::kernel::{Connection, ConnectionProtocol};
 /// Every address in `connections`.
 pub fn addresses(connections: &[Connection]) -> impl Iterator<Item = IpAddr> {
     connections.iter().flat_map(|connection| {
-        [
-            connection.client.ip(),
-            connection.vip.ip(),
-            connection.destination.ip(),
-        ]
+        [connection.client.ip(), connection.vip.ip(), connection.destination.ip()]
     })
 }
 
@@ -29,18 +25,13 @@ pub fn write(
     labels: &Labels<'_>,
 ) -> io::Result<()> {
     writeln!(out, "IPVS connection entries")?;
-    write!(
-        out,
-        "pro expire state       source             virtual            "
-    )?;
+    write!(out, "pro expire state       source             virtual            ")?;
     if engines {
         writeln!(out, "{:<18} {:<16} pe_data", "destination", "pe name")?;
     } else {
         writeln!(out, "destination")?;
     }
-    connections
-        .iter()
-        .try_for_each(|connection| write_line(out, connection, engines, labels))
+    connections.iter().try_for_each(|connection| write_line(out, connection, engines, labels))
 }
 
 fn write_line(

@@ -7,11 +7,7 @@ use std::io::{self, Write};
 /// # Errors
 /// Those of `out`.
 pub fn write_version(out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "ipvsadm v1.31 (piranha {}, IPVS v1.2.1)",
-        env!("CARGO_PKG_VERSION")
-    )
+    writeln!(out, "ipvsadm v1.31 (piranha {}, IPVS v1.2.1)", env!("CARGO_PKG_VERSION"))
 }
 
 /// Writes how `program` is used.

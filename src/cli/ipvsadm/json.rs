@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::kernel::ListedService;
 use crate::ipvs::kernel::{Connection, Daemon, DestinationStatus, Info, Timeouts};
 use crate::ipvs::{Counters, Forwarding, Persistence, Rates, ServiceKey, Tunnel, TunnelChecksum};
 use crate::net::Family;
+use crate::runtime::kernel::Listed;
 
 /// The table, with the kernel's version where the whole of it was asked for.
 #[must_use]
-pub fn services(info: Option<Info>, services: &[ListedService]) -> Value {
+pub fn services(info: Option<Info>, services: &[Listed]) -> Value {
     let version = info.map(|info| info.version_parts().map(|part| part.to_string()).join("."));
     json!({
         "version": version,
@@ -19,8 +19,8 @@ pub fn services(info: Option<Info>, services: &[ListedService]) -> Value {
     })
 }
 
-fn service(listed: &ListedService) -> Value {
-    let status = &listed.status;
+fn service(listed: &Listed) -> Value {
+    let status = &listed.service;
     let key = status.service.key();
     let (protocol, address, mark) = match key {
         ServiceKey::Address { protocol, address } => {
@@ -40,7 +40,7 @@ fn service(listed: &ListedService) -> Value {
         "one_packet": status.service.one_packet(),
         "stats": counters(&status.counters),
         "rates": rates(&status.rates),
-        "servers": Vec::from_iter(listed.servers.iter().map(server)),
+        "servers": Vec::from_iter(listed.destinations.iter().map(server)),
     })
 }
 
@@ -78,10 +78,7 @@ fn tunnel(forwarding: Forwarding) -> Value {
     };
     match forwarding {
         Forwarding::Tunnel(Tunnel::Ipip) => json!({ "type": "ipip" }),
-        Forwarding::Tunnel(Tunnel::Gue {
-            port,
-            checksum: sum,
-        }) => {
+        Forwarding::Tunnel(Tunnel::Gue { port, checksum: sum }) => {
             json!({ "type": "gue", "port": port, "checksum": checksum(sum) })
         }
         Forwarding::Tunnel(Tunnel::Gre { checksum: sum }) => {

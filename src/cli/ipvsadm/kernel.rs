@@ -6,10 +6,11 @@ use std::num::{NonZeroU8, NonZeroU16};
 use std::time::Duration;
 
 use crate::ipvs::kernel::{
-    Daemon, DaemonRole, DestinationStatus, Info, Request, ServiceStatus, Timeouts,
+    Connection, Daemon, DaemonRole, DestinationStatus, Info, Request, ServiceStatus, Timeouts,
 };
 use crate::ipvs::memory::{Memory, MemoryError};
 use crate::ipvs::{Capabilities, Counters, Destination, Entry, Load, Op, Rates, ServiceKey, Table};
+use crate::runtime::kernel::Listed;
 
 /// The kernel as ipvsadm uses it.
 ///
@@ -26,13 +27,13 @@ pub trait Kernel {
     ///
     /// # Errors
     /// The operating system's.
-    fn services(&mut self) -> io::Result<Vec<ListedService>>;
+    fn services(&mut self) -> io::Result<Vec<Listed>>;
 
     /// One service with its servers.
     ///
     /// # Errors
     /// The operating system's; `ESRCH` if there is no such service.
-    fn service(&mut self, key: ServiceKey) -> io::Result<ListedService>;
+    fn service(&mut self, key: ServiceKey) -> io::Result<Listed>;
 
     /// Carries out `changes`, none of them a request that reads, in order, and goes on after one
     /// that fails. One result for each.
@@ -50,21 +51,11 @@ pub trait Kernel {
     /// The operating system's.
     fn daemons(&mut self) -> io::Result<Vec<Daemon>>;
 
-    /// The connection table as `/proc/net/ip_vs_conn` gives it, with its heading.
+    /// The connections and persistence templates.
     ///
     /// # Errors
     /// The operating system's.
-    fn connections(&mut self) -> io::Result<String>;
-}
-
-/// A service as it is listed.
-#[allow(clippy::exhaustive_structs, reason = "a record that kernels fill in")]
-#[derive(Clone, Debug, PartialEq)]
-pub struct ListedService {
-    /// The service.
-    pub status: ServiceStatus,
-    /// Its servers.
-    pub servers: Vec<DestinationStatus>,
+    fn connections(&mut self) -> io::Result<Vec<Connection>>;
 }
 
 const ENOENT: i32 = 2;
@@ -80,7 +71,7 @@ pub struct MemoryKernel {
     memory: Memory,
     timeouts: Timeouts,
     daemons: Vec<Daemon>,
-    connections: String,
+    connections: Vec<Connection>,
 }
 
 /// The schedulers that Linux 6.1 has.
@@ -91,23 +82,20 @@ const SCHEDULERS: [&str; 15] = [
 
 impl MemoryKernel {
     /// One that has `services` already.
-    pub fn with_services(services: impl IntoIterator<Item = ListedService>) -> Self {
+    pub fn with_services(services: impl IntoIterator<Item = Listed>) -> Self {
         let mut table = Table::new();
         for listed in services {
-            let entry = table.insert(listed.status.service);
-            for server in listed.servers {
+            let entry = table.insert(listed.service.service);
+            for server in listed.destinations {
                 entry.insert(server.destination);
             }
         }
-        Self {
-            memory: Memory::with_table(Capabilities::everything(), table),
-            ..Self::default()
-        }
+        Self { memory: Memory::with_table(Capabilities::everything(), table), ..Self::default() }
     }
 
-    /// Makes `text` the connection table.
-    pub fn set_connections(&mut self, text: impl Into<String>) {
-        self.connections = text.into();
+    /// Makes these its connections.
+    pub fn set_connections(&mut self, connections: Vec<Connection>) {
+        self.connections = connections;
     }
 
     fn change(&mut self, change: &Request) -> Result<(), i32> {
@@ -135,6 +123,7 @@ impl MemoryKernel {
             return Ok(());
         };
         known_modules(&op)?;
+        unicast(&op)?;
         self.memory.apply_op(&op).map_err(|error| errno(&error))
     }
 
@@ -152,11 +141,7 @@ impl MemoryKernel {
     }
 
     fn start(&mut self, new: &Daemon) -> Result<(), i32> {
-        if self
-            .daemons
-            .iter()
-            .any(|running| running.role() == new.role())
-        {
+        if self.daemons.iter().any(|running| running.role() == new.role()) {
             return Err(EEXIST);
         }
         if !new.interface().starts_with("dum") {
@@ -183,29 +168,23 @@ impl Default for MemoryKernel {
             memory: Memory::default(),
             timeouts: Timeouts::new(seconds(900), seconds(120), seconds(300)),
             daemons: Vec::new(),
-            connections: "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires\n"
-                .to_owned(),
+            connections: Vec::new(),
         }
     }
 }
 
 impl Kernel for MemoryKernel {
     fn info(&mut self) -> io::Result<Info> {
-        Ok(Info {
-            version: 0x01_02_01,
-            table_size: 4096,
-        })
+        Ok(Info { version: 0x01_02_01, table_size: 4096 })
     }
 
-    fn services(&mut self) -> io::Result<Vec<ListedService>> {
+    fn services(&mut self) -> io::Result<Vec<Listed>> {
         Ok(self.memory.table().iter().map(listed).collect())
     }
 
-    fn service(&mut self, key: ServiceKey) -> io::Result<ListedService> {
+    fn service(&mut self, key: ServiceKey) -> io::Result<Listed> {
         let entry = self.memory.table().get(&key);
-        entry
-            .map(listed)
-            .ok_or_else(|| io::Error::from_raw_os_error(ESRCH))
+        entry.map(listed).ok_or_else(|| io::Error::from_raw_os_error(ESRCH))
     }
 
     fn apply(&mut self, changes: &[Request]) -> Vec<io::Result<()>> {
@@ -221,7 +200,7 @@ impl Kernel for MemoryKernel {
         Ok(self.daemons.clone())
     }
 
-    fn connections(&mut self) -> io::Result<String> {
+    fn connections(&mut self) -> io::Result<Vec<Connection>> {
         Ok(self.connections.clone())
     }
 }
@@ -230,12 +209,22 @@ fn known_modules(op: &Op) -> Result<(), i32> {
     let (Op::AddService(service) | Op::EditService(service)) = op else {
         return Ok(());
     };
-    let engine = service
-        .persistence()
-        .and_then(|persistence| persistence.engine());
+    let engine = service.persistence().and_then(|persistence| persistence.engine());
     let known = SCHEDULERS.contains(&service.scheduler().as_str())
         && engine.is_none_or(|engine| engine.as_str() == "sip");
     if known { Ok(()) } else { Err(ENOENT) }
+}
+
+/// The kernel asks its routing table, which takes no other address for a server.
+fn unicast(op: &Op) -> Result<(), i32> {
+    let (Op::AddDestination(_, server) | Op::EditDestination(_, server)) = op else {
+        return Ok(());
+    };
+    let refused = match server.address().ip() {
+        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified(),
+        IpAddr::V6(ip) => ip.is_multicast() || ip.is_unicast_link_local() || ip.is_unspecified(),
+    };
+    if refused { Err(EINVAL) } else { Ok(()) }
 }
 
 const fn errno(error: &MemoryError) -> i32 {
@@ -247,7 +236,7 @@ const fn errno(error: &MemoryError) -> i32 {
     }
 }
 
-fn listed(entry: &Entry) -> ListedService {
+fn listed(entry: &Entry) -> Listed {
     let server = |destination: &Destination| DestinationStatus {
         destination: *destination,
         load: Load::default(),
@@ -256,15 +245,15 @@ fn listed(entry: &Entry) -> ListedService {
         exact: true,
         unknown: Vec::new(),
     };
-    ListedService {
-        status: ServiceStatus {
+    Listed {
+        service: ServiceStatus {
             service: entry.service().clone(),
             counters: Counters::default(),
             rates: Rates::default(),
             exact: true,
             unknown: Vec::new(),
         },
-        servers: entry.destinations().map(server).collect(),
+        destinations: entry.destinations().map(server).collect(),
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::Names;
-use super::kernel::ListedService;
 use crate::ipvs::ServiceKey;
 use crate::net::{Family, Protocol};
+use crate::runtime::kernel::Listed;
 
 /// Writes addresses and ports, as names where it has them.
 pub struct Labels<'a> {
@@ -27,10 +27,7 @@ impl<'a> Labels<'a> {
     /// Numbers only.
     #[must_use]
     pub const fn numeric() -> Self {
-        Self {
-            names: None,
-            hosts: BTreeMap::new(),
-        }
+        Self { names: None, hosts: BTreeMap::new() }
     }
 
     /// Names for `addresses` and for every port. Each address is looked up once.
@@ -38,19 +35,16 @@ impl<'a> Labels<'a> {
     pub fn named(names: &'a dyn Names, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let addresses: BTreeSet<IpAddr> = addresses.into_iter().collect();
         let addresses = Vec::from_iter(addresses);
-        Self {
-            names: Some(names),
-            hosts: names.hosts(&addresses),
-        }
+        Self { names: Some(names), hosts: names.hosts(&addresses) }
     }
 
     /// Names for everything in `services`.
     #[must_use]
-    pub fn of_services(names: &'a dyn Names, services: &[ListedService]) -> Self {
+    pub fn of_services(names: &'a dyn Names, services: &[Listed]) -> Self {
         let addresses = services.iter().flat_map(|listed| {
-            let servers = listed.servers.iter();
+            let servers = listed.destinations.iter();
             let servers = servers.map(|server| server.destination.address().ip());
-            servers.chain(listed.status.service.key().vip())
+            servers.chain(listed.service.service.key().vip())
         });
         Self::named(names, addresses)
     }

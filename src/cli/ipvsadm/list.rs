@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use super::kernel::ListedService;
 use super::label::Labels;
 use super::parse::Columns;
 use super::save::flag_names;
@@ -12,6 +11,7 @@ use crate::ipvs::{
     Counters, Forwarding, Persistence, Rates, Service, ServiceKey, Tunnel, TunnelChecksum,
 };
 use crate::net::Family;
+use crate::runtime::kernel::Listed;
 
 /// Puts `services` into the order of a list: by firewall mark (addresses have none and come
 /// first), family, protocol, address and port; servers by family, address and port.
@@ -19,18 +19,15 @@ use crate::net::Family;
 /// Numbers are compared as such. The original subtracts them into 32 bits with a sign and so lists
 /// 200.0.0.0/8 before 1.0.0.0/8; the orders agree where all addresses are within 2^31 of each
 /// other.
-pub fn sort(services: &mut [ListedService]) {
-    services.sort_by_key(|listed| match listed.status.service.key() {
-        ServiceKey::Address { protocol, address } => (
-            0,
-            Family::of(address.ip()),
-            protocol.number(),
-            Some(address),
-        ),
+pub fn sort(services: &mut [Listed]) {
+    services.sort_by_key(|listed| match listed.service.service.key() {
+        ServiceKey::Address { protocol, address } => {
+            (0, Family::of(address.ip()), protocol.number(), Some(address))
+        }
         ServiceKey::Mark { mark, family } => (mark.get(), family, 0, None),
     });
     for listed in services {
-        let servers = &mut listed.servers;
+        let servers = &mut listed.destinations;
         servers.sort_by_key(|server| server.destination.address());
     }
 }
@@ -42,10 +39,7 @@ pub fn sort(services: &mut [ListedService]) {
 pub fn write_info(out: &mut dyn Write, info: Info) -> io::Result<()> {
     let [major, minor, patch] = info.version_parts();
     let size = info.table_size;
-    writeln!(
-        out,
-        "IP Virtual Server version {major}.{minor}.{patch} (size={size})"
-    )
+    writeln!(out, "IP Virtual Server version {major}.{minor}.{patch} (size={size})")
 }
 
 /// Writes the timeouts.
@@ -101,23 +95,19 @@ impl<'a> TablePrinter<'a> {
     /// A table with `columns`; `exact` numbers have all their digits.
     #[must_use]
     pub const fn new(columns: Columns, exact: bool, labels: &'a Labels<'a>) -> Self {
-        Self {
-            columns,
-            exact,
-            labels,
-        }
+        Self { columns, exact, labels }
     }
 
     /// Writes the headings and then `services`.
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn write(&self, out: &mut dyn Write, services: &[ListedService]) -> io::Result<()> {
+    pub fn write(&self, out: &mut dyn Write, services: &[Listed]) -> io::Result<()> {
         self.write_headings(out)?;
         for listed in services {
             self.write_service(out, listed)?;
-            for server in &listed.servers {
-                self.write_server(out, listed.status.service.key(), server)?;
+            for server in &listed.destinations {
+                self.write_server(out, listed.service.service.key(), server)?;
             }
         }
         Ok(())
@@ -130,47 +120,42 @@ impl<'a> TablePrinter<'a> {
         let server = format!("{SERVER:<33} Forward");
         match self.columns {
             Columns::Load => writeln!(out, "{PLAIN}\n{server} Weight ActiveConn InActConn"),
-            Columns::Tunnels => writeln!(
-                out,
-                "{PLAIN}\n{server} TunnelInfo    Weight ActiveConn InActConn"
-            ),
-            Columns::Thresholds => writeln!(
-                out,
-                "{NARROW:<33} Uthreshold Lthreshold ActiveConn InActConn \n{SERVER}"
-            ),
-            Columns::Persistent => writeln!(
-                out,
-                "{NARROW:<33} Weight    PersistConn ActiveConn InActConn \n{SERVER}"
-            ),
-            Columns::Counters => writeln!(
-                out,
-                "{NARROW:<33}    Conns   InPkts  OutPkts  InBytes OutBytes\n{SERVER}"
-            ),
-            Columns::Rates => writeln!(
-                out,
-                "{NARROW:<33}      CPS    InPPS   OutPPS    InBPS   OutBPS\n{SERVER}"
-            ),
+            Columns::Tunnels => {
+                writeln!(out, "{PLAIN}\n{server} TunnelInfo    Weight ActiveConn InActConn")
+            }
+            Columns::Thresholds => {
+                writeln!(out, "{NARROW:<33} Uthreshold Lthreshold ActiveConn InActConn \n{SERVER}")
+            }
+            Columns::Persistent => {
+                writeln!(out, "{NARROW:<33} Weight    PersistConn ActiveConn InActConn \n{SERVER}")
+            }
+            Columns::Counters => {
+                writeln!(out, "{NARROW:<33}    Conns   InPkts  OutPkts  InBytes OutBytes\n{SERVER}")
+            }
+            Columns::Rates => {
+                writeln!(out, "{NARROW:<33}      CPS    InPPS   OutPPS    InBPS   OutBPS\n{SERVER}")
+            }
         }
     }
 
-    fn write_service(&self, out: &mut dyn Write, listed: &ListedService) -> io::Result<()> {
-        let name = self.service_name(listed.status.service.key());
+    fn write_service(&self, out: &mut dyn Write, listed: &Listed) -> io::Result<()> {
+        let name = self.service_name(listed.service.service.key());
         match self.columns {
             Columns::Counters => {
                 write!(out, "{name:<33}")?;
-                self.write_counters(out, &listed.status.counters)?;
+                self.write_counters(out, &listed.service.counters)?;
             }
             Columns::Rates => {
                 write!(out, "{name:<33}")?;
-                let rates = &listed.status.rates;
+                let rates = &listed.service.rates;
                 for rate in [rates.connections, rates.packets_in, rates.packets_out] {
                     self.write_large(out, rate)?;
                 }
                 self.write_bytes(out, rates)?;
             }
             Columns::Load | Columns::Tunnels | Columns::Thresholds | Columns::Persistent => {
-                write!(out, "{name} {}", listed.status.service.scheduler())?;
-                write_settings(out, &listed.status.service)?;
+                write!(out, "{name} {}", listed.service.service.scheduler())?;
+                write_settings(out, &listed.service.service)?;
             }
         }
         writeln!(out)
@@ -234,17 +219,9 @@ impl<'a> TablePrinter<'a> {
     }
 
     fn write_counters(&self, out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
-        let Counters {
-            connections,
-            packets_in,
-            packets_out,
-            bytes_in,
-            bytes_out,
-        } = *counters;
+        let Counters { connections, packets_in, packets_out, bytes_in, bytes_out } = *counters;
         let counters = [connections, packets_in, packets_out, bytes_in, bytes_out];
-        counters
-            .into_iter()
-            .try_for_each(|counter| self.write_large(out, counter))
+        counters.into_iter().try_for_each(|counter| self.write_large(out, counter))
     }
 
     fn write_bytes(&self, out: &mut dyn Write, rates: &Rates) -> io::Result<()> {

@@ -21,6 +21,7 @@ pub mod help;
 pub mod json;
 pub mod kernel;
 mod label;
+mod linux;
 pub mod list;
 pub mod message;
 mod names;
@@ -34,6 +35,7 @@ mod value;
 
 pub use error::UsageError;
 pub use label::Labels;
+pub use linux::Linux;
 pub use names::{Names, NoNames, SystemNames};
 pub use parse::{Columns, Invocation, List, View, parse};
 pub use run::{CannotOpen, Open, Session};
@@ -63,5 +65,5 @@ pub fn main() -> ExitCode {
 }
 
 fn open() -> io::Result<Box<dyn Kernel>> {
-    Err(io::Error::from_raw_os_error(92))
+    Ok(Box::new(Linux::open()?))
 }

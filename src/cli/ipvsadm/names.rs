@@ -52,10 +52,7 @@ pub struct SystemNames {
 }
 
 impl SystemNames {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a program's command line, not the pure core"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "a program's command line, not the pure core")]
     fn services(&self) -> &Services {
         let read = || std::fs::read_to_string("/etc/services").unwrap_or_default();
         self.services.get_or_init(|| Services::parse(&read()))
@@ -78,10 +75,7 @@ impl Names for SystemNames {
 
     /// Asks `getent`, which looks where the system's configuration says (`/etc/nsswitch.conf`),
     /// for all of them at once. Without it no address has a name.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a program's command line, not the pure core"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "a program's command line, not the pure core")]
     fn hosts(&self, addresses: &[IpAddr]) -> BTreeMap<IpAddr, String> {
         let mut found = BTreeMap::new();
         for some in addresses.chunks(500) {
@@ -126,13 +120,9 @@ impl Services {
         let name = words.next()?;
         let (port, protocol) = words.next()?.split_once('/')?;
         let (port, protocol) = (port.parse().ok()?, protocol.parse().ok()?);
-        self.names
-            .entry((port, protocol))
-            .or_insert_with(|| name.to_owned());
+        self.names.entry((port, protocol)).or_insert_with(|| name.to_owned());
         for name in words.chain([name]) {
-            self.ports
-                .entry((name.to_owned(), protocol))
-                .or_insert(port);
+            self.ports.entry((name.to_owned(), protocol)).or_insert(port);
         }
         Some(())
     }

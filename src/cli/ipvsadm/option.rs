@@ -192,9 +192,7 @@ impl Given {
 /// # Errors
 /// The first complaint in the order of [`Subject`].
 pub(super) fn check_command(command: Command, given: Given) -> Result<(), UsageError> {
-    let rules = LEGALITY
-        .iter()
-        .map(|(subject, _, row)| (*subject, row[command as usize]));
+    let rules = LEGALITY.iter().map(|(subject, _, row)| (*subject, row[command as usize]));
     check(rules, given, command.name(), "command")
 }
 
@@ -203,9 +201,7 @@ pub(super) fn check_command(command: Command, given: Given) -> Result<(), UsageE
 /// # Errors
 /// The first complaint in the order of [`Subject`].
 pub(super) fn check_tunnel(tunnel: TunnelType, given: Given) -> Result<(), UsageError> {
-    let rules = TUNNEL_LEGALITY
-        .iter()
-        .map(|(subject, row)| (*subject, row[tunnel as usize]));
+    let rules = TUNNEL_LEGALITY.iter().map(|(subject, row)| (*subject, row[tunnel as usize]));
     check(rules, given, tunnel.name(), "tunnel type")
 }
 

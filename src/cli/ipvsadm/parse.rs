@@ -115,9 +115,7 @@ pub fn parse<S: AsRef<str>>(
     if words.is_empty() {
         return Ok(Invocation::List(Draft::new(Command::List, names).list()?));
     }
-    let hint = || UsageError::Hint {
-        program: program.to_owned(),
-    };
+    let hint = || UsageError::Hint { program: program.to_owned() };
     let mut scanner = Scanner::new(words);
     let first = scanner.next_option();
     let first = first.map_err(|_| hint())?.ok_or_else(hint)?;
@@ -260,10 +258,7 @@ impl<'a> Draft<'a> {
                 }
                 _ => Err(invalid("-6 used before -f\n")),
             },
-            _ => Err(UsageError::invalid(format!(
-                "invalid option `{}'",
-                item.spelled
-            ))),
+            _ => Err(UsageError::invalid(format!("invalid option `{}'", item.spelled))),
         }
     }
 
@@ -394,9 +389,9 @@ impl<'a> Draft<'a> {
             let [tcp, tcp_fin, udp] = texts.map(|text| timeout(text, 0).map(seconds));
             self.timeouts = Timeouts::new(tcp?, tcp_fin?, udp?);
         }
-        words.next().map_or(Ok(()), |word| {
-            Err(UsageError::invalid(format!("unexpected argument {word}")))
-        })
+        words
+            .next()
+            .map_or(Ok(()), |word| Err(UsageError::invalid(format!("unexpected argument {word}"))))
     }
 
     fn finish(mut self) -> Result<Invocation, UsageError> {
@@ -558,23 +553,15 @@ struct DaemonOptions<'a> {
 
 impl Default for DaemonOptions<'_> {
     fn default() -> Self {
-        Self {
-            interface: "eth0",
-            sync_id: 0,
-            max_len: None,
-            group: None,
-            port: None,
-            ttl: None,
-        }
+        Self { interface: "eth0", sync_id: 0, max_len: None, group: None, port: None, ttl: None }
     }
 }
 
 impl DaemonOptions<'_> {
     fn start(&self, role: DaemonRole) -> Result<Daemon, UsageError> {
         let daemon = Daemon::new(role, self.interface);
-        let mut daemon = daemon
-            .map_err(|_| UsageError::Refused("No such device"))?
-            .with_sync_id(self.sync_id);
+        let mut daemon =
+            daemon.map_err(|_| UsageError::Refused("No such device"))?.with_sync_id(self.sync_id);
         if let Some(length) = self.max_len {
             daemon = daemon.with_max_length(length);
         }

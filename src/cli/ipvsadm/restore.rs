@@ -37,10 +37,7 @@ impl Line {
             }
             *number += 1;
             let text = String::from_utf8_lossy(&bytes);
-            let line = Self {
-                number: *number,
-                text: text.trim().to_owned(),
-            };
+            let line = Self { number: *number, text: text.trim().to_owned() };
             if !line.text.starts_with('#') && !line.words().is_empty() {
                 return Ok(Some(line));
             }
@@ -54,9 +51,9 @@ impl Line {
 
     fn parse(&self, session: &Session<'_>) -> Result<Invocation, UsageError> {
         match parse(session.program, &self.words(), session.names)? {
-            Invocation::Restore { .. } => Err(UsageError::Hint {
-                program: session.program.to_owned(),
-            }),
+            Invocation::Restore { .. } => {
+                Err(UsageError::Hint { program: session.program.to_owned() })
+            }
             invocation => Ok(invocation),
         }
     }
@@ -68,10 +65,9 @@ pub(super) fn restore(session: &mut Session<'_>) -> io::Result<u8> {
     let mut number = 0;
     while let Some(line) = Line::read(session.input, &mut number)? {
         match line.parse(session) {
-            Ok(Invocation::Change {
-                request,
-                dry_run: false,
-            }) => batch.push(line, request, session)?,
+            Ok(Invocation::Change { request, dry_run: false }) => {
+                batch.push(line, request, session)?
+            }
             Ok(Invocation::Version) => {
                 batch.flush(session)?;
                 return session.run(Invocation::Version);
@@ -126,10 +122,7 @@ pub(super) fn checked(session: &mut Session<'_>, dry_run: bool) -> io::Result<u8
             Invocation::Change { request, .. } if dry_run => {
                 writeln!(session.out, "{}", save::command_line(&request))?;
             }
-            Invocation::Change {
-                request,
-                dry_run: false,
-            } => batch.push(line, request, session)?,
+            Invocation::Change { request, dry_run: false } => batch.push(line, request, session)?,
             invocation => {
                 batch.flush(session)?;
                 batch.code = session.run(invocation)?;

@@ -2,12 +2,16 @@
 
 use std::io::{self, BufRead, Write};
 
-use super::kernel::{Kernel, ListedService};
+use super::kernel::Kernel;
 use super::label::Labels;
 use super::list::{self, TablePrinter};
 use super::parse::{Columns, Invocation, List, View, parse};
 use super::{Names, connections, help, json, message, restore, save};
-use crate::ipvs::kernel::{Request, parse_connections};
+use crate::ipvs::kernel::{Info, Request};
+use crate::runtime::kernel::Listed;
+
+/// The file that messages name, as the original's do.
+const CONNECTIONS: &str = "/proc/net/ip_vs_conn";
 
 /// Opens the kernel, when it is needed for the first time.
 pub type Open<'a> = &'a mut dyn FnMut() -> io::Result<Box<dyn Kernel>>;
@@ -42,15 +46,7 @@ impl<'a> Session<'a> {
         err: &'a mut dyn Write,
         open: Open<'a>,
     ) -> Self {
-        Self {
-            program,
-            names,
-            input,
-            out,
-            err,
-            open,
-            kernel: None,
-        }
+        Self { program, names, input, out, err, open, kernel: None }
     }
 
     /// Carries out the command line `words`; returns the exit code.
@@ -77,10 +73,9 @@ impl<'a> Session<'a> {
             Invocation::Restore { .. } => return restore::restore(self),
             Invocation::Save { numeric } => return self.save(numeric),
             Invocation::List(list) => return self.list(&list),
-            Invocation::Change {
-                request,
-                dry_run: true,
-            } => writeln!(self.out, "{}", save::command_line(&request))?,
+            Invocation::Change { request, dry_run: true } => {
+                writeln!(self.out, "{}", save::command_line(&request))?
+            }
             Invocation::Change { request, .. } => return self.change(request),
         }
         Ok(0)
@@ -186,7 +181,7 @@ impl<'a> Session<'a> {
     fn read_services(
         &mut self,
         list: &List,
-    ) -> io::Result<Result<(Option<crate::ipvs::kernel::Info>, Vec<ListedService>), String>> {
+    ) -> io::Result<Result<(Option<Info>, Vec<Listed>), String>> {
         let kernel = self.kernel()?;
         Ok(match list.service {
             Some(key) => match kernel.service(key) {
@@ -201,18 +196,12 @@ impl<'a> Session<'a> {
     }
 
     fn list_connections(&mut self, list: &List, engines: bool) -> io::Result<Result<(), String>> {
-        let text = match self.kernel()?.connections() {
-            Ok(text) => text,
-            Err(_) => return Ok(Err("cannot open file /proc/net/ip_vs_conn".to_owned())),
-        };
-        let connections: Result<Vec<_>, _> = parse_connections(&text).collect();
-        let connections = match connections {
+        let connections = match self.kernel()?.connections() {
             Ok(connections) => connections,
-            Err(line) => {
-                return Ok(Err(format!(
-                    "unexpected input from /proc/net/ip_vs_conn: {line}"
-                )));
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Ok(Err(format!("unexpected input from {CONNECTIONS}: {error}")));
             }
+            Err(_) => return Ok(Err(format!("cannot open file {CONNECTIONS}"))),
         };
         if list.json {
             writeln!(self.out, "{:#}", json::connections(&connections))?;
@@ -227,12 +216,8 @@ impl<'a> Session<'a> {
         Ok(Ok(()))
     }
 
-    fn labels(&self, numeric: bool, services: &[ListedService]) -> Labels<'a> {
-        if numeric {
-            Labels::numeric()
-        } else {
-            Labels::of_services(self.names, services)
-        }
+    fn labels(&self, numeric: bool, services: &[Listed]) -> Labels<'a> {
+        if numeric { Labels::numeric() } else { Labels::of_services(self.names, services) }
     }
 
     fn cannot_list(&mut self, message: &str) -> io::Result<u8> {

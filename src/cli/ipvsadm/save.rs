@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::kernel::ListedService;
 use super::label::Labels;
 use super::list::mask;
 use crate::ipvs::kernel::{Daemon, Request, Timeouts};
@@ -11,6 +10,7 @@ use crate::ipvs::{
     Destination, Forwarding, SchedulerFlags, SchedulerName, Service, ServiceKey, Tunnel,
     TunnelChecksum,
 };
+use crate::runtime::kernel::Listed;
 
 /// Writes `services` as the commands that make them, one `-A` and its `-a` lines after another.
 ///
@@ -20,14 +20,14 @@ use crate::ipvs::{
 /// Those of `out`.
 pub fn write_rules(
     out: &mut dyn Write,
-    services: &[ListedService],
+    services: &[Listed],
     labels: &Labels<'_>,
 ) -> io::Result<()> {
     for listed in services {
-        let key = listed.status.service.key();
-        let settings = settings(&listed.status.service);
+        let key = listed.service.service.key();
+        let settings = settings(&listed.service.service);
         writeln!(out, "-A {}{settings}", labels.option(key))?;
-        for server in &listed.servers {
+        for server in &listed.destinations {
             let destination = &server.destination;
             let address = labels.server(key, destination.address());
             let how = how(destination);
@@ -105,10 +105,7 @@ fn daemon_line(daemon: &Daemon) -> String {
 fn settings(service: &Service) -> String {
     let mut line = format!(" -s {}", service.scheduler());
     if let Some(persistence) = service.persistence() {
-        append(
-            &mut line,
-            format_args!(" -p {}", persistence.timeout().as_secs()),
-        );
+        append(&mut line, format_args!(" -p {}", persistence.timeout().as_secs()));
         if let Some(mask) = mask(persistence, service.key().family()) {
             append(&mut line, format_args!(" -M {mask}"));
         }
@@ -156,19 +153,18 @@ const fn checksum_option(checksum: TunnelChecksum) -> &'static str {
     }
 }
 
-/// The names of `flags` as `scheduler` calls them, with commas between.
+/// The names of `flags` as `scheduler` calls them, with commas between. `sh` and `mh` have no third
+/// flag, and the original does not show it there.
 pub(super) fn flag_names(scheduler: &SchedulerName, flags: SchedulerFlags) -> String {
     let [first, second] = match scheduler.as_str() {
         "sh" => ["sh-fallback", "sh-port"],
         "mh" => ["mh-fallback", "mh-port"],
         _ => ["flag-1", "flag-2"],
     };
-    let names = [
-        (SchedulerFlags::FLAG_1, first),
-        (SchedulerFlags::FLAG_2, second),
-        (SchedulerFlags::FLAG_3, "flag-3"),
-    ];
-    let set = names.into_iter().filter(|(flag, _)| flags.contains(*flag));
+    let third = matches!(first, "flag-1").then_some((SchedulerFlags::FLAG_3, "flag-3"));
+    let names = [(SchedulerFlags::FLAG_1, first), (SchedulerFlags::FLAG_2, second)];
+    let names = names.into_iter().chain(third);
+    let set = names.filter(|(flag, _)| flags.contains(*flag));
     Vec::from_iter(set.map(|(_, name)| name)).join(",")
 }
 

@@ -89,21 +89,11 @@ struct Spelling {
 }
 
 const fn flag(long: &'static str, short: Option<char>, word: Word) -> Spelling {
-    Spelling {
-        long,
-        short,
-        value: Value::None,
-        word,
-    }
+    Spelling { long, short, value: Value::None, word }
 }
 
 const fn with_value(long: &'static str, short: Option<char>, word: Word) -> Spelling {
-    Spelling {
-        long,
-        short,
-        value: Value::Required,
-        word,
-    }
+    Spelling { long, short, value: Value::Required, word }
 }
 
 #[rustfmt::skip]
@@ -192,11 +182,7 @@ pub(super) struct Scanner<'a, S> {
 
 impl<'a, S: AsRef<str>> Scanner<'a, S> {
     pub(super) fn new(words: &'a [S]) -> Self {
-        Self {
-            words: words.iter().peekable(),
-            bundle: None,
-            positional: Vec::new(),
-        }
+        Self { words: words.iter().peekable(), bundle: None, positional: Vec::new() }
     }
 
     /// The next option; other words are set aside for [`Scanner::into_positional`].
@@ -209,8 +195,7 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
         }
         while let Some(word) = self.words.next().map(AsRef::as_ref) {
             if word == "--" {
-                self.positional
-                    .extend(self.words.by_ref().map(AsRef::as_ref));
+                self.positional.extend(self.words.by_ref().map(AsRef::as_ref));
             } else if let Some(long) = word.strip_prefix("--") {
                 return self.long(long, word).map(Some);
             } else if let Some(rest) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) {
@@ -248,11 +233,7 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
             self.bundle = (!rest.is_empty()).then_some((rest, word));
             return self.finish(spelling, None, word);
         }
-        self.finish(
-            spelling,
-            attached.or((!rest.is_empty()).then_some(rest)),
-            word,
-        )
+        self.finish(spelling, attached.or((!rest.is_empty()).then_some(rest)), word)
     }
 
     fn finish(
@@ -271,16 +252,11 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
                 let next = self.words.next().map(AsRef::as_ref);
                 Some(next.ok_or_else(|| problem(word, "missing argument"))?)
             }
-            (Value::Optional, None) => self
-                .words
-                .next_if(|next| !next.as_ref().starts_with('-'))
-                .map(AsRef::as_ref),
+            (Value::Optional, None) => {
+                self.words.next_if(|next| !next.as_ref().starts_with('-')).map(AsRef::as_ref)
+            }
         };
-        Ok(Item {
-            word: spelling.word,
-            value,
-            spelled: word,
-        })
+        Ok(Item { word: spelling.word, value, spelled: word })
     }
 }
 
@@ -289,8 +265,5 @@ fn find(is_it: impl Fn(&Spelling) -> bool) -> Option<&'static Spelling> {
 }
 
 fn problem(word: &str, problem: &'static str) -> UsageError {
-    UsageError::Option {
-        option: word.to_owned(),
-        problem,
-    }
+    UsageError::Option { option: word.to_owned(), problem }
 }

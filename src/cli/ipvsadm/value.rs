@@ -40,9 +40,7 @@ fn host(text: &str, names: &dyn Names) -> Option<IpAddr> {
     if text.is_empty() {
         return None;
     }
-    inet_aton(text)
-        .map(IpAddr::V4)
-        .or_else(|| names.address(text))
+    inet_aton(text).map(IpAddr::V4).or_else(|| names.address(text))
 }
 
 fn port(text: &str, protocol: Option<Protocol>, names: &dyn Names) -> Option<u16> {
@@ -83,17 +81,16 @@ fn inet_number(text: &str) -> Option<u32> {
         None => (text, 10),
     };
     let plain = digits.starts_with(|c: char| c.is_ascii_hexdigit());
-    plain
-        .then(|| u32::from_str_radix(digits, radix).ok())
-        .flatten()
+    plain.then(|| u32::from_str_radix(digits, radix).ok()).flatten()
 }
 
 /// How many leading bits `--netmask` keeps of a client's address.
 ///
 /// IPv6 takes a number of bits, 1 to 128. IPv4 takes a mask (`255.255.255.0`) and, unlike the
-/// original, which reads `24` as the mask 0.0.0.24, a number of bits. A mask with a gap is refused.
+/// original, which reads `24` as the mask 0.0.0.24, a number of bits. A mask with a gap is
+/// refused, and so is one of no bits.
 pub(super) fn netmask(text: &str, family: Family) -> Option<u8> {
-    let bits = number(text, 1..=u32::from(family.bits()));
+    let bits = number(text, 1..=family.bits().into());
     if let Some(bits) = bits {
         return u8::try_from(bits).ok();
     }
@@ -102,15 +99,13 @@ pub(super) fn netmask(text: &str, family: Family) -> Option<u8> {
     }
     let mask = inet_aton(text)?.to_bits();
     let ones = mask.leading_ones();
-    let contiguous = mask.checked_shl(ones).unwrap_or(0) == 0;
-    contiguous.then(|| u8::try_from(ones).ok()).flatten()
+    let run = ones > 0 && mask.checked_shl(ones).unwrap_or(0) == 0;
+    run.then(|| u8::try_from(ones).ok()).flatten()
 }
 
 /// The mask of `prefix` leading bits in the dotted form.
 pub(super) fn dotted_mask(prefix: u8) -> Ipv4Addr {
-    let mask = u32::MAX
-        .checked_shl(32 - u32::from(prefix.min(32)))
-        .unwrap_or(0);
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
     Ipv4Addr::from_bits(mask)
 }
 
@@ -121,31 +116,11 @@ mod tests {
     #[test]
     fn an_address_has_every_form_of_the_c_library() {
         let read = |text| inet_aton(text).map(|address| address.to_string());
-        let forms = [
-            "10.0.0.1",
-            "012.0.0.1",
-            "0x0a000001",
-            "10.1",
-            "10.0.1",
-            "167772161",
-        ];
-        assert!(
-            forms
-                .iter()
-                .all(|form| read(form).as_deref() == Some("10.0.0.1"))
-        );
-        for bad in [
-            "",
-            "10.",
-            ".1",
-            "1.2.3.4.5",
-            "256.1",
-            "1.2.3.256",
-            "08.1",
-            "0x",
-            "+1.2",
-            "1.-2",
-        ] {
+        let forms = ["10.0.0.1", "012.0.0.1", "0x0a000001", "10.1", "10.0.1", "167772161"];
+        assert!(forms.iter().all(|form| read(form).as_deref() == Some("10.0.0.1")));
+        for bad in
+            ["", "10.", ".1", "1.2.3.4.5", "256.1", "1.2.3.256", "08.1", "0x", "+1.2", "1.-2"]
+        {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(read("0").as_deref(), Some("0.0.0.0"));
@@ -156,12 +131,12 @@ mod tests {
     fn a_mask_is_a_run_of_ones() {
         assert_eq!(netmask("255.255.255.0", Family::Ipv4), Some(24));
         assert_eq!(netmask("24", Family::Ipv4), Some(24));
-        assert_eq!(netmask("0.0.0.0", Family::Ipv4), Some(0));
+        assert_eq!(netmask("0.0.0.0", Family::Ipv4), None);
         assert_eq!(netmask("255.255.255.255", Family::Ipv4), Some(32));
         assert_eq!(netmask("255.0.255.0", Family::Ipv4), None);
         assert_eq!(netmask("64", Family::Ipv6), Some(64));
         assert_eq!(netmask("0", Family::Ipv6), None);
-        for prefix in 0..=32 {
+        for prefix in 1..=32 {
             let dotted = dotted_mask(prefix).to_string();
             assert_eq!(netmask(&dotted, Family::Ipv4), Some(prefix));
         }
