@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use piranha::cli::ipvsadm::kernel::MemoryKernel;
+use proptest::prelude::*;
+use proptest::{collection, sample};
 
 use super::shared::SharedKernel;
-use super::{Step, answer};
+use super::{Step, answer, round_trip};
 
 fn run(kernel: &SharedKernel, command: &str, input: &str) -> String {
     let step = Step { command: command.to_owned(), input: input.to_owned(), ..Step::default() };
@@ -118,4 +120,94 @@ fn what_is_saved_restores_to_the_same() {
     let second = kernel();
     assert_eq!(run(&second, "ipvsadm -R", &lines.collect::<Vec<_>>().join("\n")), "");
     assert_eq!(run(&second, "ipvsadm -Sn", ""), saved);
+}
+
+/// Words of the grammar and values of all kinds, so that many lines mean something.
+fn words() -> impl Strategy<Value = Vec<String>> {
+    const WORDS: [&str; 60] = [
+        "-A",
+        "-E",
+        "-D",
+        "-a",
+        "-e",
+        "-d",
+        "-C",
+        "-Z",
+        "-L",
+        "--set",
+        "-t",
+        "-u",
+        "--sctp-service",
+        "-f",
+        "-6",
+        "-s",
+        "-p",
+        "-M",
+        "--pe",
+        "-b",
+        "-o",
+        "-r",
+        "-g",
+        "-i",
+        "-m",
+        "-w",
+        "-x",
+        "-y",
+        "--tun-type",
+        "--tun-port",
+        "--tun-csum",
+        "--tun-nocsum",
+        "--tun-remcsum",
+        "gue",
+        "gre",
+        "--start-daemon",
+        "--stop-daemon",
+        "master",
+        "backup",
+        "--syncid",
+        "--mcast-group",
+        "224.0.0.9",
+        "--mcast-port",
+        "--mcast-ttl",
+        "--sync-maxlen",
+        "--mcast-interface",
+        "eth1",
+        "10.0.0.1:80",
+        "10.0.0.2",
+        "[2001:db8::1]:80",
+        "::1",
+        "0",
+        "7",
+        "60",
+        "64",
+        "255.255.255.0",
+        "sh",
+        "sh-port,flag-3",
+        "sip",
+        "--",
+    ];
+    let word = prop_oneof![9 => sample::select(&WORDS[..]).prop_map(str::to_owned), 1 => ".{0,6}"];
+    let service = sample::select(vec![
+        vec!["-A", "-t", "10.0.0.1:80"],
+        vec!["-E", "-f", "9"],
+        vec!["-a", "-t", "10.0.0.1:80", "-r", "10.0.0.2:8080"],
+        vec!["-e", "-f", "9", "-6", "-r", "[2001:db8::2]:80"],
+        vec!["--start-daemon", "backup"],
+        vec![],
+    ]);
+    (service, collection::vec(word, 0..8))
+        .prop_map(|(first, rest)| first.into_iter().map(str::to_owned).chain(rest).collect())
+}
+
+proptest! {
+    #[test]
+    fn what_is_understood_can_be_written(words in words()) {
+        round_trip::what_is_understood_can_be_written(&words);
+    }
+
+    #[test]
+    fn a_checked_restore_is_all_or_nothing(lines in collection::vec(words(), 0..5)) {
+        let lines: Vec<String> = lines.iter().map(|words| words.join(" ")).collect();
+        round_trip::a_checked_restore_is_all_or_nothing(lines.join("\n").as_bytes());
+    }
 }

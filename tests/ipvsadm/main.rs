@@ -16,6 +16,7 @@ use piranha::cli::ipvsadm::{Names, Session};
 use piranha::net::Protocol;
 
 mod added;
+mod round_trip;
 mod shared;
 
 use shared::SharedKernel;

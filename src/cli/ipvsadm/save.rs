@@ -153,18 +153,20 @@ const fn checksum_option(checksum: TunnelChecksum) -> &'static str {
     }
 }
 
-/// The names of `flags` as `scheduler` calls them, with commas between. `sh` and `mh` have no third
-/// flag, and the original does not show it there.
+/// The names of `flags` as `scheduler` calls them, with commas between. The original leaves out
+/// the third for `sh` and `mh`, and so loses it in what it saves.
 pub(super) fn flag_names(scheduler: &SchedulerName, flags: SchedulerFlags) -> String {
     let [first, second] = match scheduler.as_str() {
         "sh" => ["sh-fallback", "sh-port"],
         "mh" => ["mh-fallback", "mh-port"],
         _ => ["flag-1", "flag-2"],
     };
-    let third = matches!(first, "flag-1").then_some((SchedulerFlags::FLAG_3, "flag-3"));
-    let names = [(SchedulerFlags::FLAG_1, first), (SchedulerFlags::FLAG_2, second)];
-    let names = names.into_iter().chain(third);
-    let set = names.filter(|(flag, _)| flags.contains(*flag));
+    let names = [
+        (SchedulerFlags::FLAG_1, first),
+        (SchedulerFlags::FLAG_2, second),
+        (SchedulerFlags::FLAG_3, "flag-3"),
+    ];
+    let set = names.into_iter().filter(|(flag, _)| flags.contains(*flag));
     Vec::from_iter(set.map(|(_, name)| name)).join(",")
 }
 
