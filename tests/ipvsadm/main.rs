@@ -5,6 +5,7 @@
 //! A line `$ ipvsadm ...` is a command, `< ` its input, `| ` its output, `! ` its complaints and
 //! `= ` its exit code unless that is 0.
 #![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

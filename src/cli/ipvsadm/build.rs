@@ -15,8 +15,6 @@ use crate::ipvs::{
 };
 use crate::net::{Family, Protocol};
 
-const UNKNOWN_MODULE: UsageError = UsageError::Refused("Scheduler or persistence engine not found");
-
 /// The request that `-A`, `-E` or `-D` asks for.
 pub(super) fn service(draft: &Draft<'_>) -> Result<Request, UsageError> {
     let key = key(draft)?;
@@ -43,7 +41,7 @@ fn settings(draft: &Draft<'_>, key: ServiceKey) -> Result<Service, UsageError> {
     let flags = flags(draft.scheduler_flags, scheduler.unwrap_or("wlc"))?;
     let mut service = Service::new(key).with_scheduler_flags(flags).with_one_packet(one_packet);
     if let Some(name) = scheduler {
-        let name: SchedulerName = name.parse().map_err(|_| UNKNOWN_MODULE)?;
+        let name: SchedulerName = name.parse().map_err(unknown_module)?;
         service = service.with_scheduler(name);
     }
     match persistence(draft)? {
@@ -55,7 +53,7 @@ fn settings(draft: &Draft<'_>, key: ServiceKey) -> Result<Service, UsageError> {
 /// A persistence engine without persistence has no effect in the kernel and is left out.
 fn persistence(draft: &Draft<'_>) -> Result<Option<Persistence>, UsageError> {
     let engine = draft.engine.map(str::parse).transpose();
-    let engine = engine.map_err(|_| UNKNOWN_MODULE)?;
+    let engine = engine.map_err(unknown_module)?;
     let Some(timeout) = draft.persistence else {
         return Ok(None);
     };
@@ -169,6 +167,11 @@ fn key(draft: &Draft<'_>) -> Result<ServiceKey, UsageError> {
 
 fn missing() -> UsageError {
     UsageError::invalid("a service or server is missing")
+}
+
+/// A name that is too long for the kernel is one it does not know.
+fn unknown_module<E>(_: E) -> UsageError {
+    UsageError::Refused("Scheduler or persistence engine not found")
 }
 
 fn out_of_range<E>(_: E) -> UsageError {

@@ -278,8 +278,8 @@ fn with_defaults(mut daemon: Daemon) -> Daemon {
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
     let group = daemon.group().unwrap_or(V4);
     let length = if group.is_ipv4() { 1472 } else { 1452 };
-    let length = daemon.max_length().or(NonZeroU16::new(length));
-    let port = daemon.port().or(NonZeroU16::new(8848));
+    let length = daemon.max_length().or_else(|| NonZeroU16::new(length));
+    let port = daemon.port().or_else(|| NonZeroU16::new(8848));
     if let (Some(length), Some(port)) = (length, port) {
         daemon = daemon.with_max_length(length).with_port(port);
     }

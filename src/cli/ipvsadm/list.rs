@@ -282,7 +282,8 @@ pub(super) fn mask(persistence: Persistence, family: Family) -> Option<String> {
 
 fn cut(mut name: String, columns: usize, family: Family) -> String {
     if family == Family::Ipv4 {
-        name.truncate(name.floor_char_boundary(columns));
+        let end = name.char_indices().nth(columns);
+        name.truncate(end.map_or(name.len(), |(index, _)| index));
     }
     name
 }

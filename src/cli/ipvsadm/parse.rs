@@ -117,8 +117,9 @@ pub fn parse<S: AsRef<str>>(
     }
     let hint = || UsageError::Hint { program: program.to_owned() };
     let mut scanner = Scanner::new(words);
-    let first = scanner.next_option();
-    let first = first.map_err(|_| hint())?.ok_or_else(hint)?;
+    let Ok(Some(first)) = scanner.next_option() else {
+        return Err(hint());
+    };
     let command = match first.word {
         Word::Help => return Ok(Invocation::Help),
         Word::Version => return Ok(Invocation::Version),
@@ -537,6 +538,11 @@ fn group(text: &str) -> Result<IpAddr, UsageError> {
         .ok_or_else(|| UsageError::invalid(format!("invalid IPv{version} mcast-group `{text}'")))
 }
 
+/// A name that no interface can have.
+fn no_device<E>(_: E) -> UsageError {
+    UsageError::Refused("No such device")
+}
+
 fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
 }
@@ -560,8 +566,7 @@ impl Default for DaemonOptions<'_> {
 impl DaemonOptions<'_> {
     fn start(&self, role: DaemonRole) -> Result<Daemon, UsageError> {
         let daemon = Daemon::new(role, self.interface);
-        let mut daemon =
-            daemon.map_err(|_| UsageError::Refused("No such device"))?.with_sync_id(self.sync_id);
+        let mut daemon = daemon.map_err(no_device)?.with_sync_id(self.sync_id);
         if let Some(length) = self.max_len {
             daemon = daemon.with_max_length(length);
         }

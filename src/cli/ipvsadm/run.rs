@@ -93,11 +93,11 @@ impl<'a> Session<'a> {
         let requests = [request];
         let results = self.kernel()?.apply(&requests);
         let [request] = &requests;
-        for error in results.into_iter().filter_map(Result::err) {
-            writeln!(self.err, "{}", message::refusal(request, &error))?;
-            return Ok(255);
-        }
-        Ok(0)
+        let Some(error) = results.into_iter().find_map(Result::err) else {
+            return Ok(0);
+        };
+        writeln!(self.err, "{}", message::refusal(request, &error))?;
+        Ok(255)
     }
 
     fn save(&mut self, numeric: bool) -> io::Result<u8> {

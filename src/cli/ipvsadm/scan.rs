@@ -233,7 +233,8 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
             self.bundle = (!rest.is_empty()).then_some((rest, word));
             return self.finish(spelling, None, word);
         }
-        self.finish(spelling, attached.or((!rest.is_empty()).then_some(rest)), word)
+        let value = attached.or(Some(rest)).filter(|_| !rest.is_empty());
+        self.finish(spelling, value, word)
     }
 
     fn finish(
