@@ -5,12 +5,16 @@ use super::servers::Connection;
 use super::{Flow, Scheduler, Server, ServerId, Servers};
 use crate::ipvs::Thresholds;
 use crate::net::Weight;
+use crate::time::Instant;
 
 /// A scheduler together with the servers it picks from.
 ///
 /// Picking does not count a connection: whoever places one says so with [`open`](Self::open), and
 /// again when it [ends](Self::close). A program that only wants shares by weight may leave that
-/// out; lc, wlc and thresholds need it.
+/// out; thresholds and all schedulers that look at connection counts need it.
+///
+/// lblc and lblcr forget what was not asked for in a long time, so they need to be
+/// [told the time](Self::handle_time). No other scheduler does.
 pub struct Pool {
     servers: Servers,
     scheduler: Box<dyn Scheduler>,
@@ -54,7 +58,8 @@ impl Pool {
     ///
     /// A server that was [removed](Self::remove) and still has connections comes back: it gets its
     /// name and its counts again, as in the kernel. An address that is there already is a second
-    /// entry; keeping addresses apart is the caller's business.
+    /// entry; keeping addresses apart is the caller's business, and so is the scheduler's
+    /// [`capacity`](Self::capacity).
     pub fn add(&mut self, address: SocketAddr, weight: Weight, thresholds: Thresholds) -> ServerId {
         let id = self.servers.add(address, weight, thresholds);
         self.scheduler.on_added(&self.servers);
@@ -85,17 +90,29 @@ impl Pool {
         true
     }
 
+    /// How many servers the scheduler can pick from; see [`Scheduler::capacity`].
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.scheduler.capacity()
+    }
+
+    /// It is `now`. Call it before a pick, or at least once a minute; moments earlier than one
+    /// already told are passed over.
+    pub fn handle_time(&mut self, now: Instant) {
+        self.scheduler.handle_time(now);
+    }
+
     /// The server for a new connection, or `None` if none may take one.
     ///
     /// # Panics
-    /// In debug builds, if the scheduler breaks its contract and picks a server that may not.
+    /// In debug builds, if the scheduler breaks its contract and picks a quiesced server.
     #[must_use]
     pub fn pick(&mut self, flow: &Flow) -> Option<ServerId> {
         let position = self.scheduler.pick(flow, &self.servers)?;
         let server = self.servers.at(position)?;
         debug_assert!(
-            server.is_eligible(),
-            "{} picked a server that may not take a connection",
+            !server.weight().is_quiesced(),
+            "{} picked a quiesced server",
             self.scheduler.name()
         );
         Some(server.id())

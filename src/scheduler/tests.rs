@@ -57,6 +57,16 @@ impl Bench {
         self.ids.iter().position(|&known| known == id)
     }
 
+    /// The next `count` picks, each of which opens an active connection.
+    pub(super) fn picks_opened(&mut self, count: usize) -> Vec<usize> {
+        let pick = |_| {
+            let server = self.pick().unwrap();
+            self.load(server, 1, 0);
+            server
+        };
+        (0..count).map(pick).collect()
+    }
+
     /// The next `count` picks, none of them in vain.
     pub(super) fn picks(&mut self, count: usize) -> Vec<usize> {
         (0..count).map(|_| self.pick().unwrap()).collect()
