@@ -94,3 +94,94 @@ impl Scheduler for LocalityLeastConnection {
         self.cache.handle_time(now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::tests::{Bench, pool, pool_by, to};
+
+    fn ask(bench: &mut Bench, host: u8) -> Option<usize> {
+        bench.pick_for(&to(&format!("198.51.100.{host}:80")))
+    }
+
+    #[test]
+    fn an_address_stays_with_the_server_wlc_gave_it() {
+        let mut bench = pool("lblc", &[2, 2]);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.load(1, 1, 0);
+        assert_eq!(ask(&mut bench, 2), Some(0));
+        assert_eq!(ask(&mut bench, 1), Some(1));
+    }
+
+    #[test]
+    fn it_moves_when_its_server_is_above_its_weight_and_another_below_half_of_its_own() {
+        let mut bench = pool("lblc", &[2, 2]);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.load(1, 3, 0);
+        bench.load(0, 1, 0);
+        assert_eq!(ask(&mut bench, 1), Some(1), "nobody is half idle");
+        bench.close(0);
+        assert_eq!(ask(&mut bench, 1), Some(0));
+        bench.load(0, 2, 0);
+        bench.close(1);
+        bench.close(1);
+        bench.close(1);
+        assert_eq!(ask(&mut bench, 1), Some(0), "it does not move back");
+    }
+
+    #[test]
+    fn it_moves_when_its_server_is_quiesced_or_removed() {
+        let mut bench = pool("lblc", &[1, 1, 1]);
+        assert_eq!(ask(&mut bench, 1), Some(2));
+        bench.edit(2, 0);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.remove(1);
+        assert_eq!(ask(&mut bench, 1), Some(0));
+        bench.edit(2, 1);
+        assert_eq!(ask(&mut bench, 1), Some(0));
+        bench.edit(0, 0);
+        bench.edit(2, 0);
+        assert_eq!(ask(&mut bench, 1), None);
+        bench.edit(0, 1);
+        bench.edit(2, 1);
+        assert_eq!(ask(&mut bench, 1), Some(0), "a pick in vain changes nothing");
+    }
+
+    #[test]
+    fn it_stays_beyond_the_upper_threshold_and_new_ones_do_not_come() {
+        let mut bench = pool("lblc", &[5, 5]);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.limit(1, 5, 1, 0);
+        bench.load(1, 1, 0);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        assert_eq!(ask(&mut bench, 2), Some(0));
+    }
+
+    #[test]
+    fn a_scheduler_swapped_in_is_told_the_time() {
+        let hour = Duration::from_secs(3600);
+        let mut bench = pool("rr", &[3, 3]);
+        bench.at(Instant::ZERO + 1000 * hour);
+        let scheduler = LocalityLeastConnection::with_expiration(hour);
+        bench.pool.set_scheduler(Box::new(scheduler));
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.load(1, 1, 0);
+        bench.at(Instant::ZERO + 1000 * hour + hour / 2);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+    }
+
+    #[test]
+    fn it_is_forgotten_when_nobody_asks_for_it() {
+        let hour = Duration::from_secs(3600);
+        let scheduler = LocalityLeastConnection::with_expiration(hour);
+        let mut bench = pool_by(Box::new(scheduler), &[3, 3]);
+        bench.at(Instant::ZERO);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.load(1, 1, 0);
+        bench.at(Instant::ZERO + hour / 2);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.at(Instant::ZERO + hour * 2);
+        bench.at(Instant::ZERO);
+        assert_eq!(ask(&mut bench, 1), Some(0));
+    }
+}

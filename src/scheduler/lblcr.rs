@@ -154,3 +154,100 @@ impl Member {
         Self { id: server.id(), position, cost: Cost::weighted_overhead(server), load }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::tests::{Bench, pool, pool_by, to};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn ask(bench: &mut Bench, host: u8) -> Option<usize> {
+        bench.pick_for(&to(&format!("198.51.100.{host}:80")))
+    }
+
+    #[test]
+    fn the_set_of_a_popular_address_grows_and_its_least_loaded_member_is_picked() {
+        let mut bench = pool("lblcr", &[2, 2, 2]);
+        assert_eq!(ask(&mut bench, 1), Some(2));
+        bench.load(2, 3, 0);
+        assert_eq!(ask(&mut bench, 1), Some(1), "2 is overloaded, so 1 joins");
+        bench.load(1, 1, 0);
+        assert_eq!(ask(&mut bench, 1), Some(1), "0 is idle, but no member");
+        bench.load(1, 3, 0);
+        bench.load(0, 1, 0);
+        assert_eq!(ask(&mut bench, 1), Some(2), "the less loaded; nobody is half idle");
+    }
+
+    #[test]
+    fn members_that_may_not_take_a_connection_are_passed_over() {
+        let mut bench = pool("lblcr", &[5, 5, 5]);
+        assert_eq!(ask(&mut bench, 1), Some(2));
+        bench.limit(2, 5, 1, 0);
+        bench.load(2, 1, 0);
+        assert_eq!(ask(&mut bench, 1), Some(1), "beyond its upper threshold");
+        bench.edit(1, 0);
+        assert_eq!(ask(&mut bench, 1), Some(0), "quiesced");
+        bench.remove(0);
+        assert_eq!(ask(&mut bench, 1), None, "removed");
+        bench.edit(1, 5);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+    }
+
+    /// A set of servers 1 and 2, of which 2 has the more connections.
+    fn two_members() -> Bench {
+        let scheduler = ReplicatedLocalityLeastConnection::with_expiration(HOUR);
+        let mut bench = pool_by(Box::new(scheduler), &[3, 3, 3]);
+        bench.at(Instant::ZERO);
+        assert_eq!(ask(&mut bench, 1), Some(2));
+        bench.load(2, 4, 0);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.load(1, 1, 0);
+        bench
+    }
+
+    #[test]
+    fn a_set_that_did_not_change_for_long_loses_its_most_loaded_member() {
+        let mut bench = two_members();
+        for minutes in [20, 40, 60] {
+            bench.at(Instant::ZERO + Duration::from_secs(minutes * 60));
+            assert_eq!(ask(&mut bench, 1), Some(1));
+        }
+        (0..4).for_each(|_| bench.close(2));
+        assert_eq!(ask(&mut bench, 1), Some(2), "still a member after the hour");
+
+        let mut bench = two_members();
+        for minutes in [20, 40, 61] {
+            bench.at(Instant::ZERO + Duration::from_secs(minutes * 60));
+            assert_eq!(ask(&mut bench, 1), Some(1));
+        }
+        (0..4).for_each(|_| bench.close(2));
+        assert_eq!(ask(&mut bench, 1), Some(1), "no member any more");
+    }
+
+    #[test]
+    fn the_member_dropped_may_be_the_one_just_picked() {
+        let mut bench = two_members();
+        bench.edit(2, 0);
+        bench.at(Instant::ZERO + HOUR / 2);
+        assert_eq!(ask(&mut bench, 1), Some(1));
+        bench.at(Instant::ZERO + HOUR + Duration::from_secs(60));
+        assert_eq!(ask(&mut bench, 1), Some(1), "dropped: the other is quiesced");
+        assert_eq!(ask(&mut bench, 1), Some(0), "wlc finds another");
+    }
+
+    #[test]
+    fn a_set_holds_no_more_than_the_servers_there_are() {
+        let mut bench = pool("lblcr", &[1]);
+        let mut scheduler = ReplicatedLocalityLeastConnection::default();
+        for _ in 0..20 {
+            bench.add(1);
+            scheduler.on_added(bench.pool.servers());
+            assert_eq!(scheduler.pick(&to("198.51.100.1:80"), bench.pool.servers()), Some(0));
+            bench.remove(bench.len() - 1);
+            scheduler.on_removed(0, bench.pool.servers());
+        }
+        let set = scheduler.cache.recall("198.51.100.1".parse().unwrap()).unwrap();
+        assert_eq!(set.members.len(), 1);
+    }
+}

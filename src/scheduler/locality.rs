@@ -134,14 +134,14 @@ impl<T> Cache<T> {
 
     /// Sweeps if it is time to. Sweeps that were missed are made up for by one.
     pub(super) fn handle_time(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        let due = *self.next_sweep.get_or_insert(self.now + SWEEP_INTERVAL);
-        if self.now < due {
+        self.now = now;
+        let due = *self.next_sweep.get_or_insert(now + SWEEP_INTERVAL);
+        if now < due {
             return;
         }
-        self.next_sweep = Some(self.now + SWEEP_INTERVAL);
+        self.next_sweep = Some(now + SWEEP_INTERVAL);
         let expiries = self.sweeps / SWEEPS_TO_EXPIRY;
-        self.sweeps += 1 + (self.now - due).as_secs() / SWEEP_INTERVAL.as_secs();
+        self.sweeps += 1 + (now - due).as_secs() / SWEEP_INTERVAL.as_secs();
         if self.sweeps / SWEEPS_TO_EXPIRY > expiries {
             let expiration = self.expiration;
             self.entries.retain(|_, entry| now - entry.last_use < expiration);
@@ -165,3 +165,6 @@ impl<T> Cache<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,8 @@ pub trait Scheduler: Send {
         let _ = (position, servers);
     }
 
-    /// It is `now`. Only for algorithms that forget with time; the others need no clock.
+    /// It is `now`, and never earlier than it was. Only for algorithms that forget with time; the
+    /// others need no clock.
     fn handle_time(&mut self, now: Instant) {
         let _ = now;
     }

@@ -18,6 +18,7 @@ use crate::time::Instant;
 pub struct Pool {
     servers: Servers,
     scheduler: Box<dyn Scheduler>,
+    now: Option<Instant>,
 }
 
 impl Pool {
@@ -26,7 +27,7 @@ impl Pool {
     pub fn new(mut scheduler: Box<dyn Scheduler>) -> Self {
         let servers = Servers::default();
         scheduler.start(&servers);
-        Self { servers, scheduler }
+        Self { servers, scheduler, now: None }
     }
 
     /// The servers, the newest first.
@@ -51,6 +52,9 @@ impl Pool {
     /// connection counts stay.
     pub fn set_scheduler(&mut self, mut scheduler: Box<dyn Scheduler>) {
         scheduler.start(&self.servers);
+        if let Some(now) = self.now {
+            scheduler.handle_time(now);
+        }
         self.scheduler = scheduler;
     }
 
@@ -96,9 +100,11 @@ impl Pool {
         self.scheduler.capacity()
     }
 
-    /// It is `now`. Call it before a pick, or at least once a minute; moments earlier than one
-    /// already told are passed over.
+    /// It is `now`. Call it from the start on, before each pick or at least once a minute; a moment
+    /// earlier than one already told counts as that one.
     pub fn handle_time(&mut self, now: Instant) {
+        let now = self.now.map_or(now, |before| before.max(now));
+        self.now = Some(now);
         self.scheduler.handle_time(now);
     }
 

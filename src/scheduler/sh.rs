@@ -78,3 +78,79 @@ impl Scheduler for SourceHashing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::tests::{Bench, from, pool, pool_by};
+
+    fn picks(bench: &mut Bench) -> Vec<Option<usize>> {
+        (1..=12).map(|host| bench.pick_for(&from(&format!("198.51.100.{host}:1")))).collect()
+    }
+
+    fn with_flags(fallback: bool, port: bool, weights: &[u32]) -> Bench {
+        pool_by(Box::new(SourceHashing::with_flags(fallback, port)), weights)
+    }
+
+    /// Buckets 96, 194, 35, 133, 231, 73, 171, 12, 110, 208, 50 and 147, where every six in turn
+    /// are of servers 2, 1, 1, 0, 0, 0.
+    const OF_3_2_1: [usize; 12] = [2, 1, 0, 1, 0, 1, 0, 2, 1, 0, 1, 0];
+
+    #[test]
+    fn a_client_belongs_to_the_server_of_its_bucket() {
+        let mut bench = pool("sh", &[3, 2, 1]);
+        assert_eq!(picks(&mut bench), OF_3_2_1.map(Some));
+        assert_eq!(bench.pick_for(&from("[2001:db8::1]:1")), Some(0), "bucket 63");
+    }
+
+    #[test]
+    fn with_the_port_each_connection_of_a_client_is_hashed() {
+        let mut bench = with_flags(false, true, &[3, 2, 1]);
+        let picks: Vec<_> = (40_000..40_012)
+            .map(|port| bench.pick_for(&from(&format!("198.51.100.1:{port}"))).unwrap())
+            .collect();
+        assert_eq!(picks, [0, 2, 1, 0, 1, 0, 1, 1, 2, 1, 0, 1]);
+    }
+
+    #[test]
+    fn without_fallback_the_clients_of_an_overloaded_server_are_refused() {
+        let mut bench = pool("sh", &[3, 2, 1]);
+        bench.limit(0, 3, 1, 0);
+        bench.load(0, 1, 0);
+        assert_eq!(picks(&mut bench), OF_3_2_1.map(|server| (server != 0).then_some(server)));
+    }
+
+    #[test]
+    fn with_fallback_they_spread_and_nobody_else_moves() {
+        let mut bench = with_flags(true, false, &[3, 2, 1]);
+        bench.limit(0, 3, 1, 0);
+        bench.load(0, 1, 0);
+        let expected = [2, 1, 2, 1, 1, 1, 1, 2, 1, 2, 1, 1];
+        assert_eq!(picks(&mut bench), expected.map(Some));
+        bench.edit(1, 0);
+        bench.edit(2, 0);
+        assert_eq!(bench.pick(), None);
+    }
+
+    fn buckets(weights: &[u32]) -> [u8; 256] {
+        let mut scheduler = SourceHashing::default();
+        scheduler.start(pool("rr", weights).pool.servers());
+        scheduler.buckets
+    }
+
+    #[test]
+    fn a_quiesced_server_has_one_bucket_in_a_round() {
+        assert_eq!(buckets(&[2, 0, 3])[..12], [0, 0, 0, 1, 2, 2, 0, 0, 0, 1, 2, 2]);
+    }
+
+    #[test]
+    fn the_greatest_weight_takes_all_buckets_that_are_left() {
+        assert_eq!(buckets(&[0x7fff_ffff, 255])[254..], [0, 1]);
+        assert_eq!(buckets(&[1, 0x7fff_ffff]), [0; 256]);
+    }
+
+    #[test]
+    fn an_empty_pool_has_no_bucket() {
+        assert_eq!(with_flags(true, true, &[]).pick(), None);
+    }
+}

@@ -153,3 +153,92 @@ impl Draws {
         u64::try_from(scaled >> 64).unwrap_or(greatest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scheduler::tests::{Bench, pool, pool_by};
+
+    fn seeded(seed: u64, weights: &[u32]) -> Bench {
+        pool_by(Box::new(PowerOfTwoChoices::with_seed(seed)), weights)
+    }
+
+    fn shares(bench: &mut Bench, servers: usize) -> Vec<u32> {
+        let mut shares = vec![0; servers];
+        bench.picks(10_000).into_iter().for_each(|server| shares[server] += 1);
+        shares
+    }
+
+    #[test]
+    fn equal_seeds_have_equal_picks_and_others_do_not() {
+        let picks = |seed| seeded(seed, &[3, 1, 4, 1, 5]).picks(50);
+        assert_eq!(picks(7), picks(7));
+        assert_ne!(picks(7), picks(8));
+    }
+
+    #[test]
+    fn among_idle_servers_shares_are_by_weight() {
+        let shares = shares(&mut seeded(1, &[300, 100]), 2);
+        assert!((7_000..8_000).contains(&shares[0]), "{shares:?}");
+    }
+
+    #[test]
+    fn of_two_choices_the_less_loaded_takes_it() {
+        let mut bench = seeded(1, &[100, 100]);
+        bench.load(1, 1, 0);
+        let shares = shares(&mut bench, 2);
+        assert!((7_000..8_000).contains(&shares[0]), "all but two draws of 1: {shares:?}");
+    }
+
+    #[test]
+    fn no_weight_and_no_room_draw_no_lot() {
+        let mut bench = seeded(1, &[5, 0, 5]);
+        bench.limit(2, 5, 1, 0);
+        bench.load(2, 0, 1);
+        assert_eq!(bench.picks(50), [0; 50]);
+        bench.edit(0, 0);
+        assert_eq!(bench.pick(), None);
+        assert_eq!(pool("twos", &[]).pick(), None);
+    }
+
+    #[test]
+    fn draws_reach_from_nothing_to_the_sum() {
+        let mut draws = Draws(1);
+        let mut seen = [false; 4];
+        (0..200).for_each(|_| seen[usize::try_from(draws.up_to(3)).unwrap()] = true);
+        assert_eq!(seen, [true; 4]);
+    }
+
+    /// Where subtracting one server after the other takes a draw to 0 or below.
+    fn counted_off(lots: &[u32], draw: u64) -> Option<usize> {
+        let mut left = i64::try_from(draw).unwrap();
+        lots.iter().position(|&lots| {
+            left -= i64::from(lots);
+            lots > 0 && left <= 0
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_finds_whom_counting_off_finds(
+            lots in prop::collection::vec(0_u32..5, 1..40),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), 0_u32..5), 0..20),
+        ) {
+            let (mut lots, mut tree) = (lots, Lots::new());
+            tree.build(lots.iter().copied());
+            for (position, to) in changes {
+                let position = position.index(lots.len());
+                lots[position] = to;
+                tree.set(position, to);
+            }
+            prop_assert_eq!(tree.total, lots.iter().copied().map(u64::from).sum::<u64>());
+            if tree.total > 0 {
+                for draw in 0..=tree.total {
+                    prop_assert_eq!(Some(tree.owner(draw)), counted_off(&lots, draw));
+                }
+            }
+        }
+    }
+}
