@@ -1,6 +1,7 @@
 //! Argument grammars and printers of the binaries.
 
 pub mod diagnostic;
+pub mod ipvsadm;
 mod log;
 pub mod lvs;
 pub mod nanny;

@@ -1,0 +1,69 @@
+//! `ipvsadm`: the table tool of Linux Virtual Server, a drop-in for version 1.31.
+//!
+//! [`parse`] turns a command line into an [`Invocation`] and asks nothing but [`Names`]; a
+//! [`Session`] carries it out on a [`Kernel`](kernel::Kernel). Options, rules, messages, exit codes
+//! and the bytes of every list are the original's. Where this one differs, it means to:
+//!
+//! - `-h`, `-v` and mistakes in the command line need neither privilege nor ip_vs.
+//! - Lists are in the order of unsigned numbers; a firewall mark of 2^31 or more prints as itself.
+//! - `-M` may stand before the service it is for, and takes a number of bits for IPv4 too
+//!   (`-M 24`, which the original reads as the mask 0.0.0.24). A mask with a gap, and trailing
+//!   letters after a number of bits, are refused.
+//! - A persistence engine without `-p`, which has no effect in the kernel, is left out.
+//! - A complaint about a line of a restore is followed by its number and text, and lines that
+//!   begin with `#` are comments.
+//! - Added: `--json` for every list, `--dry-run` for every change, `--check` for a restore.
+
+mod build;
+pub mod connections;
+mod error;
+pub mod help;
+pub mod json;
+pub mod kernel;
+mod label;
+mod linux;
+pub mod list;
+pub mod message;
+mod names;
+mod option;
+mod parse;
+mod restore;
+mod run;
+pub mod save;
+mod scan;
+mod value;
+
+pub use error::UsageError;
+pub use label::Labels;
+pub use linux::Linux;
+pub use names::{Names, NoNames, SystemNames};
+pub use parse::{Columns, Invocation, List, View, parse};
+pub use run::{CannotOpen, Open, Session};
+
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
+
+use kernel::Kernel;
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_else(|| "ipvsadm".to_owned());
+    let words = Vec::from_iter(words);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut err = io::stderr().lock();
+    let mut input = io::stdin().lock();
+    let names = SystemNames::default();
+    let code = Session::new(&program, &names, &mut input, &mut out, &mut err, &mut open)
+        .run_words(&words)
+        .and_then(|code| out.flush().map(|()| code));
+    ExitCode::from(code.unwrap_or_else(|error| {
+        let _ = writeln!(err, "{error}");
+        2
+    }))
+}
+
+fn open() -> io::Result<Box<dyn Kernel>> {
+    Ok(Box::new(Linux::open()?))
+}
