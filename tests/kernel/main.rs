@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests drive the system")]
 
 mod bare;
+mod capture;
 mod clients;
 mod errors;
 mod ipvsadm;
