@@ -190,7 +190,8 @@ impl Args {
         match (&self.send, &self.expect) {
             (None, None) if self.port == 80 && !self.udp => CheckSpec::Http(HttpSpec::default()),
             (send, expect) => {
-                let send = send.as_deref().map(decode_escapes).unwrap_or_default();
+                let send =
+                    send.as_deref().map(|send| decode_escapes(send.as_bytes())).unwrap_or_default();
                 let expect = self.expected(expect.as_deref().unwrap_or_default());
                 if send.is_empty() && expect == Expect::Nothing && !self.udp {
                     CheckSpec::Connect
@@ -202,7 +203,7 @@ impl Args {
     }
 
     fn expected(&self, text: &str) -> Expect {
-        let decoded = decode_escapes(text);
+        let decoded = decode_escapes(text.as_bytes());
         match text {
             "" => Expect::Nothing,
             _ if self.regex => Expect::Regex(String::from_utf8_lossy(&decoded).into_owned()),

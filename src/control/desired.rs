@@ -61,6 +61,17 @@ impl Desired {
         }
     }
 
+    /// Notes that a server failed its checks. One that was never in the table has its verdict
+    /// with that; for one that was, what the table should hold is said by its weight.
+    pub fn set_down(&mut self, key: ServiceKey, server: SocketAddr) {
+        let wanted = self.services.get_mut(&key);
+        if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server))
+            && standing.verdict == Verdict::Pending
+        {
+            standing.verdict = Verdict::Out;
+        }
+    }
+
     /// The service `key` as it should be, or `None` if it should not be there.
     #[must_use]
     pub fn entry(&self, key: ServiceKey) -> Option<Entry> {
@@ -142,5 +153,90 @@ impl Wanted {
             Verdict::In(weight) => !weight.is_quiesced(),
         };
         self.sorry.filter(|_| !self.servers.values().any(takes_connections))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn desired() -> (Desired, ServiceKey) {
+        let file = b"primary = 192.0.2.1
+            virtual web {
+                active = 1
+                address = 192.0.2.80 eth0:1
+                sorry_server = 10.0.0.9
+                server a {
+                    address = 10.0.0.1
+                    active = 1
+                }
+                server b {
+                    address = 10.0.0.2
+                    active = 1
+                }
+                server off {
+                    address = 10.0.0.3
+                    active = 0
+                }
+            }";
+        let config = config::load(file).config.expect("a good file");
+        (Desired::new(&config), config.virtuals[0].key())
+    }
+
+    fn server(n: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, n], 80))
+    }
+
+    fn in_table(desired: &Desired, key: ServiceKey) -> Vec<SocketAddr> {
+        desired.entry(key).iter().flat_map(Entry::destinations).map(Destination::address).collect()
+    }
+
+    #[test]
+    fn a_server_is_in_the_table_from_its_first_verdict_on() {
+        let (mut desired, key) = desired();
+        assert_eq!(in_table(&desired, key), []);
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        assert_eq!(in_table(&desired, key), [server(1)]);
+        desired.set_weight(key, server(3), Some(Weight::ONE));
+        assert_eq!(in_table(&desired, key), [server(1)], "an inactive server is none");
+    }
+
+    #[test]
+    fn the_sorry_server_waits_for_every_verdict_and_for_the_last_server_to_go() {
+        let (mut desired, key) = desired();
+        desired.set_down(key, server(1));
+        assert_eq!(desired.sorry_server(key), None);
+        desired.set_down(key, server(2));
+        assert_eq!(in_table(&desired, key), [server(9)]);
+        desired.set_weight(key, server(2), Some(Weight::ONE));
+        assert_eq!(in_table(&desired, key), [server(2)]);
+        desired.set_weight(key, server(2), Some(Weight::ZERO));
+        assert_eq!(in_table(&desired, key), [server(2), server(9)], "a quiesced one takes nobody");
+    }
+
+    #[test]
+    fn a_server_that_was_in_the_table_stays_as_its_weight_says() {
+        let (mut desired, key) = desired();
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        desired.set_down(key, server(1));
+        assert_eq!(in_table(&desired, key), [server(1)]);
+    }
+
+    #[test]
+    fn a_new_configuration_keeps_the_verdicts_of_servers_that_stay() {
+        let (mut desired, key) = desired();
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        let file = b"primary = 192.0.2.1
+            virtual web {
+                active = 1
+                address = 192.0.2.80 eth0:1
+                server a {
+                    address = 10.0.0.1
+                    active = 1
+                }
+            }";
+        desired.configure(&config::load(file).config.expect("a good file"));
+        assert_eq!(in_table(&desired, key), [server(1)]);
     }
 }

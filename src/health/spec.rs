@@ -55,17 +55,17 @@ impl Default for HttpSpec {
     }
 }
 
-/// Decodes the escapes nanny knows in `send` and `expect`: `\\`, `\r`, `\n`, `\t`, `\'` and `\"`.
-/// Any other backslash stands for itself, as in Piranha 0.8.6.
+/// Decodes the escapes of `send` and `expect` as nanny does: `\\`, `\r`, `\n`, `\t`, `\'` and
+/// `\"`. Any other backslash stays.
 ///
 /// ```
 /// # use piranha::health::decode_escapes;
-/// assert_eq!(decode_escapes(r"GET / HTTP/1.0\r\n\r\n"), b"GET / HTTP/1.0\r\n\r\n");
-/// assert_eq!(decode_escapes(r"a\\b\d"), br"a\b\d");
+/// assert_eq!(decode_escapes(br"GET / HTTP/1.0\r\n\r\n"), b"GET / HTTP/1.0\r\n\r\n");
+/// assert_eq!(decode_escapes(br"a\\b\d"), br"a\b\d");
 /// ```
 #[must_use]
-pub fn decode_escapes(text: &str) -> Vec<u8> {
-    let mut bytes = text.bytes().peekable();
+pub fn decode_escapes(text: &[u8]) -> Vec<u8> {
+    let mut bytes = text.iter().copied().peekable();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
         let escape = match bytes.peek() {

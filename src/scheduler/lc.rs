@@ -1,5 +1,5 @@
-use super::tournament::{Cost, Tournament};
-use super::{Flow, Scheduler, Server, Servers};
+use super::Server;
+use super::tournament::{Cost, Tournament, schedule_by_cost};
 
 /// `lc`: the server with the least [overhead](Server::overhead), whatever its weight; of equals
 /// the newest (`ip_vs_lc.c`).
@@ -8,38 +8,11 @@ pub struct LeastConnection {
     tournament: Tournament,
 }
 
-impl LeastConnection {
-    fn play_again(&mut self, position: usize, servers: &Servers) {
-        if let Some(server) = servers.at(position) {
-            self.tournament.update(position, cost(server));
-        }
-    }
-}
+schedule_by_cost!(LeastConnection, "lc", cost);
 
-impl Scheduler for LeastConnection {
-    fn name(&self) -> &'static str {
-        "lc"
-    }
-
-    fn pick(&mut self, _flow: &Flow, _servers: &Servers) -> Option<usize> {
-        self.tournament.winner()
-    }
-
-    fn start(&mut self, servers: &Servers) {
-        self.tournament.build(servers, cost);
-    }
-
-    fn on_edited(&mut self, position: usize, servers: &Servers) {
-        self.play_again(position, servers);
-    }
-
-    fn on_load(&mut self, position: usize, servers: &Servers) {
-        self.play_again(position, servers);
-    }
-}
-
+/// Weights do not matter, so all are 1.
 const fn cost(server: &Server) -> Cost {
-    Cost::of(server, 1)
+    Cost::of(server, server.overhead(), 1)
 }
 
 #[cfg(test)]

@@ -21,24 +21,48 @@
 //!
 //! A scheduler of one's own implements [`Scheduler`]; `examples/custom_scheduler.rs` shows one.
 
+mod dh;
+mod fo;
+mod hashing;
+mod lblc;
+mod lblcr;
 mod lc;
+mod locality;
+mod mh;
+mod nq;
+mod ovf;
 mod pool;
 mod rr;
+mod sed;
 mod servers;
+mod sh;
 #[cfg(test)]
 mod tests;
 mod tournament;
+mod twos;
 mod wlc;
 mod wrr;
 
+pub use dh::DestinationHashing;
+pub use fo::WeightedFailover;
+pub use lblc::LocalityLeastConnection;
+pub use lblcr::ReplicatedLocalityLeastConnection;
 pub use lc::LeastConnection;
+pub use mh::MaglevHashing;
+pub use nq::NeverQueue;
+pub use ovf::WeightedOverflow;
 pub use pool::Pool;
 pub use rr::RoundRobin;
+pub use sed::ShortestExpectedDelay;
 pub use servers::{Server, ServerId, Servers};
+pub use sh::SourceHashing;
+pub use twos::PowerOfTwoChoices;
 pub use wlc::WeightedLeastConnection;
 pub use wrr::WeightedRoundRobin;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::time::Instant;
 
 /// What a scheduler may know about the connection it places.
 #[allow(clippy::exhaustive_structs, reason = "callers on the hot path build it with a literal")]
@@ -58,26 +82,57 @@ impl Default for Flow {
     }
 }
 
-/// A new scheduler by its kernel name, or `None` for a name not in [`names`].
-#[must_use]
-pub fn by_name(name: &str) -> Option<Box<dyn Scheduler>> {
-    let (_, make) = REGISTRY.iter().find(|(known, _)| *known == name)?;
-    Some(make())
+/// What a scheduler is told besides its name. Each looks at what concerns it and passes over the
+/// rest; the default is the kernel's.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Options {
+    /// `sh-fallback`, `mh-fallback` (flag 1): where the client's server may not take a connection,
+    /// search for another instead of refusing.
+    pub fallback: bool,
+    /// `sh-port`, `mh-port` (flag 2): the client's port belongs to what is hashed.
+    pub port: bool,
+    /// Where the draws of `twos` begin. Equal seeds and histories have equal picks, so a program
+    /// with many pools may want to give each another.
+    pub seed: u64,
 }
 
-/// The names [`by_name`] knows, in alphabetical order.
+/// A new scheduler by its kernel name with the default [`Options`], or `None` for a name not in
+/// [`names`].
+#[must_use]
+pub fn by_name(name: &str) -> Option<Box<dyn Scheduler>> {
+    build(name, Options::default())
+}
+
+/// A new scheduler by its kernel name, or `None` for a name not in [`names`].
+#[must_use]
+pub fn build(name: &str, options: Options) -> Option<Box<dyn Scheduler>> {
+    let (_, make) = REGISTRY.iter().find(|(known, _)| *known == name)?;
+    Some(make(options))
+}
+
+/// The names [`by_name`] and [`build`] know, in alphabetical order.
 pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
     REGISTRY.iter().map(|(name, _)| *name)
 }
 
-type Make = fn() -> Box<dyn Scheduler>;
+type Make = fn(Options) -> Box<dyn Scheduler>;
 
 /// Every scheduler of this crate: a new one is a file and a line here.
 const REGISTRY: &[(&str, Make)] = &[
-    ("lc", || Box::<LeastConnection>::default()),
-    ("rr", || Box::<RoundRobin>::default()),
-    ("wlc", || Box::<WeightedLeastConnection>::default()),
-    ("wrr", || Box::<WeightedRoundRobin>::default()),
+    ("dh", |_| Box::new(DestinationHashing)),
+    ("fo", |_| Box::<WeightedFailover>::default()),
+    ("lblc", |_| Box::<LocalityLeastConnection>::default()),
+    ("lblcr", |_| Box::<ReplicatedLocalityLeastConnection>::default()),
+    ("lc", |_| Box::<LeastConnection>::default()),
+    ("mh", |options| Box::new(MaglevHashing::with_flags(options.fallback, options.port))),
+    ("nq", |_| Box::<NeverQueue>::default()),
+    ("ovf", |_| Box::<WeightedOverflow>::default()),
+    ("rr", |_| Box::<RoundRobin>::default()),
+    ("sed", |_| Box::<ShortestExpectedDelay>::default()),
+    ("sh", |options| Box::new(SourceHashing::with_flags(options.fallback, options.port))),
+    ("twos", |options| Box::new(PowerOfTwoChoices::with_seed(options.seed))),
+    ("wlc", |_| Box::<WeightedLeastConnection>::default()),
+    ("wrr", |_| Box::<WeightedRoundRobin>::default()),
 ];
 
 /// An algorithm that picks a real server.
@@ -96,8 +151,9 @@ pub trait Scheduler: Send {
 
     /// The position of the server that takes the connection `flow`, or `None` if none may.
     ///
-    /// Must be a server that [`Server::is_eligible`]. Must not allocate: it runs once for each
-    /// connection.
+    /// Must be a server that is not quiesced, and should be one that [`Server::is_eligible`]: of
+    /// this crate's only [lblc](LocalityLeastConnection) does otherwise, because the kernel's does.
+    /// Runs once for each connection, so it must not allocate, or only what is bounded and rare.
     fn pick(&mut self, flow: &Flow, servers: &Servers) -> Option<usize>;
 
     /// Begins to pick from `servers`, which may have connections already, and forgets whatever it
@@ -128,5 +184,17 @@ pub trait Scheduler: Send {
     /// Runs for each connection that opens, closes or changes state: keep it short.
     fn on_load(&mut self, position: usize, servers: &Servers) {
         let _ = (position, servers);
+    }
+
+    /// It is `now`, and never earlier than it was. Only for algorithms that forget with time; the
+    /// others need no clock.
+    fn handle_time(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// How many servers it can pick from. Further ones may be added, but it is free to pass over
+    /// some of them.
+    fn capacity(&self) -> usize {
+        usize::MAX
     }
 }

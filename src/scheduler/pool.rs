@@ -5,15 +5,20 @@ use super::servers::Connection;
 use super::{Flow, Scheduler, Server, ServerId, Servers};
 use crate::ipvs::Thresholds;
 use crate::net::Weight;
+use crate::time::Instant;
 
 /// A scheduler together with the servers it picks from.
 ///
 /// Picking does not count a connection: whoever places one says so with [`open`](Self::open), and
 /// again when it [ends](Self::close). A program that only wants shares by weight may leave that
-/// out; lc, wlc and thresholds need it.
+/// out; thresholds and all schedulers that look at connection counts need it.
+///
+/// lblc and lblcr forget what was not asked for in a long time, so they need to be
+/// [told the time](Self::handle_time). No other scheduler does.
 pub struct Pool {
     servers: Servers,
     scheduler: Box<dyn Scheduler>,
+    now: Option<Instant>,
 }
 
 impl Pool {
@@ -22,7 +27,7 @@ impl Pool {
     pub fn new(mut scheduler: Box<dyn Scheduler>) -> Self {
         let servers = Servers::default();
         scheduler.start(&servers);
-        Self { servers, scheduler }
+        Self { servers, scheduler, now: None }
     }
 
     /// The servers, the newest first.
@@ -47,6 +52,9 @@ impl Pool {
     /// connection counts stay.
     pub fn set_scheduler(&mut self, mut scheduler: Box<dyn Scheduler>) {
         scheduler.start(&self.servers);
+        if let Some(now) = self.now {
+            scheduler.handle_time(now);
+        }
         self.scheduler = scheduler;
     }
 
@@ -54,7 +62,8 @@ impl Pool {
     ///
     /// A server that was [removed](Self::remove) and still has connections comes back: it gets its
     /// name and its counts again, as in the kernel. An address that is there already is a second
-    /// entry; keeping addresses apart is the caller's business.
+    /// entry; keeping addresses apart is the caller's business, and so is the scheduler's
+    /// [`capacity`](Self::capacity).
     pub fn add(&mut self, address: SocketAddr, weight: Weight, thresholds: Thresholds) -> ServerId {
         let id = self.servers.add(address, weight, thresholds);
         self.scheduler.on_added(&self.servers);
@@ -85,17 +94,31 @@ impl Pool {
         true
     }
 
+    /// How many servers the scheduler can pick from; see [`Scheduler::capacity`].
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.scheduler.capacity()
+    }
+
+    /// It is `now`. Call it from the start on, before each pick or at least once a minute; a moment
+    /// earlier than one already told counts as that one.
+    pub fn handle_time(&mut self, now: Instant) {
+        let now = self.now.map_or(now, |before| before.max(now));
+        self.now = Some(now);
+        self.scheduler.handle_time(now);
+    }
+
     /// The server for a new connection, or `None` if none may take one.
     ///
     /// # Panics
-    /// In debug builds, if the scheduler breaks its contract and picks a server that may not.
+    /// In debug builds, if the scheduler breaks its contract and picks a quiesced server.
     #[must_use]
     pub fn pick(&mut self, flow: &Flow) -> Option<ServerId> {
         let position = self.scheduler.pick(flow, &self.servers)?;
         let server = self.servers.at(position)?;
         debug_assert!(
-            server.is_eligible(),
-            "{} picked a server that may not take a connection",
+            !server.weight().is_quiesced(),
+            "{} picked a quiesced server",
             self.scheduler.name()
         );
         Some(server.id())

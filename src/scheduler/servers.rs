@@ -18,6 +18,7 @@ pub struct Server {
     id: ServerId,
     address: SocketAddr,
     weight: Weight,
+    last_weight: Weight,
     thresholds: Thresholds,
     load: Load,
     overloaded: bool,
@@ -40,6 +41,13 @@ impl Server {
     #[must_use]
     pub const fn weight(&self) -> Weight {
         self.weight
+    }
+
+    /// The weight it had when it was last not quiesced; 0 if it was added quiesced and has been so
+    /// ever since. By this mh keeps the place of a server that is quiesced for a while.
+    #[must_use]
+    pub const fn last_weight(&self) -> Weight {
+        self.last_weight
     }
 
     /// Its connection limits.
@@ -78,6 +86,7 @@ impl Server {
             id,
             address,
             weight: Weight::ZERO,
+            last_weight: Weight::ZERO,
             thresholds: Thresholds::NONE,
             load: Load::default(),
             overloaded: false,
@@ -87,6 +96,9 @@ impl Server {
     /// Between the two thresholds the overload flag stays what it was, as in the kernel.
     const fn edit(&mut self, weight: Weight, thresholds: Thresholds) {
         (self.weight, self.thresholds) = (weight, thresholds);
+        if !weight.is_quiesced() {
+            self.last_weight = weight;
+        }
         let total = self.load.total();
         if self.thresholds.upper() == 0 || total < self.thresholds.effective_lower() {
             self.overloaded = false;
@@ -217,6 +229,7 @@ impl Servers {
             None => Server::new(self.free_id(), address),
         };
         let id = server.id;
+        server.last_weight = weight;
         server.edit(weight, thresholds);
         self.list.insert(0, server);
         self.renumber_from(0);

@@ -1,5 +1,41 @@
 use super::{Server, Servers};
 
+/// Makes a scheduler of a type with a field `tournament`: the server with the least `$cost` wins,
+/// of equals the newest.
+macro_rules! schedule_by_cost {
+    ($scheduler:ty, $name:literal, $cost:path) => {
+        impl $crate::scheduler::Scheduler for $scheduler {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn pick(
+                &mut self,
+                _flow: &$crate::scheduler::Flow,
+                _servers: &$crate::scheduler::Servers,
+            ) -> Option<usize> {
+                self.tournament.winner()
+            }
+
+            fn start(&mut self, servers: &$crate::scheduler::Servers) {
+                self.tournament.build(servers, $cost);
+            }
+
+            fn on_edited(&mut self, position: usize, servers: &$crate::scheduler::Servers) {
+                self.on_load(position, servers);
+            }
+
+            fn on_load(&mut self, position: usize, servers: &$crate::scheduler::Servers) {
+                if let Some(server) = servers.at(position) {
+                    self.tournament.update(position, $cost(server));
+                }
+            }
+        }
+    };
+}
+
+pub(super) use schedule_by_cost;
+
 /// The cheapest of a row of servers, known at all times: a tournament in which each server is a
 /// leaf and each node above holds the cheaper of the two below it.
 ///
@@ -26,25 +62,39 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    const PROHIBITIVE: Self = Self { load: 1, weight: 0 };
+    /// The cost of a server that may not be picked at all.
+    pub(super) const PROHIBITIVE: Self = Self { load: 1, weight: 0 };
 
-    /// What the next connection on `server` costs with `weight`, whatever its own is.
-    pub(super) const fn of(server: &Server, weight: u32) -> Self {
-        if server.is_eligible() {
-            let load = server.overhead();
-            Self { load, weight }
-        } else {
-            Self::PROHIBITIVE
-        }
+    /// `load` for each unit of `weight`.
+    pub(super) const fn new(load: u64, weight: u32) -> Self {
+        Self { load, weight }
+    }
+
+    /// `load` for each unit of `weight`; prohibitive unless `server` may take a connection.
+    pub(super) const fn of(server: &Server, load: u64, weight: u32) -> Self {
+        if server.is_eligible() { Self { load, weight } } else { Self::PROHIBITIVE }
+    }
+
+    /// The rule of wlc: overhead by weight.
+    pub(super) const fn weighted_overhead(server: &Server) -> Self {
+        Self::of(server, server.overhead(), server.weight().get())
+    }
+
+    pub(super) const fn is_prohibitive(self) -> bool {
+        self.weight == 0
     }
 
     /// In 128 bits: the kernel's 64 overflow where both a load and a weight come near 2^31.
-    const fn is_below(self, other: Self) -> bool {
+    pub(super) const fn is_below(self, other: Self) -> bool {
         (self.load as u128) * (other.weight as u128) < (other.load as u128) * (self.weight as u128)
     }
 }
 
 impl Tournament {
+    pub(super) const fn new() -> Self {
+        Self { nodes: Vec::new() }
+    }
+
     /// Plays all matches among `servers`.
     pub(super) fn build(&mut self, servers: &Servers, cost: impl Fn(&Server) -> Cost) {
         let count = servers.len();
@@ -76,7 +126,7 @@ impl Tournament {
     /// The position of the cheapest server, the first of equals; `None` if none has a weight.
     pub(super) fn winner(&self) -> Option<usize> {
         let winner = self.nodes.get(1)?;
-        (winner.cost.weight != 0).then_some(winner.position)
+        (!winner.cost.is_prohibitive()).then_some(winner.position)
     }
 
     /// The one behind wins only if it is strictly cheaper. Unless their number is a power of two,

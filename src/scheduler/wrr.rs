@@ -113,7 +113,7 @@ impl Scheduler for WeightedRoundRobin {
 }
 
 /// Of 0 and a number it is that number, so that a fold passes over weight 0.
-const fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
+pub(super) const fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -11,3 +11,5 @@ mod bad_input;
 mod daemon;
 mod lifecycle;
 mod nanny;
+mod pair;
+mod services;

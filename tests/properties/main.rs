@@ -3,6 +3,7 @@
 
 mod plan_ops;
 mod pool_ops;
+mod rules;
 
 use piranha::ipvs::{Capabilities, Op, Table, plan};
 use piranha::net::Weight;
@@ -14,7 +15,7 @@ fn tables() -> impl Strategy<Value = Table> {
 
 proptest! {
     #[test]
-    fn a_pool_keeps_the_counts_a_model_keeps(
+    fn a_pool_counts_as_a_model_does_and_picks_by_the_rules(
         script in prop::collection::vec(any::<pool_ops::Step>(), 0..200),
     ) {
         pool_ops::check(&script);

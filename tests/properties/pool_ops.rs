@@ -1,4 +1,5 @@
-//! A pool against a model that only counts, under any sequence of operations.
+//! A pool against a model that only counts and picks by plain [rules](crate::rules), under any
+//! sequence of operations.
 //!
 //! One property, run by proptest (`tests/properties/main.rs`) and by the fuzzer
 //! (`fuzz/fuzz_targets/pool_ops.rs`). It takes plain numbers, which both can make and shrink.
@@ -6,18 +7,24 @@
 #![allow(clippy::expect_used, reason = "a property fails by a panic")]
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use piranha::ipvs::Thresholds;
 use piranha::net::Weight;
-use piranha::scheduler::{self, Flow, Pool, ServerId};
+use piranha::scheduler::{self, Flow, Options, Pool, ServerId};
+use piranha::time::Instant;
+
+use crate::rules::{Rules, Verdict};
 
 /// What to do, to which server, and two numbers for it.
 pub(crate) type Step = (u8, u8, u8, u8);
 
-/// At every step each server has the connections the model has, what is picked may take a
-/// connection, nothing is picked only if nothing may, and lc and wlc pick the cheapest.
+/// At every step each server has the connections the model has, and what is picked is what the
+/// scheduler's rule says; of those with turns or draws (rr, wrr, twos): a server that may take a
+/// connection, and nothing only if there is none.
 pub(crate) fn check(script: &[Step]) {
     let mut run = Run::new();
+    run.set_scheduler(script.len(), 0);
     for &(what, which, a, b) in script {
         run.step(what, usize::from(which), a, b);
         run.compare();
@@ -25,14 +32,15 @@ pub(crate) fn check(script: &[Step]) {
 }
 
 /// One server as the model sees it. Servers that are gone stay, to be used by stale names.
-struct Model {
-    id: ServerId,
-    address: SocketAddr,
-    weight: u64,
+pub(crate) struct Model {
+    pub(crate) id: ServerId,
+    pub(crate) address: SocketAddr,
+    pub(crate) weight: u64,
+    pub(crate) last_weight: u64,
     upper: u64,
     lower: u64,
-    active: u64,
-    inactive: u64,
+    pub(crate) active: u64,
+    pub(crate) inactive: u64,
     overloaded: bool,
     listed: bool,
 }
@@ -42,12 +50,15 @@ impl Model {
         self.active + self.inactive
     }
 
-    fn is_eligible(&self) -> bool {
+    pub(crate) fn is_eligible(&self) -> bool {
         self.listed && self.weight > 0 && !self.overloaded
     }
 
     fn set(&mut self, weight: Weight, thresholds: Thresholds) {
         self.weight = weight.get().into();
+        if self.weight > 0 {
+            self.last_weight = self.weight;
+        }
         self.upper = thresholds.upper().into();
         self.lower = match thresholds.lower() {
             0 => self.upper - self.upper / 4,
@@ -71,6 +82,9 @@ impl Model {
 
 struct Run {
     pool: Pool,
+    options: Options,
+    rules: Rules,
+    now: Instant,
     /// The newest last.
     models: Vec<Model>,
 }
@@ -78,15 +92,23 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let scheduler = scheduler::by_name("wlc").expect("registered");
-        Self { pool: Pool::new(scheduler), models: Vec::new() }
+        let mut pool = Pool::new(scheduler);
+        pool.handle_time(Instant::ZERO);
+        Self {
+            pool,
+            options: Options::default(),
+            rules: Rules::default(),
+            now: Instant::ZERO,
+            models: Vec::new(),
+        }
     }
 
     fn step(&mut self, what: u8, which: usize, a: u8, b: u8) {
-        match what % 10 {
+        match what % 16 {
             0 => self.add(a, b),
             1 => self.remove(which),
             2 => self.edit(which, a, b),
-            3 | 4 => self.pick_and_open(a),
+            3 => self.pass_time(a),
             5 => self.with(which, Pool::open, |m| {
                 m.active += 1;
                 m.opened();
@@ -109,7 +131,8 @@ impl Run {
                     m.closed();
                 }
             }),
-            _ => self.set_scheduler(which),
+            9 => self.set_scheduler(which, a),
+            _ => self.pick_and_open(a, b),
         }
     }
 
@@ -121,6 +144,7 @@ impl Run {
         let (weight, thresholds) = (weight(a), thresholds(b));
         let id = self.pool.add(address, weight, thresholds);
         let model = self.returning(id, address);
+        model.last_weight = 0;
         model.set(weight, thresholds);
     }
 
@@ -135,6 +159,7 @@ impl Run {
                     id,
                     address,
                     weight: 0,
+                    last_weight: 0,
                     upper: 0,
                     lower: 0,
                     active: 0,
@@ -170,14 +195,27 @@ impl Run {
         }
     }
 
-    fn pick_and_open(&mut self, a: u8) {
-        let expected = self.cheapest();
-        let picked = self.pool.pick(&Flow::default());
-        let eligible = |id| self.models.iter().any(|m| m.id == id && m.is_eligible());
-        assert!(picked.is_none_or(eligible), "{picked:?} may not take a connection");
-        assert_eq!(picked.is_none(), !self.models.iter().any(Model::is_eligible));
-        if self.pool.scheduler().ends_with("lc") {
-            assert_eq!(picked, expected);
+    fn pass_time(&mut self, a: u8) {
+        let minutes = u64::from(a) * 11;
+        self.now += Duration::from_secs(minutes * 60);
+        self.pool.handle_time(self.now);
+        self.rules.pass(minutes);
+    }
+
+    fn pick_and_open(&mut self, a: u8, b: u8) {
+        let flow = flow(a, b);
+        let list: Vec<_> = self.models.iter().rev().filter(|m| m.listed).collect();
+        let verdict = self.rules.verdict(self.pool.scheduler(), self.options, &flow, &list);
+        let picked = self.pool.pick(&flow);
+        match verdict {
+            Verdict::Exactly(expected) => {
+                assert_eq!(picked, expected, "{} {:?}", self.pool.scheduler(), self.options);
+            }
+            Verdict::AnyEligible => {
+                let may = |id| list.iter().any(|m| m.id == id && m.is_eligible());
+                assert!(picked.is_none_or(may), "{picked:?} may not take a connection");
+                assert_eq!(picked.is_none(), !list.iter().any(|m| m.is_eligible()));
+            }
         }
         let Some(index) = self.models.iter().position(|m| Some(m.id) == picked) else {
             return;
@@ -193,18 +231,6 @@ impl Run {
         model.opened();
     }
 
-    /// What lc or wlc picks: the least cost, of equals the newest.
-    fn cheapest(&self) -> Option<ServerId> {
-        let weighted = self.pool.scheduler() == "wlc";
-        let costs = |m: &Model, n: &Model| {
-            let load = 257 * m.active + m.inactive;
-            load * if weighted { n.weight } else { 1 }
-        };
-        let newest_first = self.models.iter().rev().filter(|m| m.is_eligible());
-        let least = newest_first.reduce(|m, n| if costs(n, m) < costs(m, n) { n } else { m });
-        least.map(|m| m.id)
-    }
-
     /// Does the same to the pool and to the model; a server gone for good takes no part.
     fn with(&mut self, which: usize, on_pool: fn(&mut Pool, ServerId), on_model: fn(&mut Model)) {
         let Some(index) = self.index(which) else {
@@ -217,11 +243,12 @@ impl Run {
         }
     }
 
-    fn set_scheduler(&mut self, which: usize) {
+    fn set_scheduler(&mut self, which: usize, a: u8) {
         let names: Vec<_> = scheduler::names().collect();
         let name = names[which % names.len()];
-        let scheduler = scheduler::by_name(name).expect("registered");
-        self.pool.set_scheduler(scheduler);
+        self.options = Options { fallback: a & 1 != 0, port: a & 2 != 0, seed: a.into() };
+        self.pool.set_scheduler(scheduler::build(name, self.options).expect("registered"));
+        self.rules = Rules::default();
     }
 
     fn index(&self, which: usize) -> Option<usize> {
@@ -239,6 +266,14 @@ impl Run {
             assert_eq!(server.is_overloaded(), model.overloaded);
         }
     }
+}
+
+/// One of a few clients of either family, to one of four addresses.
+fn flow(a: u8, b: u8) -> Flow {
+    let v4 = |host: u8, port| SocketAddr::from(([198, 51, 100, host], port));
+    let v6 = |host: u8, port| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 1, host.into()], port));
+    let source = if b & 0x80 == 0 { v4 } else { v6 }(b, 1024 + u16::from(a));
+    Flow { source, destination: v4(a & 3, 80) }
 }
 
 fn weight(a: u8) -> Weight {

@@ -3,8 +3,8 @@
 use super::fields::Fields;
 use super::{Code, Context, Diagnostic, Directive};
 use crate::config::model::Virtual;
-use crate::config::value::{Value, decode};
-use crate::health::{CheckSpec, Expect, HttpSpec};
+use crate::config::value::Value;
+use crate::health::{CheckSpec, Expect, HttpSpec, decode_escapes};
 use crate::net::Protocol;
 
 const HTTP: [Directive; 3] = [Directive::HttpPath, Directive::HttpHost, Directive::HttpStatus];
@@ -45,8 +45,8 @@ impl Context<'_> {
     }
 
     fn send_expect(&mut self, fields: &Fields) -> CheckSpec {
-        let send = decode(fields.payload(Directive::Send).unwrap_or_default());
-        let expect = fields.payload(Directive::Expect).map(decode);
+        let send = decode_escapes(fields.payload(Directive::Send).unwrap_or_default());
+        let expect = fields.payload(Directive::Expect).map(decode_escapes);
         let regex = fields.boolean(Directive::UseRegex).unwrap_or(false);
         let expect = match expect {
             None => Expect::Nothing,

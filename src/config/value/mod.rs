@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub(crate) use address::Mask;
-pub(crate) use text::{decode, encode};
+pub(crate) use text::encode;
 
 use super::suggest::nearest;
 use super::{Code, Diagnostic, Span};

@@ -1,34 +1,8 @@
 use super::{Problem, Value};
 use crate::config::Code;
 
-/// Decodes the escapes of `send` and `expect`: `\\ \r \n \t \' \"`. Any other backslash stays.
-pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        let escape = (byte == b'\\').then(|| bytes.peek().copied().and_then(escaped));
-        match escape.flatten() {
-            Some(meant) => {
-                decoded.push(meant);
-                bytes.next();
-            }
-            None => decoded.push(byte),
-        }
-    }
-    decoded
-}
-
-const fn escaped(letter: u8) -> Option<u8> {
-    match letter {
-        b'\\' | b'\'' | b'"' => Some(letter),
-        b'r' => Some(b'\r'),
-        b'n' => Some(b'\n'),
-        b't' => Some(b'\t'),
-        _ => None,
-    }
-}
-
-/// The text in double quotes that [`decode`] turns back into `plain`.
+/// The text in double quotes that [`decode_escapes`](crate::health::decode_escapes) turns back
+/// into `plain`.
 pub(crate) fn encode(plain: &str) -> String {
     let mut encoded = String::from("\"");
     for letter in plain.chars() {

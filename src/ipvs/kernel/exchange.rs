@@ -77,12 +77,26 @@ pub struct ExchangeCounters {
 
 #[derive(Debug)]
 struct InFlight {
-    ticket: Ticket,
+    /// A fence has none.
+    ticket: Option<Ticket>,
     request: Request,
     replies: Vec<Reply>,
     malformed: Option<Malformed>,
     interrupted: bool,
     attempts: u8,
+}
+
+impl InFlight {
+    const fn new(ticket: Option<Ticket>, request: Request) -> Self {
+        Self {
+            ticket,
+            request,
+            replies: Vec::new(),
+            malformed: None,
+            interrupted: false,
+            attempts: 0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -102,14 +116,7 @@ impl Exchange {
     pub fn submit(&mut self, request: Request) -> Ticket {
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
-        self.queue.push_back(InFlight {
-            ticket,
-            request,
-            replies: Vec::new(),
-            malformed: None,
-            interrupted: false,
-            attempts: 0,
-        });
+        self.queue.push_back(InFlight::new(Some(ticket), request));
         ticket
     }
 
@@ -185,6 +192,10 @@ impl Exchange {
     /// One listing, or as many other requests as go into a batch. The kernel runs one listing at a
     /// time for a socket.
     fn send_batch(&mut self, family: u16, out: &mut Vec<u8>) {
+        // Within a batch numbers only grow: `pass_over` goes by that.
+        if self.sequence > u32::MAX / 2 {
+            self.sequence = 0;
+        }
         let mut message = Vec::new();
         while let Some(next) = self.queue.pop_front() {
             message.clear();
@@ -197,10 +208,35 @@ impl Exchange {
                 break;
             }
             out.extend_from_slice(&message);
+            let fenced = matches!(next.request, Request::StopDaemon(_));
             let sequence = self.next_sequence();
             self.flight.insert(sequence, next);
-            if alone {
+            if fenced {
+                self.send_fence(family, out);
+            }
+            if alone || fenced {
                 break;
+            }
+        }
+    }
+
+    /// A daemon that is stopped before its thread first ran ends with EINTR, and netlink
+    /// acknowledges nothing that ends so. The answer to what was sent behind it tells.
+    fn send_fence(&mut self, family: u16, out: &mut Vec<u8>) {
+        let sequence = self.next_sequence();
+        let fence = InFlight::new(None, Request::GetInfo);
+        fence.request.encode(family, sequence, out);
+        self.flight.insert(sequence, fence);
+    }
+
+    /// Answers come in order, so whatever was sent before `sequence` gets none any more.
+    fn pass_over(&mut self, sequence: u32) {
+        let later = self.flight.split_off(&sequence);
+        for (_, unanswered) in std::mem::replace(&mut self.flight, later) {
+            match unanswered.request {
+                // The kernel forgets the daemon before it minds how its thread ended.
+                Request::StopDaemon(_) => self.succeed(unanswered),
+                _ => self.retry_or_fail(unanswered, Reason::Os(errno::EINTR)),
             }
         }
     }
@@ -243,6 +279,7 @@ impl Exchange {
     }
 
     fn finish(&mut self, message: &Message<'_>) {
+        self.pass_over(message.sequence);
         let Some(asked) = self.flight.remove(&message.sequence) else {
             return;
         };
@@ -276,14 +313,16 @@ impl Exchange {
     }
 
     fn succeed(&mut self, asked: InFlight) {
-        self.outcomes.push_back(Outcome { ticket: asked.ticket, result: Ok(asked.replies) });
+        if let Some(ticket) = asked.ticket {
+            self.outcomes.push_back(Outcome { ticket, result: Ok(asked.replies) });
+        }
     }
 
     fn fail(&mut self, asked: &InFlight, reason: Reason) {
-        self.outcomes.push_back(Outcome {
-            ticket: asked.ticket,
-            result: Err(KernelError::of(&asked.request, reason)),
-        });
+        if let Some(ticket) = asked.ticket {
+            let result = Err(KernelError::of(&asked.request, reason));
+            self.outcomes.push_back(Outcome { ticket, result });
+        }
     }
 }
 
@@ -338,3 +377,7 @@ impl Exchange {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

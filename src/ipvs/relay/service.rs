@@ -206,6 +206,7 @@ impl VirtualService {
     #[must_use]
     pub fn admit(&mut self, now: Instant, flow: &Flow, tried: &[SocketAddr]) -> Option<Ticket> {
         self.expire_templates(now);
+        self.pool.handle_time(now);
         let client = self.persistent_client(flow);
         let remembered = client.and_then(|client| self.remembered(client, tried));
         let Some(server) = remembered.or_else(|| self.schedule(flow, tried)) else {

@@ -24,7 +24,7 @@ use crate::config::{Config, DataPlane};
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
-use crate::health;
+use crate::health::{self, Health};
 use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Unsupported, plan};
 use crate::net::Weight;
 
@@ -219,35 +219,46 @@ impl Director {
 
     async fn on_health(&mut self, server: ServerKey, output: health::Output) {
         match output {
-            health::Output::Weight(weight) => self.on_weight(server, weight).await,
+            health::Output::Weight(weight) => {
+                self.drained.remove(&server);
+                self.judge(server, |desired, key, address| {
+                    desired.set_weight(key, address, weight)
+                })
+                .await;
+                self.tell_weight(server, weight);
+            }
             health::Output::Changed { from, to, reason } => {
-                let Some(names) = self.watch.names(server) else {
-                    return;
-                };
-                let event = Event::Health {
-                    service: names.service.clone(),
-                    server: names.server.clone(),
-                    address: server.address,
-                    from,
-                    to,
-                    reason: reason.to_string(),
-                };
-                self.tell(event);
+                self.tell_health(server, from, to, reason.to_string());
+                if to == Health::Down {
+                    self.judge(server, Desired::set_down).await;
+                }
             }
             // The runner keeps its probes to itself.
             health::Output::Probe { .. } | health::Output::Cancel { .. } => {}
         }
     }
 
-    async fn on_weight(&mut self, server: ServerKey, weight: Option<Weight>) {
+    /// Takes a verdict on a server down and brings its service to what follows from it.
+    async fn judge(
+        &mut self,
+        server: ServerKey,
+        verdict: impl FnOnce(&mut Desired, ServiceKey, SocketAddr),
+    ) {
         let sorry_before = self.desired.sorry_server(server.service);
-        self.desired.set_weight(server.service, server.address, weight);
-        self.drained.remove(&server);
+        verdict(&mut self.desired, server.service, server.address);
         let entry = self.desired.entry(server.service);
         let result = self.table.service(server.service, entry).await;
         self.warn_of(result);
-        self.tell_weight(server, weight);
         self.tell_sorry(server.service, sorry_before);
+    }
+
+    fn tell_health(&self, server: ServerKey, from: Health, to: Health, reason: String) {
+        let Some(names) = self.watch.names(server) else {
+            return;
+        };
+        let (service, name) = (names.service.clone(), names.server.clone());
+        let address = server.address;
+        self.tell(Event::Health { service, server: name, address, from, to, reason });
     }
 
     fn tell_weight(&self, server: ServerKey, weight: Option<Weight>) {

@@ -37,3 +37,8 @@ fn collect(exchange: &mut Exchange, tickets: &[Ticket]) -> Vec<Answer> {
     let answers = tickets.iter().filter_map(|ticket| answers.remove(ticket));
     answers.collect()
 }
+
+/// The examples of the page are compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/controlling-ipvs.md")]
+struct ControllingIpvs;

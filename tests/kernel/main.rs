@@ -1,0 +1,18 @@
+//! The library against a real kernel's IPVS. `tests/kernel/run` boots a user-mode Linux for it.
+//!
+//! Everywhere else these tests are ignored: they change the machine's table.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "tests drive the system")]
+
+mod bare;
+mod capture;
+mod clients;
+mod errors;
+mod ipvsadm;
+mod lab;
+mod namespaces;
+mod net;
+mod reconcile;
+mod samples;
+mod scale;
+mod traffic;
