@@ -79,9 +79,10 @@ fn without_line_numbers(answer: &str) -> String {
 }
 
 fn replay(transcript: &str) {
+    let transcript = transcript.replace("VERSION", env!("CARGO_PKG_VERSION"));
     let kernel = SharedKernel::new(MemoryKernel::default());
     let mut wrong = String::new();
-    for step in steps(transcript) {
+    for step in steps(&transcript) {
         let ours = without_line_numbers(&answer(&step, &kernel));
         let theirs = &step.answer;
         if ours != *theirs {

@@ -61,3 +61,48 @@ fn write_line(
         _ => writeln!(out, "{destination}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipvs::kernel::parse_connections;
+
+    const TABLE: &str = "\
+Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires PEName PEData
+TCP 0A090909 9FF2 0A090909 0050 0A090909 0050 CLOSE       LOCAL       6
+TCP fd00:0009:0000:0000:0000:0000:0000:0009 C8DE fd00:0009:0000:0000:0000:0000:0000:0009 0050 0000:0000:0000:0000:0000:0000:0000:0001 0050 CLOSE       LOCAL    6006
+IP  0A090909 0000 00000009 0000 7F000001 0000 NONE        LOCAL      56
+UDP 0A090909 13C4 0A090908 13C4 0A010001 13C4 UDP         LOCAL     296 sip a@b
+";
+
+    fn print(engines: bool) -> String {
+        let connections: Vec<_> = parse_connections(TABLE).map(Result::unwrap).collect();
+        let mut out = Vec::new();
+        write(&mut out, &connections, engines, &Labels::numeric()).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn connections_have_the_originals_columns() {
+        assert_eq!(
+            print(false),
+            "\
+IPVS connection entries
+pro expire state       source             virtual            destination
+TCP 00:06  CLOSE       10.9.9.9:40946     10.9.9.9:80        10.9.9.9:80
+TCP 100:06 CLOSE       [fd00:9::9]:51422  [fd00:9::9]:80     [::1]:80
+IP  00:56  NONE        10.9.9.9:0         0.0.0.9:0          127.0.0.1:0
+UDP 04:56  UDP         10.9.9.9:5060      10.9.9.8:5060      10.1.0.1:5060
+"
+        );
+    }
+
+    #[test]
+    fn engines_and_their_data_follow_where_a_connection_has_them() {
+        let with_engines = print(true);
+        let lines: Vec<&str> = with_engines.lines().skip(1).collect();
+        assert!(lines[0].ends_with("destination        pe name          pe_data"));
+        assert!(lines[1].ends_with(" 10.9.9.9:80"));
+        assert!(lines[4].ends_with(" 10.1.0.1:5060    sip                a@b"));
+    }
+}

@@ -312,3 +312,42 @@ fn tunnel(forwarding: Forwarding) -> String {
         Forwarding::Direct | Forwarding::Local | Forwarding::Nat => "n/a".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn large(number: u64, exact: bool) -> String {
+        let labels = Labels::numeric();
+        let mut out = Vec::new();
+        let table = TablePrinter::new(Columns::Counters, exact, &labels);
+        table.write_large(&mut out, number).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_number_of_nine_digits_or_more_is_cut_to_a_unit() {
+        let cut = [
+            (0, "        0"),
+            (99_999_999, " 99999999"),
+            (100_000_000, "  100000K"),
+            (999_999_999, "  999999K"),
+            (1_000_000_000, "    1000M"),
+            (99_999_999_999, "   99999M"),
+            (100_000_000_000, "     100G"),
+            (99_999_999_999_999, "   99999G"),
+            (100_000_000_000_000, "     100T"),
+            (u64::MAX, "18446744T"),
+        ];
+        for (number, printed) in cut {
+            assert_eq!(large(number, false), printed);
+        }
+    }
+
+    #[test]
+    fn an_exact_number_has_all_its_digits_and_a_blank_before_them() {
+        assert_eq!(large(7, true), "        7");
+        assert_eq!(large(123_456_789, true), " 123456789");
+        assert_eq!(large(u64::MAX, true), " 18446744073709551615");
+    }
+}

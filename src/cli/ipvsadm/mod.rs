@@ -1,15 +1,17 @@
 //! `ipvsadm`: the table tool of Linux Virtual Server, a drop-in for version 1.31.
 //!
 //! [`parse`] turns a command line into an [`Invocation`] and asks nothing but [`Names`]; a
-//! [`Session`] carries it out on a [`Kernel`](kernel::Kernel). Options, rules, messages, exit codes
+//! [`Session`] carries it out on a [`Kernel`]. Options, rules, messages, exit codes
 //! and the bytes of every list are the original's. Where this one differs, it means to:
 //!
 //! - `-h`, `-v` and mistakes in the command line need neither privilege nor ip_vs.
-//! - Lists are in the order of unsigned numbers; a firewall mark of 2^31 or more prints as itself.
+//! - Lists are in the order of unsigned numbers, IPv4 servers before IPv6 ones; a firewall mark of
+//!   2^31 or more prints as itself.
 //! - `-M` may stand before the service it is for, and takes a number of bits for IPv4 too
-//!   (`-M 24`, which the original reads as the mask 0.0.0.24). A mask with a gap, and trailing
-//!   letters after a number of bits, are refused.
+//!   (`-M 24`, which the original reads as the mask 0.0.0.24). A mask with a gap or of no bits, and
+//!   letters after a number of bits, are refused; so is `[10.0.0.1]:80`.
 //! - A persistence engine without `-p`, which has no effect in the kernel, is left out.
+//! - The third scheduler flag is shown and saved for `sh` and `mh` too.
 //! - A complaint about a line of a restore is followed by its number and text, and lines that
 //!   begin with `#` are comments.
 //! - Added: `--json` for every list, `--dry-run` for every change, `--check` for a restore.
