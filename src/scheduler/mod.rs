@@ -20,6 +20,7 @@
 //! ```
 //!
 //! A scheduler of one's own implements [`Scheduler`]; `examples/custom_scheduler.rs` shows one.
+//! `docs/schedulers.md` says which one to use when, and where they differ from the kernel's.
 
 mod dh;
 mod fo;
@@ -114,6 +115,11 @@ pub fn build(name: &str, options: Options) -> Option<Box<dyn Scheduler>> {
 pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
     REGISTRY.iter().map(|(name, _)| *name)
 }
+
+/// The page's examples, to be compiled and run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/schedulers.md")]
+struct Page;
 
 type Make = fn(Options) -> Box<dyn Scheduler>;
 

@@ -1,6 +1,8 @@
 //! The rules of the schedulers, spelled out one server after the other and without cleverness:
 //! what [`pool_ops`](crate::pool_ops) compares picks with. Nothing here is shared with the crate.
 
+#![allow(clippy::expect_used, reason = "a property fails by a panic")]
+
 use std::net::{IpAddr, SocketAddr};
 
 use piranha::scheduler::{Flow, Options, ServerId};

@@ -4,6 +4,8 @@
 //! Only plain data goes in and comes out: whoever replays a [`Case`] elsewhere adds the servers in
 //! the given order, makes each connection (TCP, and leaves it open), and compares the servers.
 
+#![allow(clippy::expect_used, reason = "a case that cannot be played is a mistake in the case")]
+
 use std::net::SocketAddr;
 
 use piranha::ipvs::Thresholds;

@@ -122,7 +122,7 @@ fn servers_beyond_the_table_have_no_slot() {
     assert_eq!(pool.capacity(), 4093);
     let mut scheduler = MaglevHashing::default();
     scheduler.start(pool.servers());
-    assert_eq!(shares(&scheduler.table, 4093), [1; 4093]);
+    assert!(shares(&scheduler.table, 4093).iter().all(|&share| share == 1));
 }
 
 proptest! {
