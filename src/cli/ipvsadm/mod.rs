@@ -1,6 +1,6 @@
 //! `ipvsadm`: the table tool of Linux Virtual Server, a drop-in for version 1.31.
 //!
-//! [`parse`] turns a command line into an [`Invocation`] and asks nothing but [`Names`]; a
+//! [`parse()`] turns a command line into an [`Invocation`] and asks nothing but [`Names`]; a
 //! [`Session`] carries it out on a [`Kernel`]. Options, rules, messages, exit codes
 //! and the bytes of every list are the original's. Where this one differs, it means to:
 //!
