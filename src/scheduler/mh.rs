@@ -1,5 +1,3 @@
-use siphasher::sip::SipHasher13;
-
 use super::hashing::fold;
 use super::wrr::greatest_common_divisor;
 use super::{Flow, Scheduler, Server, Servers};
@@ -170,11 +168,41 @@ fn remainder(value: u32, divisor: u16) -> u16 {
     u16::try_from(value % u32::from(divisor)).unwrap_or(0)
 }
 
-/// The kernel's `hsiphash` on 64-bit little-endian machines: the low half of SipHash-1-3, here
-/// with `key` for both halves of its key.
-fn hash(key: u64, value: u32) -> u32 {
-    let hash = SipHasher13::new_with_keys(key, key).hash(&value.to_le_bytes());
-    u32::try_from(hash & 0xffff_ffff).unwrap_or(0)
+/// The kernel's `hsiphash` of one word on 64-bit little-endian machines: the low half of
+/// SipHash-1-3 (Aumasson and Bernstein, 2012) of its four bytes, with `key` for both halves of the
+/// key. For so short a message a general implementation takes twice as long.
+const fn hash(key: u64, value: u32) -> u32 {
+    let message = 4 << 56 | value as u64;
+    let mut state = SipState {
+        a: key ^ 0x736f_6d65_7073_6575,
+        b: key ^ 0x646f_7261_6e64_6f6d,
+        c: key ^ 0x6c79_6765_6e65_7261,
+        d: key ^ 0x7465_6462_7974_6573 ^ message,
+    }
+    .round();
+    state.a ^= message;
+    state.c ^= 0xff;
+    let SipState { a, b, c, d } = state.round().round().round();
+    let [.., w, x, y, z] = (a ^ b ^ c ^ d).to_be_bytes();
+    u32::from_be_bytes([w, x, y, z])
+}
+
+struct SipState {
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+}
+
+impl SipState {
+    const fn round(self) -> Self {
+        let Self { a, b, c, d } = self;
+        let (a, c) = (a.wrapping_add(b), c.wrapping_add(d));
+        let (b, d) = (b.rotate_left(13) ^ a, d.rotate_left(16) ^ c);
+        let (a, c) = (a.rotate_left(32).wrapping_add(d), c.wrapping_add(b));
+        let (d, b) = (d.rotate_left(21) ^ a, b.rotate_left(17) ^ c);
+        Self { a, b, c: c.rotate_left(32), d }
+    }
 }
 
 #[cfg(test)]

@@ -116,13 +116,11 @@ impl Lots {
         let mut passed = 0;
         let mut stride = self.sums.len().next_power_of_two() / 2;
         while stride > 0 {
-            match self.sums.get(passed + stride) {
-                Some(&sum) if sum < left => {
-                    left -= sum;
-                    passed += stride;
-                }
-                _ => {}
-            }
+            // Without branches, which a draw makes unpredictable.
+            let sum = self.sums.get(passed + stride).copied().unwrap_or(u64::MAX);
+            let goes_on = sum < left;
+            left -= if goes_on { sum } else { 0 };
+            passed += if goes_on { stride } else { 0 };
             stride /= 2;
         }
         passed

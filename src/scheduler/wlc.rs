@@ -1,7 +1,7 @@
 use super::tournament::{Cost, Tournament, schedule_by_cost};
 
-/// `wlc`: the server with the least [overhead](super::Server::overhead) for its weight; of equals the
-/// newest (`ip_vs_wlc.c`).
+/// `wlc`: the server with the least [overhead](super::Server::overhead) for its weight; of equals
+/// the newest (`ip_vs_wlc.c`).
 #[derive(Clone, Debug, Default)]
 pub struct WeightedLeastConnection {
     tournament: Tournament,

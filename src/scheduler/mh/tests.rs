@@ -1,6 +1,7 @@
 //! Golden vectors, made by a program of its own from the description, and laws of the table.
 
 use proptest::prelude::*;
+use siphasher::sip::SipHasher13;
 
 use super::*;
 use crate::ipvs::Thresholds;
@@ -127,6 +128,12 @@ fn servers_beyond_the_table_have_no_slot() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_hash_is_that_of_a_general_implementation(key: u64, value: u32) {
+        let general = SipHasher13::new_with_keys(key, key).hash(&value.to_le_bytes());
+        prop_assert_eq!(u64::from(hash(key, value)), general & 0xffff_ffff);
+    }
 
     #[test]
     fn equal_servers_in_equal_order_have_equal_tables(
