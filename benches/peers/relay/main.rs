@@ -125,7 +125,10 @@ fn compare(settings: &Settings) -> Outcome<()> {
 fn plans(settings: &Settings) -> [(Work, Plan); 3] {
     let transfer = settings.megabytes * 1_000_000 / TRANSFERS;
     [
-        (Work::Connect, Plan { clients: CLIENTS, total: settings.connections, keep: false, size: 128 }),
+        (
+            Work::Connect,
+            Plan { clients: CLIENTS, total: settings.connections, keep: false, size: 128 },
+        ),
         (Work::Request, Plan { clients: CLIENTS, total: settings.requests, keep: true, size: 128 }),
         (Work::Bulk, Plan { clients: TRANSFERS, total: TRANSFERS, keep: true, size: transfer }),
     ]

@@ -82,7 +82,13 @@ impl fmt::Display for Sample {
         write!(
             f,
             "{:9.0}/s {:6.0} MB/s p50 {:6.0} us p99 {:6.0} us cpu {:6.1} us each, {:4.0} ms/GB, loss {:.2} %",
-            self.rate, self.megabytes, self.p50, self.p99, self.cpu, self.cpu_per_gigabyte, self.loss
+            self.rate,
+            self.megabytes,
+            self.p50,
+            self.p99,
+            self.cpu,
+            self.cpu_per_gigabyte,
+            self.loss
         )
     }
 }

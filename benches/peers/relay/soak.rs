@@ -42,12 +42,20 @@ pub(crate) fn run(seconds: u64) -> Outcome<()> {
         }
         if started.elapsed() >= next_report {
             next_report += REPORT;
-            println!("{:4} s  {:5.0} KiB  {total:?}", started.elapsed().as_secs(), relay.resident() / 1024.0);
+            println!(
+                "{:4} s  {:5.0} KiB  {total:?}",
+                started.elapsed().as_secs(),
+                relay.resident() / 1024.0
+            );
         }
     }
     let (warm, end) = (warm.unwrap_or(f64::MAX), relay.resident());
     println!("clients: {total:?}");
-    println!("memory: {:.0} KiB after a quarter, {:.0} KiB at the end", warm / 1024.0, end / 1024.0);
+    println!(
+        "memory: {:.0} KiB after a quarter, {:.0} KiB at the end",
+        warm / 1024.0,
+        end / 1024.0
+    );
     relay.finish()?;
     if end > warm * 1.1 + SLACK {
         return Err("memory has grown".into());

@@ -58,7 +58,9 @@ impl Results {
         println!("| | {} | ours/haproxy | ours/nginx |", self.names.join(" | "));
         println!("|---|{}", "---:|".repeat(self.names.len() + 2));
         self.row("the process", |name| self.memory(name, |m| m.resident));
-        self.row("socket buffers, clients and servers too", |name| self.memory(name, |m| m.buffers));
+        self.row("socket buffers, clients and servers too", |name| {
+            self.memory(name, |m| m.buffers)
+        });
         self.row("kernel objects, clients and servers too", |name| self.memory(name, |m| m.slab));
     }
 
@@ -82,7 +84,12 @@ impl Results {
         };
         let shown = figures.iter().map(|f| f.map_or_else(|| "-".to_owned(), show));
         let shown: Vec<_> = shown.collect();
-        println!("| {label} | {} | {} | {} |", shown.join(" | "), ratio(figures[1]), ratio(figures[2]));
+        println!(
+            "| {label} | {} | {} | {} |",
+            shown.join(" | "),
+            ratio(figures[1]),
+            ratio(figures[2])
+        );
     }
 }
 

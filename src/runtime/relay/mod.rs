@@ -36,8 +36,9 @@
 //!
 //! # How it works
 //!
-//! One thread for each core polls a clone of every listening socket; a connection stays in the
-//! thread that accepted it, a UDP service in one thread. Bytes are copied through one buffer for
+//! One thread for each core polls a clone of every listening socket, and the kernel wakes one idle
+//! thread for a new connection, which stays there; a UDP service is in one thread. There is one
+//! socket for each address, bound exclusively: no second relay can share the port. Bytes are copied through one buffer for
 //! each thread; a direction whose reads fill that buffer is spliced through a pipe instead, until
 //! it runs dry.
 
@@ -46,6 +47,7 @@ mod cell;
 mod ftp;
 mod listener;
 mod pipes;
+mod poller;
 mod sessions;
 mod slots;
 mod tcp;
@@ -62,7 +64,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mio::{Poll, Waker};
 use tokio::sync::oneshot;
 
 use crate::ipvs::relay::ServiceStatus;
@@ -71,6 +72,7 @@ use crate::scheduler::{self, Scheduler};
 use crate::time::Instant;
 use cell::{Gauge, ServiceCell};
 use listener::Bound;
+use poller::{Poller, Waker};
 use worker::{Command, WAKER, Worker};
 
 /// How a relay works. Every field has a default.
@@ -157,7 +159,7 @@ struct State {
 
 struct WorkerHandle {
     commands: Sender<Command>,
-    waker: Arc<Waker>,
+    waker: Waker,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -368,10 +370,10 @@ impl State {
 
 impl WorkerHandle {
     fn tell(&self, command: Command) {
-        // A worker that has ended drops the command with its answer channel, and a wake-up lost
-        // means the thread is gone: whoever waits learns it.
+        // A worker that has ended drops the command with its answer channel: whoever waits learns
+        // it.
         let _ = self.commands.send(command);
-        let _ = self.waker.wake();
+        self.waker.wake();
     }
 }
 
@@ -383,10 +385,10 @@ async fn closed(answers: Vec<oneshot::Receiver<()>>) {
 }
 
 fn start_worker(number: usize, config: &RelayConfig, clock: Clock) -> io::Result<WorkerHandle> {
-    let poll = Poll::new()?;
-    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let poller = Poller::new()?;
+    let waker = Waker::new(&poller, WAKER)?;
     let (commands, receiver) = channel();
-    let worker = Worker::new(poll, config.clone(), clock, receiver);
+    let worker = Worker::new(poller, config.clone(), clock, receiver);
     let thread =
         std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || worker.run())?;
     Ok(WorkerHandle { commands, waker, thread: Mutex::new(Some(thread)) })

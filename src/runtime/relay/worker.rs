@@ -2,19 +2,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use mio::event::{Event, Source};
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
 use tokio::sync::oneshot;
 
 use super::cell::ServiceCell;
 use super::ftp::DataListener;
-use super::listener::{AcceptProblem, BACKLOG, judge_accept};
+use super::listener::{AcceptProblem, BACKLOG, accept, judge_accept};
+use super::poller::{Event, Events, Interest, Poller};
 use super::slots::Slots;
 use super::tcp::{Kit, Session};
 use super::udp::{UdpFlow, UdpService};
@@ -22,7 +21,8 @@ use super::{Clock, RelayConfig};
 use crate::ipvs::ServiceKey;
 use crate::time::Instant;
 
-pub(super) const WAKER: Token = Token(usize::MAX);
+/// What the waker's events come under.
+pub(super) const WAKER: u64 = u64::MAX;
 
 /// Connections accepted in a row before others have their turn.
 const ACCEPT_BATCH: usize = 64;
@@ -32,8 +32,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the control side asks of a worker.
 pub(super) enum Command {
-    Listen(Arc<ServiceCell>, StdTcpListener),
-    ListenUdp(Arc<ServiceCell>, StdUdpSocket),
+    Listen(Arc<ServiceCell>, TcpListener),
+    ListenUdp(Arc<ServiceCell>, UdpSocket),
     /// Accept what is waiting, then close the service's sockets here and say so.
     Unlisten(ServiceKey, oneshot::Sender<()>),
     /// End at once; connections are reset.
@@ -47,8 +47,8 @@ pub(super) enum Which {
     Dialed,
 }
 
-pub(super) fn token(index: usize, which: Which) -> Token {
-    Token(index << 1 | usize::from(which == Which::Dialed))
+fn token(index: usize, which: Which) -> u64 {
+    (index as u64) << 1 | u64::from(which == Which::Dialed)
 }
 
 /// What a worker polls.
@@ -67,7 +67,7 @@ pub(super) struct ServiceListener {
 }
 
 pub(super) struct Worker {
-    pub(super) poll: Poll,
+    poller: Poller,
     pub(super) config: RelayConfig,
     pub(super) clock: Clock,
     pub(super) now: Instant,
@@ -86,13 +86,13 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        poll: Poll,
+        poller: Poller,
         config: RelayConfig,
         clock: Clock,
         commands: Receiver<Command>,
     ) -> Self {
         Self {
-            poll,
+            poller,
             config,
             clock,
             now: clock.now(),
@@ -109,17 +109,15 @@ impl Worker {
     }
 
     pub(super) fn run(mut self) {
-        let mut events = Events::with_capacity(512);
+        let mut events = Events::default();
         while !self.stopped {
             let timeout = self.poll_timeout();
-            if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
+            if let Err(error) = self.poller.wait(&mut events, timeout) {
                 tracing::error!(%error, "relay worker cannot poll and ends");
                 return;
             }
             self.now = self.clock.now();
-            for event in &events {
+            for event in events.iter() {
                 self.on_event(event);
             }
             self.run_ready();
@@ -138,12 +136,14 @@ impl Worker {
         Some(next.saturating_duration_since(self.clock.now()))
     }
 
-    fn on_event(&mut self, event: &Event) {
-        if event.token() == WAKER {
+    fn on_event(&mut self, event: Event) {
+        if event.token == WAKER {
             return self.on_commands();
         }
-        let index = event.token().0 >> 1;
-        let which = match event.token().0 & 1 {
+        let Ok(index) = usize::try_from(event.token >> 1) else {
+            return;
+        };
+        let which = match event.token & 1 {
             0 => Which::Accepted,
             _ => Which::Dialed,
         };
@@ -154,8 +154,8 @@ impl Worker {
                     Which::Accepted => session.accepted.note(event),
                     Which::Dialed => session.dialed.note(event),
                 }
-                let failed = event.is_error() || event.is_write_closed();
-                self.on_session(index, session, which == Which::Dialed && failed);
+                let failed = which == Which::Dialed && event.is_broken();
+                self.on_session(index, session, failed);
             }
             Some(entity) => self.work(index, entity),
             None => {}
@@ -190,10 +190,20 @@ impl Worker {
         &self,
         index: usize,
         which: Which,
-        source: &mut impl Source,
+        source: impl AsFd,
         interest: Interest,
     ) -> io::Result<()> {
-        self.poll.registry().register(source, token(index, which), interest)
+        self.poller.add(source, token(index, which), interest)
+    }
+
+    /// Polls `source` for room to write too.
+    pub(super) fn watch_writing(
+        &self,
+        index: usize,
+        which: Which,
+        source: impl AsFd,
+    ) -> io::Result<()> {
+        self.poller.modify(source, token(index, which), Interest::Both)
     }
 
     /// Puts `entity`, which will end some day, at `index`.
@@ -222,10 +232,9 @@ impl Worker {
         }
     }
 
-    fn listen(&mut self, cell: Arc<ServiceCell>, socket: StdTcpListener) {
-        let mut socket = TcpListener::from_std(socket);
+    fn listen(&mut self, cell: Arc<ServiceCell>, socket: TcpListener) {
         let index = self.slots.reserve();
-        if let Err(error) = self.register(index, Which::Accepted, &mut socket, Interest::READABLE) {
+        if let Err(error) = self.register(index, Which::Accepted, &socket, Interest::Accept) {
             tracing::error!(service = %cell.key(), %error, "relay worker cannot poll a listener");
             return self.slots.retire(index);
         }
@@ -241,7 +250,10 @@ impl Worker {
         };
         for index in self.slots.indices(of_service) {
             match self.slots.take(index) {
-                Some(Entity::Listener(listener)) => self.accept_backlog(&listener),
+                Some(Entity::Listener(listener)) => {
+                    self.accept_backlog(&listener);
+                    self.poller.remove(&listener.socket);
+                }
                 Some(Entity::Udp(service)) => self.end_udp_service(*service),
                 _ => {}
             }
@@ -295,7 +307,7 @@ impl Worker {
         if self.accept_again.is_some() {
             return Err(AcceptProblem::Exhausted);
         }
-        socket.accept().map_err(|error| {
+        accept(socket).map_err(|error| {
             let problem = judge_accept(&error);
             if matches!(problem, AcceptProblem::Exhausted) {
                 self.pause_accepting(&error);
