@@ -16,7 +16,8 @@ const PORT: u16 = 7080;
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) tcp: SocketAddr,
-    pub(crate) udp: SocketAddr,
+    /// Unless it cannot relay UDP.
+    pub(crate) udp: Option<SocketAddr>,
     process: Option<Process>,
 }
 
@@ -60,17 +61,19 @@ pub(crate) fn all(servers: &Backend) -> Outcome<Vec<Contender>> {
         let file = write(directory, "lvs.cf", &ours(servers))?;
         Ok(vec!["--nodaemon".into(), "--drain".into(), "0".into(), "--configfile".into(), file])
     })?;
-    let haproxy = start("haproxy", "127.77.0.2", Path::new("/usr/sbin/haproxy"), |directory| {
-        let file = write(directory, "haproxy.cfg", &haproxy(servers, workers))?;
-        Ok(vec!["-db".into(), "-q".into(), "-f".into(), file])
-    })?;
+    let mut haproxy =
+        start("haproxy", "127.77.0.2", Path::new("/usr/sbin/haproxy"), |directory| {
+            let file = write(directory, "haproxy.cfg", &haproxy(servers, workers))?;
+            Ok(vec!["-db".into(), "-q".into(), "-f".into(), file])
+        })?;
+    haproxy.udp = None;
     let nginx = start("nginx", "127.77.0.3", Path::new("/usr/sbin/nginx"), |directory| {
         let file = write(directory, "nginx.conf", &nginx(servers, workers, directory))?;
         let home = directory.display().to_string();
         Ok(vec!["-p".into(), home, "-e".into(), "stderr".into(), "-c".into(), file])
     })?;
     let direct =
-        Contender { name: "direct", tcp: servers.tcp[0], udp: servers.udp[0], process: None };
+        Contender { name: "direct", tcp: servers.tcp[0], udp: Some(servers.udp[0]), process: None };
     Ok(vec![ours, haproxy, nginx, direct])
 }
 
@@ -96,7 +99,7 @@ fn start(
     let process = Process { child, directory };
     let tcp = SocketAddr::new(address.parse()?, PORT);
     await_listener(name, tcp, &process)?;
-    Ok(Contender { name, tcp, udp: tcp, process: Some(process) })
+    Ok(Contender { name, tcp, udp: Some(tcp), process: Some(process) })
 }
 
 fn await_listener(name: &str, address: SocketAddr, process: &Process) -> Outcome<()> {

@@ -13,6 +13,7 @@ mod contender;
 mod load;
 mod measure;
 mod soak;
+mod strace;
 mod table;
 mod udp;
 
@@ -104,6 +105,12 @@ fn compare(settings: &Settings) -> Outcome<()> {
         eprintln!("{:8} {memory}", contender.name);
         results.idle(contender.name, memory);
     }
+    for contender in &contenders {
+        for (work, plan) in [plans(settings)[0], plans(settings)[1]] {
+            let calls = strace::count(contender, Plan { total: plan.total / 10, ..plan })?;
+            results.calls(work, contender.name, calls);
+        }
+    }
     for round in 1..=settings.rounds {
         for (work, plan) in plans(settings) {
             for contender in &contenders {
@@ -112,7 +119,7 @@ fn compare(settings: &Settings) -> Outcome<()> {
                 results.add(work, contender.name, sample);
             }
         }
-        for contender in &contenders {
+        for contender in contenders.iter().filter(|contender| contender.udp.is_some()) {
             let sample = measure_udp(contender, settings.datagrams)?;
             eprintln!("round {round} Datagram {:8} {sample}", contender.name);
             results.add(Work::Datagram, contender.name, sample);
@@ -142,7 +149,8 @@ fn measure_tcp(contender: &Contender, plan: Plan) -> Outcome<Sample> {
 
 fn measure_udp(contender: &Contender, datagrams: usize) -> Outcome<Sample> {
     let before = contender.cpu();
-    let run = udp::run(contender.udp, datagrams)?;
+    let target = contender.udp.ok_or("no UDP")?;
+    let run = udp::run(target, datagrams)?;
     Ok(Sample::new(run, contender.cpu() - before))
 }
 

@@ -10,6 +10,7 @@ pub(crate) struct Results {
     names: Vec<&'static str>,
     samples: BTreeMap<(Work, &'static str), Vec<Sample>>,
     idle: BTreeMap<&'static str, Memory>,
+    calls: BTreeMap<(Work, &'static str), BTreeMap<String, f64>>,
 }
 
 type Figure = fn(&Sample) -> f64;
@@ -34,7 +35,7 @@ const ROWS: [(&str, Work, Figure); 15] = [
 
 impl Results {
     pub(crate) const fn new(names: Vec<&'static str>) -> Self {
-        Self { names, samples: BTreeMap::new(), idle: BTreeMap::new() }
+        Self { names, samples: BTreeMap::new(), idle: BTreeMap::new(), calls: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self, work: Work, name: &'static str, sample: Sample) {
@@ -45,6 +46,10 @@ impl Results {
         self.idle.insert(name, memory);
     }
 
+    pub(crate) fn calls(&mut self, work: Work, name: &'static str, calls: BTreeMap<String, f64>) {
+        self.calls.insert((work, name), calls);
+    }
+
     /// Prints medians and ratios as Markdown.
     pub(crate) fn print(&self, rounds: usize) {
         println!("Medians of {rounds} rounds, contenders in turn within each.\n");
@@ -53,6 +58,9 @@ impl Results {
         for (label, work, figure) in ROWS {
             self.row(label, |name| self.median(work, name, figure));
         }
+        self.row("system calls per connection", |name| self.total_calls(Work::Connect, name));
+        self.row("system calls per request", |name| self.total_calls(Work::Request, name));
+        self.print_calls();
         let connections = self.idle.values().map(|memory| memory.connections).max().unwrap_or(0);
         println!("\nMemory for each of {connections} idle connections, bytes.\n");
         println!("| | {} | ours/haproxy | ours/nginx |", self.names.join(" | "));
@@ -62,6 +70,21 @@ impl Results {
             self.memory(name, |m| m.buffers)
         });
         self.row("kernel objects, clients and servers too", |name| self.memory(name, |m| m.slab));
+    }
+
+    fn total_calls(&self, work: Work, name: &'static str) -> Option<f64> {
+        self.calls.get(&(work, name))?.get("total").copied()
+    }
+
+    /// The system calls of a short connection, each that is made at least once in twenty.
+    fn print_calls(&self) {
+        println!();
+        for ((_, name), calls) in self.calls.iter().filter(|((work, _), _)| *work == Work::Connect)
+        {
+            let often = calls.iter().filter(|(call, count)| **count >= 0.05 && *call != "total");
+            let often: Vec<_> = often.map(|(call, count)| format!("{call} {count:.1}")).collect();
+            println!("{name}, a short connection: {}.", often.join(", "));
+        }
     }
 
     fn memory(&self, name: &str, figure: fn(&Memory) -> f64) -> Option<f64> {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use super::cell::Lease;
 use super::listener::{AcceptProblem, connect, listen};
 use super::poller::Interest;
-use super::tcp::{Channel, Kind, Kit, Session, Side, Verdict, reset};
+use super::tcp::{Channel, Dialing, Kind, Kit, Session, Side, Verdict, reset};
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::relay::ftp::{Action, CANNOT_OPEN, Control};
 use crate::scheduler::Flow;
@@ -208,7 +208,8 @@ impl Worker {
         };
         let flow = Flow { source: peer, destination: target };
         let kind = Kind::Data { from_client: passive };
-        self.begin(stream, dialed, lease, kind, flow, Vec::new());
+        let dialing = Dialing::new(flow, Vec::new(), Vec::new());
+        self.begin(stream, dialed, lease, kind, dialing);
     }
 
     fn join(&mut self, control: usize) -> Option<Lease> {

@@ -44,6 +44,7 @@
 
 mod backend;
 mod cell;
+mod descriptors;
 mod ftp;
 mod listener;
 mod pipes;
@@ -66,11 +67,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::ipvs::relay::ServiceStatus;
+use crate::ipvs::relay::{RelayOptions, ServiceStatus};
 use crate::ipvs::{Capabilities, Forwarding, SchedulerName, ServiceKey};
 use crate::scheduler::{self, Scheduler};
 use crate::time::Instant;
 use cell::{Gauge, ServiceCell};
+pub use descriptors::{descriptor_room, raise_descriptor_limit};
 use listener::Bound;
 use poller::{Poller, Waker};
 use worker::{Command, WAKER, Worker};
@@ -92,6 +94,10 @@ pub struct RelayConfig {
     /// Flows a UDP service may have; beyond that the one silent for longest ends. 4096. Each needs
     /// a file descriptor.
     pub max_udp_flows: usize,
+    /// Connections there may be at the same time. At the bound clients wait in the listeners'
+    /// backlogs (4,096 for each service) until others have left. 50,000, or as many as
+    /// [`descriptor_room`] says there are descriptors for. UDP flows have a bound of their own.
+    pub max_connections: usize,
     /// Finds a scheduler by name. [`scheduler::by_name`].
     pub scheduler: fn(&str) -> Option<Box<dyn Scheduler>>,
     /// The names to ask `scheduler` for when listing [`Capabilities`]. [`scheduler::names`].
@@ -108,6 +114,7 @@ impl Default for RelayConfig {
             udp_idle_timeout: Duration::from_secs(300),
             ftp_data_timeout: Duration::from_secs(30),
             max_udp_flows: 4096,
+            max_connections: descriptor_room().min(50_000),
             scheduler: scheduler::by_name,
             scheduler_names: names.collect(),
         }
@@ -154,6 +161,7 @@ struct Inner {
 struct State {
     services: BTreeMap<ServiceKey, Arc<ServiceCell>>,
     held: BTreeSet<IpAddr>,
+    options: BTreeMap<ServiceKey, RelayOptions>,
     stopped: bool,
 }
 
@@ -196,6 +204,16 @@ impl Relay {
             state: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes `options` for what all services ask for, those that are added later too; services
+    /// that are not in it ask for nothing. Holds for connections that are accepted from now on.
+    pub fn set_options(&self, options: BTreeMap<ServiceKey, RelayOptions>) {
+        let mut state = self.inner.state();
+        state.options = options;
+        for (key, cell) in &state.services {
+            cell.set_options(state.options(*key));
+        }
     }
 
     /// Makes every service of `address` listen, those added later too, or none: on an error
@@ -360,6 +378,10 @@ impl Drop for Inner {
 impl State {
     fn holds(&self, key: ServiceKey) -> bool {
         key.vip().is_some_and(|vip| self.held.contains(&vip))
+    }
+
+    fn options(&self, key: ServiceKey) -> RelayOptions {
+        self.options.get(&key).copied().unwrap_or_default()
     }
 
     fn services_of(&self, address: IpAddr) -> Vec<Arc<ServiceCell>> {

@@ -38,7 +38,10 @@ impl Worker {
             Some(Helper::Ftp) => Kind::Control(Box::new(ControlState::new(client.ip()))),
             None => Kind::Plain,
         };
-        self.begin(stream, dialed, lease, kind, flow, tried);
+        let header = cell.options().proxy_protocol;
+        let header = header.map(|version| version.header(flow.source, flow.destination));
+        let header = header.unwrap_or_default();
+        self.begin(stream, dialed, lease, kind, Dialing::new(flow, tried, header));
     }
 
     /// Begins to connect to the first server that may be tried; gives up when the process has run
@@ -71,11 +74,10 @@ impl Worker {
         dialed: TcpStream,
         lease: Lease,
         kind: Kind,
-        flow: Flow,
-        tried: Vec<SocketAddr>,
+        mut dialing: Dialing,
     ) {
         let index = self.slots.reserve();
-        let dialing = Dialing { flow, tried, deadline: self.now + self.config.connect_timeout };
+        dialing.deadline = self.now + self.config.connect_timeout;
         let session = Session::new(accepted, dialed, lease, kind, dialing, self.now);
         self.await_dialed(index, Box::new(session));
     }
@@ -116,7 +118,9 @@ impl Worker {
 
     /// The server has taken the connection; from now on the client's side is polled too.
     fn on_connected(&mut self, index: usize, session: &mut Session) -> Verdict {
-        session.phase = Phase::Relaying;
+        if let Phase::Dialing(dialing) = std::mem::replace(&mut session.phase, Phase::Relaying) {
+            session.forth.queue(&dialing.header);
+        }
         if !matches!(session.kind, Kind::Data { .. }) {
             session.lease.established();
         }

@@ -361,6 +361,15 @@ pub(super) struct Dialing {
     /// Servers that have failed this client.
     pub(super) tried: Vec<SocketAddr>,
     pub(super) deadline: Instant,
+    /// What the server is to get first.
+    pub(super) header: Vec<u8>,
+}
+
+impl Dialing {
+    /// Its deadline is set when it begins.
+    pub(super) const fn new(flow: Flow, tried: Vec<SocketAddr>, header: Vec<u8>) -> Self {
+        Self { flow, tried, deadline: Instant::ZERO, header }
+    }
 }
 
 /// One relayed connection.

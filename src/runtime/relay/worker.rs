@@ -1,6 +1,7 @@
 //! One worker: a thread, an epoll instance and everything that is polled there.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
@@ -29,6 +30,9 @@ const ACCEPT_BATCH: usize = 64;
 
 /// How long no connection is accepted after the process ran out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often it is said that accepting pauses.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the control side asks of a worker.
 pub(super) enum Command {
@@ -80,6 +84,8 @@ pub(super) struct Worker {
     /// Connection attempts in the order of their deadlines, all of which are equally far.
     pub(super) dialing: VecDeque<(Instant, usize)>,
     pub(super) accept_again: Option<Instant>,
+    /// When it may be said again that accepting pauses.
+    next_warning: Instant,
     pub(super) next_tick: Option<Instant>,
     stopped: bool,
 }
@@ -103,6 +109,7 @@ impl Worker {
             ready: VecDeque::new(),
             dialing: VecDeque::new(),
             accept_again: None,
+            next_warning: Instant::ZERO,
             next_tick: None,
             stopped: false,
         }
@@ -290,6 +297,10 @@ impl Worker {
     /// Accepts some connections. `true` if more may be waiting.
     fn accept_batch(&mut self, listener: &ServiceListener) -> bool {
         for _ in 0..ACCEPT_BATCH {
+            if listener.cell.relay_connections() >= self.config.max_connections {
+                self.pause_accepting(&"there are as many connections as there may be");
+                return false;
+            }
             match self.accept(&listener.socket) {
                 Ok((stream, client)) => self.on_client(stream, client, &listener.cell),
                 Err(AcceptProblem::Skip) => {}
@@ -318,8 +329,11 @@ impl Worker {
 
     /// Leaves further clients in the backlog for a while: some will be served once others have
     /// left, where accepting them now could only turn them away.
-    pub(super) fn pause_accepting(&mut self, error: &io::Error) {
-        tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "relay pauses accepting");
+    pub(super) fn pause_accepting(&mut self, reason: &dyn Display) {
+        if self.next_warning <= self.now {
+            self.next_warning = self.now + WARNING_INTERVAL;
+            tracing::warn!(%reason, "relay pauses accepting: clients wait");
+        }
         self.accept_again = Some(self.now + ACCEPT_PAUSE);
     }
 }
