@@ -59,7 +59,7 @@
 //! thiserror as its dependencies.
 //!
 //! - `auth`: HMAC-SHA-256 for heartbeats.
-//! - `runtime`: the drivers, on tokio and mio. Linux.
+//! - `runtime`: the drivers, on tokio and epoll. Linux.
 //! - `cli` (default): what the binaries need.
 //! - `sim`: the simulator.
 #![cfg_attr(docsrs, feature(doc_cfg))]

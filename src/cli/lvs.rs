@@ -14,6 +14,7 @@ use crate::control::supervision::{Report, Request};
 use crate::failover::ActionId;
 use crate::runtime::director::Director;
 use crate::runtime::heartbeat::Link;
+use crate::runtime::relay::raise_descriptor_limit;
 use crate::runtime::supervisor;
 
 /// The data plane and the health checks of a director.
@@ -56,6 +57,9 @@ pub fn main() -> ExitCode {
         supervisor::die_with_parent();
     }
     log::init(arguments.verbose);
+    if let Err(error) = raise_descriptor_limit() {
+        tracing::warn!(%error, "cannot raise the number of file descriptors; fewer connections fit");
+    }
     finish("lvs", super::on_one_thread(run(arguments)))
 }
 

@@ -260,6 +260,9 @@ directives! {
     Helper "helper" {
         Virtual Extension Kind::Choice(&["ftp", "none"]), "", "Help for a protocol with further connections; ftp on TCP port 21 by default.";
     }
+    ProxyProtocol "proxy_protocol" {
+        Virtual Extension Kind::Choice(&["off", "v1", "v2"]), "off", "Header that tells real servers the client's address; only the relay can.";
+    }
     SorryServer "sorry_server" {
         Virtual Historical Kind::Endpoint, "", "Who answers when no real server is up; the port of the service unless given.";
     }

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use crate::failover::Role;
 use crate::health::{CheckSpec, SlowStart};
+use crate::ipvs::relay::RelayOptions;
 use crate::ipvs::{
     Destination, Forwarding, Helper, Persistence, SchedulerName, Service, ServiceKey, Thresholds,
 };
 use crate::net::{Family, FirewallMark, Protocol, Weight};
+use crate::wire::proxy::ProxyProtocol;
 
 /// A whole configuration without an error in it.
 ///
@@ -142,6 +144,9 @@ pub struct Virtual {
     pub forwarding: Forwarding,
     /// `helper`: FTP on TCP port 21 by default.
     pub helper: Option<Helper>,
+    /// `proxy_protocol`: the header in front of each TCP connection to a real server, off by
+    /// default. Never there with UDP or with `dataplane = kernel`.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// `check`, `send`, `expect`, `use_regex`, `http_*`: how real servers are probed.
     pub check: CheckSpec,
     /// `timeout`: how often, every 10 s by default.
@@ -191,6 +196,12 @@ impl Virtual {
             Some(persistence) => service.with_persistence(persistence),
             None => service,
         }
+    }
+
+    /// What the service asks of the relay in particular.
+    #[must_use]
+    pub fn relay_options(&self) -> RelayOptions {
+        RelayOptions { proxy_protocol: self.proxy_protocol }
     }
 
     /// The real servers that are used.

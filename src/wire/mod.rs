@@ -1,3 +1,4 @@
 //! Packet formats: bytes on the wire to values and back. Decoders are bounded and never panic.
 
+pub mod proxy;
 pub mod pulse;

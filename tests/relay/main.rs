@@ -9,7 +9,9 @@
     reason = "the lint's exception for tests does not reach their helpers"
 )]
 
+mod bounds;
 mod ftp;
+mod proxy;
 mod support;
 mod table;
 mod tcp;

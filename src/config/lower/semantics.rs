@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::{Code, Config, Context, Diagnostic, Directive, Span};
 use crate::config::model::{DataPlane, Virtual};
 use crate::ipvs::Forwarding;
-use crate::net::Family;
+use crate::net::{Family, Protocol};
 
 impl Context<'_> {
     pub(super) fn check_semantics(&mut self, config: &Config, global: &Fields) {
@@ -19,6 +19,7 @@ impl Context<'_> {
         for service in config.active_virtuals() {
             self.check_service(service);
             self.check_servers(service);
+            self.check_proxy_protocol(service, config.dataplane, global);
             if config.dataplane == DataPlane::Relay {
                 self.check_relay(service, global);
             }
@@ -137,6 +138,30 @@ impl Context<'_> {
             Diagnostic::new(Code::FamilyMismatch, span, message)
                 .related(service.span, "the VIP is given here"),
         );
+    }
+
+    fn check_proxy_protocol(&mut self, service: &Virtual, plane: DataPlane, global: &Fields) {
+        if service.proxy_protocol.is_none() {
+            return;
+        }
+        let name = &service.name;
+        if service.protocol != Protocol::Tcp {
+            let message = format!("`{name}` is a UDP service: there is no `proxy_protocol` for it");
+            self.report(
+                Diagnostic::new(Code::ProxyProtocolImpossible, service.span, message)
+                    .help("take `proxy_protocol` out"),
+            );
+        } else if plane == DataPlane::Kernel {
+            let message = format!("the kernel cannot do `proxy_protocol`, which `{name}` asks for");
+            let chosen = global.span(Directive::Dataplane).unwrap_or_default();
+            self.report(
+                Diagnostic::new(Code::ProxyProtocolImpossible, service.span, message)
+                    .related(chosen, "the kernel is chosen here")
+                    .help(
+                        "use `dataplane = relay`; servers behind the kernel see the client itself",
+                    ),
+            );
+        }
     }
 
     fn check_relay(&mut self, service: &Virtual, global: &Fields) {

@@ -9,6 +9,7 @@ use crate::config::value::Value;
 use crate::health::SlowStart;
 use crate::ipvs::{Helper, Persistence, Service, Thresholds};
 use crate::net::{Family, FirewallMark, OutOfRange, Protocol, Weight};
+use crate::wire::proxy::ProxyProtocol;
 
 impl Context<'_> {
     /// A `virtual` block, unless it is so broken that nothing can be said about it.
@@ -176,6 +177,14 @@ impl Context<'_> {
     }
 }
 
+fn proxy_protocol(fields: &Fields) -> Option<ProxyProtocol> {
+    match fields.choice(Directive::ProxyProtocol)? {
+        "v1" => Some(ProxyProtocol::V1),
+        "v2" => Some(ProxyProtocol::V2),
+        _ => None,
+    }
+}
+
 /// The directives that are taken over as they are.
 fn plain(section: &Section, address: IpAddr, device: String, config: &Config) -> Virtual {
     let fields = &section.fields;
@@ -204,6 +213,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         persistence: None,
         forwarding: forwarding(fields).unwrap_or(config.network),
         helper: None,
+        proxy_protocol: proxy_protocol(fields),
         check: crate::health::CheckSpec::Connect,
         interval,
         timeout: fields.duration(Directive::CheckTimeout).unwrap_or(interval),

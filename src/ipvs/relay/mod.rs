@@ -28,9 +28,11 @@
 mod aging;
 mod flow;
 pub mod ftp;
+mod options;
 mod service;
 mod status;
 
 pub use flow::FlowTable;
+pub use options::RelayOptions;
 pub use service::{Conflict, Ticket, VirtualService};
 pub use status::{DestinationStatus, ServiceStatus};

@@ -102,6 +102,7 @@ impl Director {
             observer,
         };
         director.configure_watch()?;
+        director.configure_relay();
         director.table.whole(&director.desired.table()).await?;
         Ok(director)
     }
@@ -155,10 +156,17 @@ impl Director {
         }
         self.desired.configure(&self.config);
         self.drained.clear();
+        self.configure_relay();
         self.table.whole(&self.desired.table()).await?;
         let changes =
             plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
         Ok(changes.map_or(0, |changes| changes.len()))
+    }
+
+    fn configure_relay(&self) {
+        let services = self.config.active_virtuals();
+        let options = services.map(|service| (service.key(), service.relay_options()));
+        self.relay.set_options(options.collect());
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {

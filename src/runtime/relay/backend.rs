@@ -78,7 +78,9 @@ impl Inner {
             ServiceKey::Address { .. } => {}
         }
         let virtual_service = VirtualService::new(service.clone(), self.scheduler(service)?);
-        let cell = Arc::new(ServiceCell::new(virtual_service, Arc::clone(&self.gauge)));
+        let cell =
+            ServiceCell::new(virtual_service, self.state().options(key), Arc::clone(&self.gauge));
+        let cell = Arc::new(cell);
         if self.state().holds(key) {
             let bound = self.bind(&cell).map_err(cannot_listen)?;
             self.start(&cell, bound);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::ipvs::relay::{Ticket, VirtualService};
+use crate::ipvs::relay::{RelayOptions, Ticket, VirtualService};
 use crate::ipvs::{Helper, ServiceKey};
 use crate::scheduler::Flow;
 use crate::time::Instant;
@@ -38,12 +38,14 @@ impl Gauge {
 pub(super) struct ServiceCell {
     key: ServiceKey,
     state: Mutex<VirtualService>,
+    options: Mutex<RelayOptions>,
     gauge: Arc<Gauge>,
 }
 
 impl ServiceCell {
-    pub(super) fn new(service: VirtualService, gauge: Arc<Gauge>) -> Self {
-        Self { key: service.service().key(), state: Mutex::new(service), gauge }
+    pub(super) fn new(service: VirtualService, options: RelayOptions, gauge: Arc<Gauge>) -> Self {
+        let key = service.service().key();
+        Self { key, state: Mutex::new(service), options: Mutex::new(options), gauge }
     }
 
     pub(super) const fn key(&self) -> ServiceKey {
@@ -53,6 +55,20 @@ impl ServiceCell {
     /// Never held across a system call.
     pub(super) fn lock(&self) -> MutexGuard<'_, VirtualService> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn options(&self) -> RelayOptions {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For connections from now on.
+    pub(super) fn set_options(&self, options: RelayOptions) {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = options;
+    }
+
+    /// How many connections the whole relay has.
+    pub(super) fn relay_connections(&self) -> usize {
+        self.gauge.count()
     }
 
     pub(super) fn helper(&self) -> Option<Helper> {

@@ -1,14 +1,12 @@
 //! FTP: control connections that are read on the way, and listeners for their data connections.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-
-use mio::Interest;
-use mio::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use super::cell::Lease;
 use super::listener::{AcceptProblem, connect, listen};
-use super::tcp::{Channel, Kind, Kit, Session, Side, Verdict, reset};
+use super::poller::Interest;
+use super::tcp::{Channel, Dialing, Kind, Kit, Session, Side, Verdict, reset};
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::relay::ftp::{Action, CANNOT_OPEN, Control};
 use crate::scheduler::Flow;
@@ -168,10 +166,10 @@ impl Worker {
         at: SocketAddr,
         plan: DataPlan,
     ) -> io::Result<SocketAddr> {
-        let mut socket = TcpListener::from_std(listen(at)?);
+        let socket = listen(at)?;
         let at = socket.local_addr()?;
         let index = self.slots.reserve();
-        if let Err(error) = self.register(index, Which::Accepted, &mut socket, Interest::READABLE) {
+        if let Err(error) = self.register(index, Which::Accepted, &socket, Interest::Read) {
             self.slots.retire(index);
             return Err(error);
         }
@@ -202,12 +200,7 @@ impl Worker {
         self.slots.put(index, Entity::Data(listener));
     }
 
-    fn begin_data(
-        &mut self,
-        stream: mio::net::TcpStream,
-        peer: SocketAddr,
-        listener: &DataListener,
-    ) {
+    fn begin_data(&mut self, stream: TcpStream, peer: SocketAddr, listener: &DataListener) {
         let DataPlan { target, source, passive, .. } = listener.plan;
         let (Some(lease), Ok(dialed)) = (self.join(listener.control), connect(target, source))
         else {
@@ -215,7 +208,8 @@ impl Worker {
         };
         let flow = Flow { source: peer, destination: target };
         let kind = Kind::Data { from_client: passive };
-        self.begin(stream, dialed, lease, kind, flow, Vec::new());
+        let dialing = Dialing::new(flow, Vec::new(), Vec::new());
+        self.begin(stream, dialed, lease, kind, dialing);
     }
 
     fn join(&mut self, control: usize) -> Option<Lease> {

@@ -1,12 +1,12 @@
 //! Sockets: how they are bound and connected.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 
-use mio::net::TcpStream;
 use rustix::io::Errno;
-use socket2::{Domain, Protocol as Transport, SockRef, Socket, Type};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::{Domain, Protocol as Transport, Socket, Type};
 
 use super::cell::ServiceCell;
 use crate::ipvs::ServiceKey;
@@ -44,8 +44,7 @@ pub(super) fn bind(cell: &Arc<ServiceCell>, workers: usize) -> io::Result<Bound>
 /// Listens exclusively: a second listener on the address fails, while connections in `TIME_WAIT`
 /// do not stand in the way (`SO_REUSEADDR`). Accepted sockets inherit the options.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Transport::TCP))?;
-    socket.set_nonblocking(true)?;
+    let socket = tcp_socket(address)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_keepalive(true)?;
@@ -59,8 +58,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Without `SO_REUSEADDR`, which on UDP would let two programs share the port.
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Transport::UDP))?;
-    socket.set_nonblocking(true)?;
+    let socket = udp_socket(address)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -68,26 +66,43 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Begins to connect to `target`, from `source` if given.
+/// Begins to connect to `target`, from `source` if given. The options that only a connection of
+/// some length needs are left for later: `TCP_NODELAY` and `SO_KEEPALIVE`.
 pub(super) fn connect(target: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let stream = match source {
-        None => TcpStream::connect(target)?,
-        Some(source) => connect_from(source, target)?,
-    };
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_keepalive(true)?;
-    Ok(stream)
-}
-
-fn connect_from(source: SocketAddr, target: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Transport::TCP))?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&source.into())?;
+    let socket = tcp_socket(target)?;
+    if let Some(source) = source {
+        socket.bind(&source.into())?;
+    }
     match socket.connect(&target.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
-        Ok(()) | Err(_) => Ok(TcpStream::from_std(socket.into())),
+        Ok(()) | Err(_) => Ok(socket.into()),
     }
+}
+
+/// A socket connected to `server`, for one client's datagrams.
+pub(super) fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = udp_socket(server)?;
+    socket.connect(&server.into())?;
+    Ok(socket.into())
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let kind = Type::STREAM.nonblocking();
+    Socket::new(Domain::for_address(address), kind, Some(Transport::TCP))
+}
+
+fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let kind = Type::DGRAM.nonblocking();
+    Socket::new(Domain::for_address(address), kind, Some(Transport::UDP))
+}
+
+/// Accepts one connection, not blocking.
+pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (stream, peer) = acceptfrom_with(listener, flags)?;
+    // Without an address the peer is gone already.
+    let peer = peer.ok_or(Errno::CONNABORTED)?;
+    Ok((stream.into(), SocketAddr::try_from(peer)?))
 }
 
 /// What an error of accept(2) asks for.

@@ -36,16 +36,19 @@
 //!
 //! # How it works
 //!
-//! One thread for each core polls a clone of every listening socket; a connection stays in the
-//! thread that accepted it, a UDP service in one thread. Bytes are copied through one buffer for
+//! One thread for each core polls a clone of every listening socket, and the kernel wakes one idle
+//! thread for a new connection, which stays there; a UDP service is in one thread. There is one
+//! socket for each address, bound exclusively: no second relay can share the port. Bytes are copied through one buffer for
 //! each thread; a direction whose reads fill that buffer is spliced through a pipe instead, until
 //! it runs dry.
 
 mod backend;
 mod cell;
+mod descriptors;
 mod ftp;
 mod listener;
 mod pipes;
+mod poller;
 mod sessions;
 mod slots;
 mod tcp;
@@ -62,16 +65,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mio::{Poll, Waker};
 use tokio::sync::oneshot;
 
-use crate::ipvs::relay::ServiceStatus;
+use crate::ipvs::relay::{RelayOptions, ServiceStatus};
 use crate::ipvs::{Capabilities, Method, SchedulerName, ServiceKey};
 use crate::net::Protocol;
 use crate::scheduler::{self, Scheduler};
 use crate::time::Instant;
 use cell::{Gauge, ServiceCell};
+pub use descriptors::{descriptor_room, raise_descriptor_limit};
 use listener::Bound;
+use poller::{Poller, Waker};
 use worker::{Command, WAKER, Worker};
 
 /// How a relay works. Every field has a default.
@@ -91,6 +95,10 @@ pub struct RelayConfig {
     /// Flows a UDP service may have; beyond that the one silent for longest ends. 4096. Each needs
     /// a file descriptor.
     pub max_udp_flows: usize,
+    /// Connections there may be at the same time. At the bound clients wait in the listeners'
+    /// backlogs (4,096 for each service) until others have left. 50,000, or as many as
+    /// [`descriptor_room`] says there are descriptors for. UDP flows have a bound of their own.
+    pub max_connections: usize,
     /// Finds a scheduler by name. [`scheduler::by_name`].
     pub scheduler: fn(&str) -> Option<Box<dyn Scheduler>>,
     /// The names to ask `scheduler` for when listing [`Capabilities`]. [`scheduler::names`].
@@ -107,6 +115,7 @@ impl Default for RelayConfig {
             udp_idle_timeout: Duration::from_secs(300),
             ftp_data_timeout: Duration::from_secs(30),
             max_udp_flows: 4096,
+            max_connections: descriptor_room().min(50_000),
             scheduler: scheduler::by_name,
             scheduler_names: names.collect(),
         }
@@ -153,12 +162,13 @@ struct Inner {
 struct State {
     services: BTreeMap<ServiceKey, Arc<ServiceCell>>,
     held: BTreeSet<IpAddr>,
+    options: BTreeMap<ServiceKey, RelayOptions>,
     stopped: bool,
 }
 
 struct WorkerHandle {
     commands: Sender<Command>,
-    waker: Arc<Waker>,
+    waker: Waker,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -195,6 +205,16 @@ impl Relay {
             state: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes `options` for what all services ask for, those that are added later too; services
+    /// that are not in it ask for nothing. Holds for connections that are accepted from now on.
+    pub fn set_options(&self, options: BTreeMap<ServiceKey, RelayOptions>) {
+        let mut state = self.inner.state();
+        state.options = options;
+        for (key, cell) in &state.services {
+            cell.set_options(state.options(*key));
+        }
     }
 
     /// Makes every service of `address` listen, those added later too, or none: on an error
@@ -361,6 +381,10 @@ impl State {
         key.vip().is_some_and(|vip| self.held.contains(&vip))
     }
 
+    fn options(&self, key: ServiceKey) -> RelayOptions {
+        self.options.get(&key).copied().unwrap_or_default()
+    }
+
     fn services_of(&self, address: IpAddr) -> Vec<Arc<ServiceCell>> {
         let services = self.services.values();
         services.filter(|cell| cell.key().vip() == Some(address)).cloned().collect()
@@ -369,10 +393,10 @@ impl State {
 
 impl WorkerHandle {
     fn tell(&self, command: Command) {
-        // A worker that has ended drops the command with its answer channel, and a wake-up lost
-        // means the thread is gone: whoever waits learns it.
+        // A worker that has ended drops the command with its answer channel: whoever waits learns
+        // it.
         let _ = self.commands.send(command);
-        let _ = self.waker.wake();
+        self.waker.wake();
     }
 }
 
@@ -384,10 +408,10 @@ async fn closed(answers: Vec<oneshot::Receiver<()>>) {
 }
 
 fn start_worker(number: usize, config: &RelayConfig, clock: Clock) -> io::Result<WorkerHandle> {
-    let poll = Poll::new()?;
-    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let poller = Poller::new()?;
+    let waker = Waker::new(&poller, WAKER)?;
     let (commands, receiver) = channel();
-    let worker = Worker::new(poll, config.clone(), clock, receiver);
+    let worker = Worker::new(poller, config.clone(), clock, receiver);
     let thread =
         std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || worker.run())?;
     Ok(WorkerHandle { commands, waker, thread: Mutex::new(Some(thread)) })

@@ -1,16 +1,15 @@
 //! How a worker begins, retries and ends TCP connections, and its timers.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
-
-use mio::Interest;
-use mio::net::TcpStream;
 
 use super::RelayConfig;
 use super::cell::{Lease, ServiceCell};
 use super::ftp::ControlState;
 use super::listener::{connect, is_exhaustion};
+use super::poller::Interest;
 use super::tcp::{Dialing, Kind, Phase, Session, Side, Verdict, reset};
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::{Helper, ServiceKey};
@@ -18,8 +17,6 @@ use crate::scheduler::Flow;
 
 /// How exact timeouts are, at best.
 const TICK: Duration = Duration::from_secs(1);
-
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl Worker {
     /// A client has connected: finds it a server, or resets it if there is none.
@@ -41,7 +38,10 @@ impl Worker {
             Some(Helper::Ftp) => Kind::Control(Box::new(ControlState::new(client.ip()))),
             None => Kind::Plain,
         };
-        self.begin(stream, dialed, lease, kind, flow, tried);
+        let header = cell.options().proxy_protocol;
+        let header = header.map(|version| version.header(flow.source, flow.destination));
+        let header = header.unwrap_or_default();
+        self.begin(stream, dialed, lease, kind, Dialing::new(flow, tried, header));
     }
 
     /// Begins to connect to the first server that may be tried; gives up when the process has run
@@ -74,17 +74,16 @@ impl Worker {
         dialed: TcpStream,
         lease: Lease,
         kind: Kind,
-        flow: Flow,
-        tried: Vec<SocketAddr>,
+        mut dialing: Dialing,
     ) {
         let index = self.slots.reserve();
-        let dialing = Dialing { flow, tried, deadline: self.now + self.config.connect_timeout };
+        dialing.deadline = self.now + self.config.connect_timeout;
         let session = Session::new(accepted, dialed, lease, kind, dialing, self.now);
         self.await_dialed(index, Box::new(session));
     }
 
-    fn await_dialed(&mut self, index: usize, mut session: Box<Session>) {
-        if self.register(index, Which::Dialed, &mut session.dialed.stream, BOTH).is_err() {
+    fn await_dialed(&mut self, index: usize, session: Box<Session>) {
+        if self.register(index, Which::Dialed, &session.dialed.stream, Interest::Both).is_err() {
             return self.end(index, *session, Verdict::Reset);
         }
         if let Phase::Dialing(dialing) = &session.phase {
@@ -102,6 +101,9 @@ impl Worker {
             Phase::Dialing(_) => self.on_connected(index, &mut session),
             Phase::Relaying => self.relay(index, &mut session),
         };
+        if self.watch_client(index, &mut session).is_err() {
+            return self.end(index, *session, Verdict::Reset);
+        }
         match verdict {
             Verdict::Wait => self.slots.put(index, Entity::Session(session)),
             Verdict::Again => {
@@ -116,14 +118,31 @@ impl Worker {
 
     /// The server has taken the connection; from now on the client's side is polled too.
     fn on_connected(&mut self, index: usize, session: &mut Session) -> Verdict {
-        session.phase = Phase::Relaying;
+        if let Phase::Dialing(dialing) = std::mem::replace(&mut session.phase, Phase::Relaying) {
+            session.forth.queue(&dialing.header);
+        }
         if !matches!(session.kind, Kind::Data { .. }) {
             session.lease.established();
         }
-        if self.register(index, Which::Accepted, &mut session.accepted.stream, BOTH).is_err() {
+        // Most clients have sent something by now. Looking first saves waiting to be told.
+        session.accepted.assume_readable();
+        let verdict = self.relay(index, session);
+        let goes_on = matches!(verdict, Verdict::Wait | Verdict::Again);
+        let client = &session.accepted.stream;
+        if goes_on && self.register(index, Which::Accepted, client, Interest::Read).is_err() {
             return Verdict::Reset;
         }
-        self.relay(index, session)
+        verdict
+    }
+
+    /// A client that does not take what is sent is watched for room from then on. Most always do.
+    fn watch_client(&self, index: usize, session: &mut Session) -> io::Result<()> {
+        match session.phase {
+            Phase::Relaying if session.accepted.must_watch_writing() => {
+                self.watch_writing(index, Which::Accepted, &session.accepted.stream)
+            }
+            Phase::Relaying | Phase::Dialing(_) => Ok(()),
+        }
     }
 
     fn relay(&mut self, index: usize, session: &mut Session) -> Verdict {
@@ -189,8 +208,22 @@ impl Worker {
             self.expire_idle();
             let transient =
                 |entity: &Entity| !matches!(entity, Entity::Listener(_) | Entity::Udp(_));
-            let any = !self.slots.indices(transient).is_empty();
+            self.keep_alive();
+            let any = self.slots.any(transient);
             self.next_tick = any.then(|| self.now + self.tick());
+        }
+    }
+
+    /// Has the kernel ask for a silent server's life. Only from the second tick of a connection on:
+    /// short ones save a system call.
+    fn keep_alive(&mut self) {
+        let (now, tick) = (self.now, self.tick());
+        for entity in self.slots.iter_mut() {
+            if let Entity::Session(session) = entity
+                && now - session.last_active >= tick
+            {
+                session.dialed.keep_alive();
+            }
         }
     }
 

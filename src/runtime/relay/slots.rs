@@ -47,6 +47,15 @@ impl<T> Slots<T> {
         self.free.append(&mut self.retired);
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().flatten()
+    }
+
+    /// Whether `wanted` holds for anything.
+    pub(super) fn any(&self, wanted: impl Fn(&T) -> bool) -> bool {
+        self.entries.iter().flatten().any(wanted)
+    }
+
     /// The indices in use for which `wanted` holds.
     pub(super) fn indices(&self, wanted: impl Fn(&T) -> bool) -> Vec<usize> {
         let used = self.entries.iter().enumerate();

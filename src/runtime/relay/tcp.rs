@@ -1,21 +1,23 @@
 //! TCP connections: one accepted, one dialed, and a channel each way between them.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use mio::event::Event;
-use mio::net::TcpStream;
 use socket2::SockRef;
 
 use super::cell::Lease;
 use super::ftp::ControlState;
 use super::pipes::{Pipe, Pipes};
+use super::poller::Event;
 use crate::scheduler::Flow;
 use crate::time::Instant;
 
 /// How much one read copies at most. A read that fills it marks the direction as bulk.
 pub(super) const SCRATCH: usize = 16 * 1024;
+
+/// What fits a segment wherever IPv6 or Ethernet goes.
+const ONE_SEGMENT: usize = 1220;
 
 /// Rounds of reading and writing one direction gets before others have their turn: 1 MiB spliced.
 const ROUNDS: usize = 16;
@@ -39,25 +41,80 @@ pub(super) struct Side {
     writable: bool,
     /// The peer's FIN has been announced: read on until it is reached, no further event comes.
     read_closed: bool,
+    /// Whether epoll would tell of room to write.
+    write_watched: bool,
+    /// Whether `TCP_NODELAY` is set.
+    prompt: bool,
+    /// Whether `SO_KEEPALIVE` is set.
+    kept_alive: bool,
+    /// Whether something has been sent.
+    used: bool,
 }
 
 impl Side {
-    pub(super) const fn new(stream: TcpStream) -> Self {
-        Self { stream, readable: false, writable: true, read_closed: false }
+    /// An accepted socket, which has its listener's options.
+    pub(super) const fn accepted(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            readable: false,
+            writable: true,
+            read_closed: false,
+            write_watched: false,
+            prompt: true,
+            kept_alive: true,
+            used: false,
+        }
     }
 
     /// A socket whose connection attempt has begun.
     pub(super) const fn connecting(stream: TcpStream) -> Self {
-        let mut side = Self::new(stream);
-        side.writable = false;
-        side
+        Self {
+            stream,
+            readable: false,
+            writable: false,
+            read_closed: false,
+            write_watched: true,
+            prompt: false,
+            kept_alive: false,
+            used: false,
+        }
+    }
+
+    /// Whether it must be watched for room to write and is not yet; it counts as watched then.
+    pub(super) const fn must_watch_writing(&mut self) -> bool {
+        let must = !self.writable && !self.write_watched;
+        self.write_watched |= must;
+        must
+    }
+
+    /// Takes it for readable before epoll has said anything.
+    pub(super) const fn assume_readable(&mut self) {
+        self.readable = true;
+    }
+
+    pub(super) fn keep_alive(&mut self) {
+        if !std::mem::replace(&mut self.kept_alive, true) {
+            // Without it a dead peer is found out by the idle timeout.
+            let _ = SockRef::from(&self.stream).set_keepalive(true);
+        }
+    }
+
+    /// Sets `TCP_NODELAY` unless what comes next leaves at once in any case: the first bytes of a
+    /// connection if they fit one segment.
+    fn be_prompt(&mut self, next: usize) {
+        if !self.prompt && (self.used || next > ONE_SEGMENT) {
+            self.prompt = true;
+            // Without it bytes may be late, and none is lost.
+            let _ = self.stream.set_nodelay(true);
+        }
+        self.used = true;
     }
 
     pub(super) const fn is_writable(&self) -> bool {
         self.writable
     }
 
-    pub(super) fn note(&mut self, event: &Event) {
+    pub(super) fn note(&mut self, event: Event) {
         let failed = event.is_error();
         self.readable |= event.is_readable() || event.is_read_closed() || failed;
         self.writable |= event.is_writable() || failed;
@@ -85,6 +142,9 @@ impl Side {
     /// Writes what fits, and returns how much that was.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut written = 0;
+        if !bytes.is_empty() {
+            self.be_prompt(bytes.len());
+        }
         while self.writable && written < bytes.len() {
             match self.stream.write(&bytes[written..]) {
                 Ok(count) => written += count,
@@ -146,13 +206,23 @@ impl Channel {
 
     /// Moves bytes until one side blocks, the stream ends or the turn is over. `true` if there is
     /// more to do at once.
-    fn pump(&mut self, from: &mut Side, to: &mut Side, kit: &mut Kit) -> io::Result<bool> {
+    /// `last`: the other direction has ended.
+    fn pump(
+        &mut self,
+        from: &mut Side,
+        to: &mut Side,
+        kit: &mut Kit,
+        last: bool,
+    ) -> io::Result<bool> {
         for _ in 0..ROUNDS {
             if self.finished || !self.flush(to)? {
                 return Ok(false);
             }
             if self.ended {
-                self.finish(to);
+                match last {
+                    true => self.finish_by_closing(),
+                    false => self.finish(to),
+                }
                 self.release_pipe(&mut kit.pipes);
                 return Ok(false);
             }
@@ -180,6 +250,7 @@ impl Channel {
             if !to.writable {
                 return Ok(false);
             }
+            to.be_prompt(usize::MAX);
             match pipe.empty(&to.stream) {
                 Ok(count) => self.uncounted += count as u64,
                 Err(error) => {
@@ -195,6 +266,11 @@ impl Channel {
     pub(super) fn finish(&mut self, to: &Side) {
         // Fails only if the far side is gone, which its own events will tell.
         let _ = to.stream.shutdown(Shutdown::Write);
+        self.finished = true;
+    }
+
+    /// The other direction has ended too: closing the sockets says so to both sides.
+    const fn finish_by_closing(&mut self) {
         self.finished = true;
     }
 
@@ -285,6 +361,15 @@ pub(super) struct Dialing {
     /// Servers that have failed this client.
     pub(super) tried: Vec<SocketAddr>,
     pub(super) deadline: Instant,
+    /// What the server is to get first.
+    pub(super) header: Vec<u8>,
+}
+
+impl Dialing {
+    /// Its deadline is set when it begins.
+    pub(super) const fn new(flow: Flow, tried: Vec<SocketAddr>, header: Vec<u8>) -> Self {
+        Self { flow, tried, deadline: Instant::ZERO, header }
+    }
 }
 
 /// One relayed connection.
@@ -313,7 +398,7 @@ impl Session {
         now: Instant,
     ) -> Self {
         Self {
-            accepted: Side::new(accepted),
+            accepted: Side::accepted(accepted),
             dialed: Side::connecting(dialed),
             forth: Channel::default(),
             back: Channel::default(),
@@ -328,9 +413,10 @@ impl Session {
     /// Moves bytes both ways. When one direction breaks, the other still gets its turn: a server
     /// that answers early and closes resets the request's direction, not the answer's.
     pub(super) fn relay(&mut self, kit: &mut Kit) -> Verdict {
-        let forth = self.forth.pump(&mut self.accepted, &mut self.dialed, kit);
-        let back = self.back.pump(&mut self.dialed, &mut self.accepted, kit);
-        match (forth, back) {
+        let (forth, back) = (&mut self.forth, &mut self.back);
+        let forth_done = forth.pump(&mut self.accepted, &mut self.dialed, kit, back.is_finished());
+        let back_done = back.pump(&mut self.dialed, &mut self.accepted, kit, forth.is_finished());
+        match (forth_done, back_done) {
             (Ok(forth), Ok(back)) => self.verdict(forth || back),
             (Err(_), _) | (_, Err(_)) => {
                 self.count();

@@ -1,14 +1,12 @@
 //! UDP: a connected socket towards the server for each client, replies from the service's socket.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use mio::Interest;
-use mio::net::UdpSocket;
-
 use super::cell::{Lease, ServiceCell};
-use super::listener::is_exhaustion;
+use super::listener::{connect_udp, is_exhaustion};
+use super::poller::Interest;
 use super::worker::{Entity, Which, Worker};
 use crate::ipvs::ServiceKey;
 use crate::ipvs::relay::FlowTable;
@@ -59,10 +57,9 @@ enum Outcome {
 }
 
 impl Worker {
-    pub(super) fn listen_udp(&mut self, cell: Arc<ServiceCell>, socket: StdUdpSocket) {
-        let mut socket = UdpSocket::from_std(socket);
+    pub(super) fn listen_udp(&mut self, cell: Arc<ServiceCell>, socket: UdpSocket) {
         let index = self.slots.reserve();
-        if let Err(error) = self.register(index, Which::Accepted, &mut socket, Interest::READABLE) {
+        if let Err(error) = self.register(index, Which::Accepted, &socket, Interest::Read) {
             tracing::error!(service = %cell.key(), %error, "relay worker cannot poll a socket");
             return self.slots.retire(index);
         }
@@ -181,13 +178,8 @@ impl Worker {
     }
 
     fn connect_upstream(&self, at: usize, server: SocketAddr) -> io::Result<UdpSocket> {
-        let any: IpAddr = match server {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let mut socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-        socket.connect(server)?;
-        self.register(at, Which::Dialed, &mut socket, Interest::READABLE)?;
+        let socket = connect_udp(server)?;
+        self.register(at, Which::Dialed, &socket, Interest::Read)?;
         Ok(socket)
     }
 

@@ -1,20 +1,20 @@
 //! One worker: a thread, an epoll instance and everything that is polled there.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use mio::event::{Event, Source};
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
 use tokio::sync::oneshot;
 
 use super::cell::ServiceCell;
 use super::ftp::DataListener;
-use super::listener::{AcceptProblem, BACKLOG, judge_accept};
+use super::listener::{AcceptProblem, BACKLOG, accept, judge_accept};
+use super::poller::{Event, Events, Interest, Poller};
 use super::slots::Slots;
 use super::tcp::{Kit, Session};
 use super::udp::{UdpFlow, UdpService};
@@ -22,7 +22,8 @@ use super::{Clock, RelayConfig};
 use crate::ipvs::ServiceKey;
 use crate::time::Instant;
 
-pub(super) const WAKER: Token = Token(usize::MAX);
+/// What the waker's events come under.
+pub(super) const WAKER: u64 = u64::MAX;
 
 /// Connections accepted in a row before others have their turn.
 const ACCEPT_BATCH: usize = 64;
@@ -30,10 +31,13 @@ const ACCEPT_BATCH: usize = 64;
 /// How long no connection is accepted after the process ran out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is said that accepting pauses.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What the control side asks of a worker.
 pub(super) enum Command {
-    Listen(Arc<ServiceCell>, StdTcpListener),
-    ListenUdp(Arc<ServiceCell>, StdUdpSocket),
+    Listen(Arc<ServiceCell>, TcpListener),
+    ListenUdp(Arc<ServiceCell>, UdpSocket),
     /// Accept what is waiting, then close the service's sockets here and say so.
     Unlisten(ServiceKey, oneshot::Sender<()>),
     /// End at once; connections are reset.
@@ -47,8 +51,8 @@ pub(super) enum Which {
     Dialed,
 }
 
-pub(super) fn token(index: usize, which: Which) -> Token {
-    Token(index << 1 | usize::from(which == Which::Dialed))
+fn token(index: usize, which: Which) -> u64 {
+    (index as u64) << 1 | u64::from(which == Which::Dialed)
 }
 
 /// What a worker polls.
@@ -67,7 +71,7 @@ pub(super) struct ServiceListener {
 }
 
 pub(super) struct Worker {
-    pub(super) poll: Poll,
+    poller: Poller,
     pub(super) config: RelayConfig,
     pub(super) clock: Clock,
     pub(super) now: Instant,
@@ -80,19 +84,21 @@ pub(super) struct Worker {
     /// Connection attempts in the order of their deadlines, all of which are equally far.
     pub(super) dialing: VecDeque<(Instant, usize)>,
     pub(super) accept_again: Option<Instant>,
+    /// When it may be said again that accepting pauses.
+    next_warning: Instant,
     pub(super) next_tick: Option<Instant>,
     stopped: bool,
 }
 
 impl Worker {
     pub(super) fn new(
-        poll: Poll,
+        poller: Poller,
         config: RelayConfig,
         clock: Clock,
         commands: Receiver<Command>,
     ) -> Self {
         Self {
-            poll,
+            poller,
             config,
             clock,
             now: clock.now(),
@@ -103,23 +109,22 @@ impl Worker {
             ready: VecDeque::new(),
             dialing: VecDeque::new(),
             accept_again: None,
+            next_warning: Instant::ZERO,
             next_tick: None,
             stopped: false,
         }
     }
 
     pub(super) fn run(mut self) {
-        let mut events = Events::with_capacity(512);
+        let mut events = Events::default();
         while !self.stopped {
             let timeout = self.poll_timeout();
-            if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
+            if let Err(error) = self.poller.wait(&mut events, timeout) {
                 tracing::error!(%error, "relay worker cannot poll and ends");
                 return;
             }
             self.now = self.clock.now();
-            for event in &events {
+            for event in events.iter() {
                 self.on_event(event);
             }
             self.run_ready();
@@ -138,12 +143,14 @@ impl Worker {
         Some(next.saturating_duration_since(self.clock.now()))
     }
 
-    fn on_event(&mut self, event: &Event) {
-        if event.token() == WAKER {
+    fn on_event(&mut self, event: Event) {
+        if event.token == WAKER {
             return self.on_commands();
         }
-        let index = event.token().0 >> 1;
-        let which = match event.token().0 & 1 {
+        let Ok(index) = usize::try_from(event.token >> 1) else {
+            return;
+        };
+        let which = match event.token & 1 {
             0 => Which::Accepted,
             _ => Which::Dialed,
         };
@@ -154,8 +161,8 @@ impl Worker {
                     Which::Accepted => session.accepted.note(event),
                     Which::Dialed => session.dialed.note(event),
                 }
-                let failed = event.is_error() || event.is_write_closed();
-                self.on_session(index, session, which == Which::Dialed && failed);
+                let failed = which == Which::Dialed && event.is_broken();
+                self.on_session(index, session, failed);
             }
             Some(entity) => self.work(index, entity),
             None => {}
@@ -190,10 +197,20 @@ impl Worker {
         &self,
         index: usize,
         which: Which,
-        source: &mut impl Source,
+        source: impl AsFd,
         interest: Interest,
     ) -> io::Result<()> {
-        self.poll.registry().register(source, token(index, which), interest)
+        self.poller.add(source, token(index, which), interest)
+    }
+
+    /// Polls `source` for room to write too.
+    pub(super) fn watch_writing(
+        &self,
+        index: usize,
+        which: Which,
+        source: impl AsFd,
+    ) -> io::Result<()> {
+        self.poller.modify(source, token(index, which), Interest::Both)
     }
 
     /// Puts `entity`, which will end some day, at `index`.
@@ -222,10 +239,9 @@ impl Worker {
         }
     }
 
-    fn listen(&mut self, cell: Arc<ServiceCell>, socket: StdTcpListener) {
-        let mut socket = TcpListener::from_std(socket);
+    fn listen(&mut self, cell: Arc<ServiceCell>, socket: TcpListener) {
         let index = self.slots.reserve();
-        if let Err(error) = self.register(index, Which::Accepted, &mut socket, Interest::READABLE) {
+        if let Err(error) = self.register(index, Which::Accepted, &socket, Interest::Accept) {
             tracing::error!(service = %cell.key(), %error, "relay worker cannot poll a listener");
             return self.slots.retire(index);
         }
@@ -241,7 +257,10 @@ impl Worker {
         };
         for index in self.slots.indices(of_service) {
             match self.slots.take(index) {
-                Some(Entity::Listener(listener)) => self.accept_backlog(&listener),
+                Some(Entity::Listener(listener)) => {
+                    self.accept_backlog(&listener);
+                    self.poller.remove(&listener.socket);
+                }
                 Some(Entity::Udp(service)) => self.end_udp_service(*service),
                 _ => {}
             }
@@ -278,6 +297,10 @@ impl Worker {
     /// Accepts some connections. `true` if more may be waiting.
     fn accept_batch(&mut self, listener: &ServiceListener) -> bool {
         for _ in 0..ACCEPT_BATCH {
+            if listener.cell.relay_connections() >= self.config.max_connections {
+                self.pause_accepting(&"there are as many connections as there may be");
+                return false;
+            }
             match self.accept(&listener.socket) {
                 Ok((stream, client)) => self.on_client(stream, client, &listener.cell),
                 Err(AcceptProblem::Skip) => {}
@@ -295,7 +318,7 @@ impl Worker {
         if self.accept_again.is_some() {
             return Err(AcceptProblem::Exhausted);
         }
-        socket.accept().map_err(|error| {
+        accept(socket).map_err(|error| {
             let problem = judge_accept(&error);
             if matches!(problem, AcceptProblem::Exhausted) {
                 self.pause_accepting(&error);
@@ -306,8 +329,11 @@ impl Worker {
 
     /// Leaves further clients in the backlog for a while: some will be served once others have
     /// left, where accepting them now could only turn them away.
-    pub(super) fn pause_accepting(&mut self, error: &io::Error) {
-        tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "relay pauses accepting");
+    pub(super) fn pause_accepting(&mut self, reason: &dyn Display) {
+        if self.next_warning <= self.now {
+            self.next_warning = self.now + WARNING_INTERVAL;
+            tracing::warn!(%reason, "relay pauses accepting: clients wait");
+        }
         self.accept_again = Some(self.now + ACCEPT_PAUSE);
     }
 }

@@ -1,0 +1,231 @@
+//! The relay alone under churn of servers, weights and clients: nothing may leak.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use piranha::ipvs::{Backend, Destination, Op, Service, ServiceKey};
+use piranha::net::Weight;
+use piranha::runtime::relay::{Relay, RelayConfig};
+
+use crate::Outcome;
+use crate::backend::{self, SERVERS};
+use crate::load::{self, Plan};
+use crate::{measure, udp};
+
+const VIP: &str = "127.77.0.4:7080";
+
+/// How often a server or a weight changes.
+const CHANGE: Duration = Duration::from_millis(20);
+
+/// How often the state is printed.
+const REPORT: Duration = Duration::from_secs(10);
+
+/// What memory may grow by after the first quarter, beside a tenth.
+const SLACK: f64 = 2.0 * 1024.0 * 1024.0;
+
+/// Runs clients of every kind against a relay for so many seconds, and fails unless everything
+/// balances at the end and memory has stayed.
+pub(crate) fn run(seconds: u64) -> Outcome<()> {
+    let servers = backend::Backend::start()?;
+    let mut relay = Soaked::start(&servers)?;
+    let target: SocketAddr = VIP.parse()?;
+    let started = Instant::now();
+    let mut total = Totals::default();
+    let mut next_report = REPORT;
+    let mut warm = None;
+    while started.elapsed() < Duration::from_secs(seconds) {
+        total.add(target)?;
+        if warm.is_none() && started.elapsed() >= Duration::from_secs(seconds) / 4 {
+            warm = Some(relay.resident());
+        }
+        if started.elapsed() >= next_report {
+            next_report += REPORT;
+            println!(
+                "{:4} s  {:5.0} KiB  {total:?}",
+                started.elapsed().as_secs(),
+                relay.resident() / 1024.0
+            );
+        }
+    }
+    let (warm, end) = (warm.unwrap_or(f64::MAX), relay.resident());
+    println!("clients: {total:?}");
+    println!(
+        "memory: {:.0} KiB after a quarter, {:.0} KiB at the end",
+        warm / 1024.0,
+        end / 1024.0
+    );
+    relay.finish()?;
+    if end > warm * 1.1 + SLACK {
+        return Err("memory has grown".into());
+    }
+    Ok(())
+}
+
+/// What the clients have done.
+#[derive(Debug, Default)]
+struct Totals {
+    connections: usize,
+    requests: usize,
+    transfers: usize,
+    aborted: usize,
+    idle: usize,
+    datagrams: usize,
+    lost: usize,
+}
+
+impl Totals {
+    /// Some of everything.
+    fn add(&mut self, target: SocketAddr) -> Outcome<()> {
+        load::run(target, Plan { clients: 64, total: 3000, keep: false, size: 128 })?;
+        self.connections += 3000;
+        load::run(target, Plan { clients: 64, total: 10_000, keep: true, size: 4096 })?;
+        self.requests += 10_000;
+        load::run(target, Plan { clients: 8, total: 16, keep: false, size: 20_000_000 })?;
+        self.transfers += 16;
+        (0..300).try_for_each(|_| abort(target))?;
+        self.aborted += 300;
+        self.idle += load::open(target, 300)?.len();
+        let datagrams = udp::run(target, 10_000)?;
+        self.datagrams += datagrams.done();
+        self.lost += datagrams.lost();
+        Ok(())
+    }
+}
+
+/// Asks for much and goes away in the middle of it: a reset.
+fn abort(target: SocketAddr) -> Outcome<()> {
+    let mut stream = TcpStream::connect(target)?;
+    stream.write_all(&load::request(1_000_000))?;
+    stream.read_exact(&mut [0; 1000])?;
+    Ok(())
+}
+
+/// The process that has the relay.
+struct Soaked {
+    child: Child,
+}
+
+impl Soaked {
+    fn start(servers: &backend::Backend) -> Outcome<Self> {
+        let addresses = servers.tcp.iter().chain(&servers.udp).map(SocketAddr::to_string);
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("soak-relay")
+            .args(addresses)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().ok_or("no output")?;
+        let mut lines = BufReader::new(output).lines();
+        lines.next().ok_or("the relay did not start")??;
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
+        Ok(Self { child })
+    }
+
+    fn resident(&self) -> f64 {
+        measure::resident(self.child.id())
+    }
+
+    /// Has it stop, print its counters and judge them.
+    fn finish(&mut self) -> Outcome<()> {
+        drop(self.child.stdin.take());
+        match self.child.wait()?.success() {
+            true => Ok(()),
+            false => Err("the counters do not balance".into()),
+        }
+    }
+}
+
+impl Drop for Soaked {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Relays and changes servers and weights until standard input ends; then everything must
+/// balance.
+pub(crate) fn relay(servers: &[&str]) -> Outcome<()> {
+    let servers: Vec<SocketAddr> =
+        servers.iter().map(|server| server.parse()).collect::<Result<_, _>>()?;
+    let (tcp, udp) = servers.split_at(SERVERS);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(churn(tcp, udp))
+}
+
+async fn churn(tcp: &[SocketAddr], udp: &[SocketAddr]) -> Outcome<()> {
+    let vip: SocketAddr = VIP.parse()?;
+    let relay = Relay::new(RelayConfig::default())?;
+    let services = [(ServiceKey::tcp(vip), tcp), (ServiceKey::udp(vip), udp)];
+    for (key, servers) in services {
+        apply(&relay, Op::AddService(Service::new(key))).await?;
+        for server in servers {
+            apply(&relay, Op::AddDestination(key, Destination::new(*server))).await?;
+        }
+    }
+    relay.acquire(vip.ip()).await?;
+    println!("ready");
+    let (ended, mut end) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        ended.send(())
+    });
+    let mut dice = 1_u64;
+    let mut changes = 0_u64;
+    while tokio::time::timeout(CHANGE, &mut end).await.is_err() {
+        for (key, servers) in services {
+            change(&relay, key, servers, &mut dice).await?;
+            changes += 1;
+        }
+    }
+    println!("{changes} changes of servers and weights");
+    relay.release(vip.ip()).await;
+    relay.drain(Duration::from_secs(10)).await;
+    balance(&relay)
+}
+
+/// Gives a server other than the first another weight, or takes it out, or puts it back.
+async fn change(
+    relay: &Relay,
+    key: ServiceKey,
+    servers: &[SocketAddr],
+    dice: &mut u64,
+) -> Outcome<()> {
+    *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let number = usize::try_from(*dice >> 33)?;
+    let server = servers[1 + number % (servers.len() - 1)];
+    let weight = Weight::new(u32::try_from(number / 8 % 4)?)?;
+    let destination = Destination::new(server).with_weight(weight);
+    let present = relay.status().into_iter().find(|status| status.key == key);
+    let present = present.is_some_and(|s| s.destinations.iter().any(|d| d.address == server));
+    let op = match present {
+        false => Op::AddDestination(key, destination),
+        true if number.is_multiple_of(5) => Op::RemoveDestination(key, server),
+        true => Op::EditDestination(key, destination),
+    };
+    apply(relay, op).await
+}
+
+async fn apply(relay: &Relay, op: Op) -> Outcome<()> {
+    for applied in relay.clone().apply(&[op]).await? {
+        applied?;
+    }
+    Ok(())
+}
+
+/// Prints every counter and fails unless those of present connections are zero.
+fn balance(relay: &Relay) -> Outcome<()> {
+    let mut left = relay.connections();
+    for service in relay.status() {
+        println!("{}: {:?}, refused {}", service.key, service.counters, service.refused);
+        for server in service.destinations {
+            println!("  {} {:?} failures {}", server.address, server.load, server.failures);
+            left += usize::try_from(server.load.total())?;
+        }
+    }
+    match left {
+        0 => Ok(()),
+        _ => Err(format!("{left} connections are still counted").into()),
+    }
+}
