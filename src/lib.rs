@@ -79,3 +79,8 @@ pub mod scheduler;
 pub mod sim;
 pub mod time;
 pub mod wire;
+
+/// The README's example, to be compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
