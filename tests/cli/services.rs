@@ -1,6 +1,7 @@
 //! What lvs.cf can ask of the relay, end to end.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::daemon::{Daemon, Files, alone, read_from, service, until, word_server};
@@ -15,6 +16,42 @@ fn an_ipv6_service_is_balanced_and_checked() {
     let _pulse = Daemon::pulse(&files.write("lvs.cf", &text));
     until("the service answers", || {
         read_from(&format!("[::1]:{port}")).is_ok_and(|word| word == "six")
+    });
+}
+
+/// A web server that turns away whoever does not come with a PROXY header, and otherwise answers
+/// with it.
+fn proxied_server(address: &str) -> SocketAddr {
+    let listener = TcpListener::bind(address).expect("a free loopback address");
+    let local = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let header = lines.next().unwrap_or_default();
+            let rest = lines.take_while(|line| !line.is_empty()).count();
+            if header.starts_with("PROXY TCP4 ") && rest > 0 {
+                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+                let _ = write!(&stream, "{head}{header}");
+            }
+        }
+    });
+    local
+}
+
+#[test]
+fn servers_behind_the_proxy_protocol_are_checked_and_learn_who_the_client_is() {
+    let files = Files::new();
+    let server = proxied_server("127.78.63.11:0");
+    let text = alone(63, &service("web", "127.78.63.80", 8080, "127.78.63.11", server.port()))
+        .replace("check = connect", "check = http\n    proxy_protocol = v1");
+    let _pulse = Daemon::pulse(&files.write("lvs.cf", &text));
+    until("the service answers", || {
+        let Ok(mut client) = TcpStream::connect("127.78.63.80:8080") else { return false };
+        let port = client.local_addr().expect("it is connected").port();
+        let mut answer = String::new();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_ok()
+            && client.read_to_string(&mut answer).is_ok()
+            && answer.ends_with(&format!("PROXY TCP4 127.0.0.1 127.78.63.80 {port} 8080"))
     });
 }
 

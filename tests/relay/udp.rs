@@ -1,6 +1,7 @@
 //! UDP flows through the relay.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ async fn a_flow_refused_by_its_server_goes_to_another() {
 #[tokio::test]
 async fn a_full_flow_table_gives_up_the_flow_silent_for_longest() {
     let mut config = config();
+    config.workers = NonZeroUsize::new(1);
     config.max_udp_flows = 8;
     let relay = Relay::new(config).unwrap();
     let (vip, (server, count)) = (vip(), udp_server([127, 0, 0, 1].into()));

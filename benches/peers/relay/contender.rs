@@ -61,12 +61,20 @@ pub(crate) fn all(servers: &Backend) -> Outcome<Vec<Contender>> {
         let file = write(directory, "lvs.cf", &ours(servers))?;
         Ok(vec!["--nodaemon".into(), "--drain".into(), "0".into(), "--configfile".into(), file])
     })?;
-    let mut haproxy =
-        start("haproxy", "127.77.0.2", Path::new("/usr/sbin/haproxy"), |directory| {
-            let file = write(directory, "haproxy.cfg", &haproxy(servers, workers))?;
+    let haproxy = |name, address: &str, splicing: &str| {
+        let mut contender = start(name, address, Path::new("/usr/sbin/haproxy"), |directory| {
+            let text = haproxy(servers, workers, address, splicing);
+            let file = write(directory, "haproxy.cfg", &text)?;
             Ok(vec!["-db".into(), "-q".into(), "-f".into(), file])
         })?;
-    haproxy.udp = None;
+        contender.udp = None;
+        Outcome::Ok(contender)
+    };
+    // Where it judges by itself it hardly splices, and where it must it does so for every byte:
+    // the one is better for short exchanges, the other for long ones.
+    let judging = haproxy("haproxy", "127.77.0.2", "splice-auto")?;
+    let splice = "splice-request\n    option splice-response";
+    let splicing = haproxy("haproxy-splice", "127.77.0.5", splice)?;
     let nginx = start("nginx", "127.77.0.3", Path::new("/usr/sbin/nginx"), |directory| {
         let file = write(directory, "nginx.conf", &nginx(servers, workers, directory))?;
         let home = directory.display().to_string();
@@ -74,7 +82,7 @@ pub(crate) fn all(servers: &Backend) -> Outcome<Vec<Contender>> {
     })?;
     let direct =
         Contender { name: "direct", tcp: servers.tcp[0], udp: Some(servers.udp[0]), process: None };
-    Ok(vec![ours, haproxy, nginx, direct])
+    Ok(vec![ours, judging, splicing, nginx, direct])
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> Outcome<String> {
@@ -146,9 +154,8 @@ fn ours(servers: &Backend) -> String {
     )
 }
 
-/// As its manual advises for TCP: a thread for each core, splicing where it judges it useful, no
-/// logging.
-fn haproxy(servers: &Backend, threads: usize) -> String {
+/// As its manual advises for TCP: a thread for each core, no logging.
+fn haproxy(servers: &Backend, threads: usize, address: &str, splicing: &str) -> String {
     let servers = servers.tcp.iter().enumerate();
     let servers: String =
         servers.map(|(number, address)| format!("    server s{number} {address}\n")).collect();
@@ -157,9 +164,8 @@ fn haproxy(servers: &Backend, threads: usize) -> String {
     format!(
         "global\n    nbthread {threads}\n    maxconn {most}\n    maxpipes 64\n\
          defaults\n    mode tcp\n    timeout connect 3s\n    timeout client 900s\n    \
-         timeout server 900s\n    option splice-auto\n    option splice-response\n    \
-         option splice-request\n\
-         frontend f\n    bind 127.77.0.2:{PORT} backlog 4096\n    default_backend b\n\
+         timeout server 900s\n    option {splicing}\n\
+         frontend f\n    bind {address}:{PORT} backlog 4096\n    default_backend b\n\
          backend b\n    balance roundrobin\n{servers}"
     )
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use contender::Contender;
 use load::{Plan, Work};
 use measure::Sample;
+use piranha::runtime::relay::descriptor_room;
 use table::Results;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -101,7 +102,9 @@ fn compare(settings: &Settings) -> Outcome<()> {
     let contenders = contender::all(&servers)?;
     let mut results = Results::new(contenders.iter().map(|c| c.name).collect());
     for contender in &contenders {
-        let memory = measure_idle(contender, settings.idle)?;
+        // As many as the relay accepts with the descriptors a process may have here.
+        let count = settings.idle.min(descriptor_room());
+        let memory = measure_idle(contender, count)?;
         eprintln!("{:8} {memory}", contender.name);
         results.idle(contender.name, memory);
     }

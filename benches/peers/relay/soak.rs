@@ -156,7 +156,10 @@ pub(crate) fn relay(servers: &[&str]) -> Outcome<()> {
 
 async fn churn(tcp: &[SocketAddr], udp: &[SocketAddr]) -> Outcome<()> {
     let vip: SocketAddr = VIP.parse()?;
-    let relay = Relay::new(RelayConfig::default())?;
+    let mut config = RelayConfig::default();
+    // The clients' flows end within the soak, so that memory can be seen not to grow.
+    config.udp_idle_timeout = Duration::from_secs(5);
+    let relay = Relay::new(config)?;
     let services = [(ServiceKey::tcp(vip), tcp), (ServiceKey::udp(vip), udp)];
     for (key, servers) in services {
         apply(&relay, Op::AddService(Service::new(key))).await?;

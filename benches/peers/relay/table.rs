@@ -13,6 +13,9 @@ pub(crate) struct Results {
     calls: BTreeMap<(Work, &'static str), BTreeMap<String, f64>>,
 }
 
+/// Whom ours, which comes first, is compared with; last comes the way without a relay.
+const PEERS: std::ops::Range<usize> = 1..4;
+
 type Figure = fn(&Sample) -> f64;
 
 const ROWS: [(&str, Work, Figure); 15] = [
@@ -53,8 +56,7 @@ impl Results {
     /// Prints medians and ratios as Markdown.
     pub(crate) fn print(&self, rounds: usize) {
         println!("Medians of {rounds} rounds, contenders in turn within each.\n");
-        println!("| | {} | ours/haproxy | ours/nginx |", self.names.join(" | "));
-        println!("|---|{}", "---:|".repeat(self.names.len() + 2));
+        self.head();
         for (label, work, figure) in ROWS {
             self.row(label, |name| self.median(work, name, figure));
         }
@@ -63,8 +65,7 @@ impl Results {
         self.print_calls();
         let connections = self.idle.values().map(|memory| memory.connections).max().unwrap_or(0);
         println!("\nMemory for each of {connections} idle connections, bytes.\n");
-        println!("| | {} | ours/haproxy | ours/nginx |", self.names.join(" | "));
-        println!("|---|{}", "---:|".repeat(self.names.len() + 2));
+        self.head();
         self.row("the process", |name| self.memory(name, |m| m.resident));
         self.row("socket buffers, clients and servers too", |name| {
             self.memory(name, |m| m.buffers)
@@ -79,12 +80,18 @@ impl Results {
     /// The system calls of a short connection, each that is made at least once in twenty.
     fn print_calls(&self) {
         println!();
-        for ((_, name), calls) in self.calls.iter().filter(|((work, _), _)| *work == Work::Connect)
-        {
+        for (name, calls) in self.connect_calls() {
             let often = calls.iter().filter(|(call, count)| **count >= 0.05 && *call != "total");
             let often: Vec<_> = often.map(|(call, count)| format!("{call} {count:.1}")).collect();
             println!("{name}, a short connection: {}.", often.join(", "));
         }
+    }
+
+    fn connect_calls(&self) -> impl Iterator<Item = (&'static str, &BTreeMap<String, f64>)> {
+        let calls = self.calls.iter().filter(|(_, calls)| !calls.is_empty());
+        calls
+            .filter(|((work, _), _)| *work == Work::Connect)
+            .map(|((_, name), calls)| (*name, calls))
     }
 
     fn memory(&self, name: &str, figure: fn(&Memory) -> f64) -> Option<f64> {
@@ -100,19 +107,21 @@ impl Results {
 
     fn row(&self, label: &str, figure: impl Fn(&'static str) -> Option<f64>) {
         let figures: Vec<_> = self.names.iter().map(|name| figure(name)).collect();
-        let ours = figures[0];
-        let ratio = |other: Option<f64>| match (ours, other) {
-            (Some(ours), Some(other)) if other > 0.0 => format!("{:.2}", ours / other),
+        let ratio = |other: &Option<f64>| match (figures[0], other) {
+            (Some(ours), Some(other)) if *other > 0.0 => format!("{:.2}", ours / other),
             _ => "-".to_owned(),
         };
         let shown = figures.iter().map(|f| f.map_or_else(|| "-".to_owned(), show));
-        let shown: Vec<_> = shown.collect();
-        println!(
-            "| {label} | {} | {} | {} |",
-            shown.join(" | "),
-            ratio(figures[1]),
-            ratio(figures[2])
-        );
+        let cells: Vec<_> = shown.chain(figures[PEERS].iter().map(ratio)).collect();
+        println!("| {label} | {} |", cells.join(" | "));
+    }
+
+    fn head(&self) {
+        let names = self.names.iter().map(|name| (*name).to_owned());
+        let ratios = self.names[PEERS].iter().map(|name| format!("ours/{name}"));
+        let cells: Vec<_> = names.chain(ratios).collect();
+        println!("| | {} |", cells.join(" | "));
+        println!("|---|{}", "---:|".repeat(cells.len()));
     }
 }
 

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::CheckError;
-use super::network::{Budget, close_at_once, connect};
+use super::network::{Budget, close_at_once, connect, introduce};
 use crate::health::{Check, Excerpt, Failure, HttpSpec, Stage};
+use crate::wire::proxy::ProxyProtocol;
 
 /// The status line and headers of an HTTP answer, as they arrive.
 ///
@@ -88,6 +89,7 @@ pub(super) struct Http {
     path: String,
     host: Option<String>,
     status: RangeInclusive<u16>,
+    proxy: Option<ProxyProtocol>,
 }
 
 impl Http {
@@ -105,7 +107,18 @@ impl Http {
         if from < 100 || to > 599 || from > to {
             return Err(CheckError::Status { from, to });
         }
-        Ok(Self { path: spec.path.clone(), host: spec.host.clone(), status: spec.status.clone() })
+        Ok(Self {
+            path: spec.path.clone(),
+            host: spec.host.clone(),
+            status: spec.status.clone(),
+            proxy: None,
+        })
+    }
+
+    /// For a server that expects the PROXY protocol.
+    pub(super) const fn with_proxy_protocol(mut self, proxy: Option<ProxyProtocol>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     fn request(&self, target: SocketAddr) -> String {
@@ -131,6 +144,7 @@ impl Check for Http {
     async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
         let budget = Budget::new(limit);
         let mut stream = connect(target, &budget).await?;
+        introduce(&mut stream, self.proxy, &budget).await?;
         let request = self.request(target);
         budget.spend(Stage::Send, stream.write_all(request.as_bytes())).await?;
         let mut answer = Answer::default();

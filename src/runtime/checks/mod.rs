@@ -12,21 +12,37 @@ pub use runner::Runner;
 
 use crate::health::{Check, CheckSpec};
 use crate::net::Protocol;
+use crate::wire::proxy::ProxyProtocol;
 
 /// Makes the check that `spec` describes, for services of this protocol.
 ///
 /// # Errors
 /// [`CheckError`] if the description makes no sense. Nothing was sent anywhere.
 pub fn build(spec: &CheckSpec, protocol: Protocol) -> Result<Box<dyn Check>, CheckError> {
+    build_with_proxy(spec, protocol, None)
+}
+
+/// As [`build`], for servers that expect the PROXY protocol: what a check sends over TCP comes
+/// behind a header with the check's own addresses. A check that only connects sends none.
+///
+/// # Errors
+/// [`CheckError`], as [`build`].
+pub fn build_with_proxy(
+    spec: &CheckSpec,
+    protocol: Protocol,
+    proxy: Option<ProxyProtocol>,
+) -> Result<Box<dyn Check>, CheckError> {
     match (spec, protocol) {
         (CheckSpec::Connect, Protocol::Tcp) => Ok(Box::new(connect::Connect)),
         (CheckSpec::SendExpect { send, expect }, Protocol::Tcp) => {
-            Ok(Box::new(send_expect::OverTcp::new(send, expect)?))
+            Ok(Box::new(send_expect::OverTcp::new(send, expect, proxy)?))
         }
         (CheckSpec::SendExpect { send, expect }, Protocol::Udp) => {
             Ok(Box::new(send_expect::OverUdp::new(send, expect)?))
         }
-        (CheckSpec::Http(spec), Protocol::Tcp) => Ok(Box::new(http::Http::new(spec)?)),
+        (CheckSpec::Http(spec), Protocol::Tcp) => {
+            Ok(Box::new(http::Http::new(spec)?.with_proxy_protocol(proxy)))
+        }
         (CheckSpec::Connect, Protocol::Udp) => Err(CheckError::NoConnections),
         (CheckSpec::Http(_), Protocol::Udp) => Err(CheckError::HttpOverUdp),
         (_, Protocol::Sctp) => Err(CheckError::OverSctp),

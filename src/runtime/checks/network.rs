@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use socket2::SockRef;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::health::{Failure, Stage};
+use crate::wire::proxy::ProxyProtocol;
 
 /// The time of one probe, spent stage by stage.
 pub(super) struct Budget {
@@ -49,6 +51,22 @@ pub(super) async fn connect(target: SocketAddr, budget: &Budget) -> Result<TcpSt
         return Err(Failure::Refused);
     }
     Ok(stream)
+}
+
+/// Sends the PROXY protocol's header with the check's own addresses, where one is expected.
+pub(super) async fn introduce(
+    stream: &mut TcpStream,
+    proxy: Option<ProxyProtocol>,
+    budget: &Budget,
+) -> Result<(), Failure> {
+    let Some(version) = proxy else {
+        return Ok(());
+    };
+    let send = async {
+        let header = version.header(stream.local_addr()?, stream.peer_addr()?);
+        stream.write_all(&header).await
+    };
+    budget.spend(Stage::Send, send).await
 }
 
 /// Makes closing `stream` a reset, so that no TIME-WAIT entry stays on the director: ten thousand

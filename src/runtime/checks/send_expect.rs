@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::CheckError;
-use super::network::{Budget, close_at_once, connect};
+use super::network::{Budget, close_at_once, connect, introduce};
 use crate::health::{Check, Excerpt, Expect, Failure, Stage};
+use crate::wire::proxy::ProxyProtocol;
 
 /// The most that is read of an answer.
 const ANSWER_LIMIT: usize = 4096;
@@ -22,11 +23,16 @@ const DATAGRAM_LIMIT: usize = 65_507;
 pub(super) struct OverTcp {
     send: Box<[u8]>,
     wanted: Wanted,
+    proxy: Option<ProxyProtocol>,
 }
 
 impl OverTcp {
-    pub(super) fn new(send: &[u8], expect: &Expect) -> Result<Self, CheckError> {
-        Ok(Self { send: send.into(), wanted: Wanted::new(expect)? })
+    pub(super) fn new(
+        send: &[u8],
+        expect: &Expect,
+        proxy: Option<ProxyProtocol>,
+    ) -> Result<Self, CheckError> {
+        Ok(Self { send: send.into(), wanted: Wanted::new(expect)?, proxy })
     }
 
     async fn read_answer(&self, stream: &mut TcpStream, budget: &Budget) -> Result<(), Failure> {
@@ -52,6 +58,7 @@ impl Check for OverTcp {
     async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
         let budget = Budget::new(limit);
         let mut stream = connect(target, &budget).await?;
+        introduce(&mut stream, self.proxy, &budget).await?;
         if !self.send.is_empty() {
             budget.spend(Stage::Send, stream.write_all(&self.send)).await?;
         }

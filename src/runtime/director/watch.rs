@@ -12,6 +12,7 @@ use crate::health::{self, Check, CheckSpec, MonitorConfig, rise_from_reentry};
 use crate::ipvs::ServiceKey;
 use crate::net::{OutOfRange, Protocol};
 use crate::runtime::checks::{self, CheckError, Runner};
+use crate::wire::proxy::ProxyProtocol;
 
 /// Outputs that may wait for the director; a check whose output finds no room waits with it.
 const OUTPUT_QUEUE: usize = 1024;
@@ -62,17 +63,37 @@ struct Token {
 
 struct Watched {
     names: Names,
-    spec: CheckSpec,
-    protocol: Protocol,
+    probe: Probe,
     generation: u64,
     runner: Runner,
 }
 
 struct Wanted {
     names: Names,
+    probe: Probe,
+    monitor: MonitorConfig,
+}
+
+/// What makes a check.
+#[derive(PartialEq)]
+struct Probe {
     spec: CheckSpec,
     protocol: Protocol,
-    monitor: MonitorConfig,
+    proxy: Option<ProxyProtocol>,
+}
+
+impl Probe {
+    fn of(service: &Virtual) -> Self {
+        Self {
+            spec: service.check.clone(),
+            protocol: service.protocol,
+            proxy: service.proxy_protocol,
+        }
+    }
+
+    fn build(&self) -> Result<Arc<dyn Check>, CheckError> {
+        Ok(checks::build_with_proxy(&self.spec, self.protocol, self.proxy)?.into())
+    }
 }
 
 impl Default for Watch {
@@ -123,20 +144,20 @@ impl Watch {
     ) -> Result<BTreeMap<ServerKey, Arc<dyn Check>>, WatchError> {
         let changed = wanted.iter().filter(|(key, wanted)| {
             let running = self.running.get(key);
-            running.is_none_or(|w| (&w.spec, w.protocol) != (&wanted.spec, wanted.protocol))
+            running.is_none_or(|running| running.probe != wanted.probe)
         });
-        changed.map(|(key, w)| Ok((*key, checks::build(&w.spec, w.protocol)?.into()))).collect()
+        changed.map(|(key, wanted)| Ok((*key, wanted.probe.build()?))).collect()
     }
 
     fn watch(&mut self, server: ServerKey, wanted: Wanted, check: Option<&Arc<dyn Check>>) {
-        let Wanted { names, spec, protocol, monitor } = wanted;
+        let Wanted { names, probe, monitor } = wanted;
         match (self.running.get_mut(&server), check) {
             (Some(watched), check) => {
                 if let Some(check) = check {
                     watched.runner.replace_check(Arc::clone(check));
                 }
                 watched.runner.configure(monitor);
-                (watched.names, watched.spec, watched.protocol) = (names, spec, protocol);
+                (watched.names, watched.probe) = (names, probe);
             }
             (None, Some(check)) => {
                 self.generation += 1;
@@ -144,7 +165,7 @@ impl Watch {
                 let (check, sender) = (Arc::clone(check), self.sender.clone());
                 let token = Token { server, generation };
                 let runner = Runner::spawn(token, server.address, check, monitor, sender);
-                self.running.insert(server, Watched { names, spec, protocol, generation, runner });
+                self.running.insert(server, Watched { names, probe, generation, runner });
             }
             (None, None) => {}
         }
@@ -157,7 +178,7 @@ fn wanted(config: &Config) -> Result<BTreeMap<ServerKey, Wanted>, WatchError> {
         let offset = OFFSET.saturating_mul(place).min(v.interval);
         let names = Names { service: v.name.clone(), server: server.name.clone() };
         let monitor = monitor(v, server)?.with_initial_offset(offset);
-        let wanted = Wanted { names, spec: v.check.clone(), protocol: v.protocol, monitor };
+        let wanted = Wanted { names, probe: Probe::of(v), monitor };
         Ok((ServerKey { service: v.key(), address: server.address }, wanted))
     };
     (0..).zip(servers).map(place).collect()

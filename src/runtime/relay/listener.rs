@@ -19,8 +19,8 @@ pub(super) const BACKLOG: u16 = 4096;
 pub(super) enum Bound {
     /// One clone of the listening socket for each worker.
     Tcp(Vec<TcpListener>),
-    /// For one worker, which keeps the service's flows.
-    Udp(UdpSocket),
+    /// One socket for each worker, which keeps the flows of the clients that the kernel leads there.
+    Udp(Vec<UdpSocket>),
 }
 
 /// Binds the service of `cell` for so many workers.
@@ -36,7 +36,7 @@ pub(super) fn bind(cell: &Arc<ServiceCell>, workers: usize) -> io::Result<Bound>
             all.push(listener);
             Ok(Bound::Tcp(all))
         }
-        Protocol::Udp => bind_udp(address).map(Bound::Udp),
+        Protocol::Udp => bind_udp(address, workers).map(Bound::Udp),
         Protocol::Sctp => Err(io::ErrorKind::Unsupported.into()),
     }
 }
@@ -56,14 +56,30 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Without `SO_REUSEADDR`, which on UDP would let two programs share the port.
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+/// Sockets among which the kernel spreads clients by their address (`SO_REUSEPORT`).
+///
+/// The first is bound exclusively and lets others join only then: a second relay, whose first
+/// bind is exclusive too, finds the port taken. `SO_REUSEADDR`, which on UDP would let two
+/// programs share the port, is not set.
+fn bind_udp(address: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
+    let first = bind_one_udp(address, |_| Ok(()))?;
+    first.set_reuse_port(true)?;
+    let others = (1..workers).map(|_| bind_one_udp(address, |socket| socket.set_reuse_port(true)));
+    let others = others.collect::<io::Result<Vec<_>>>()?;
+    Ok([first].into_iter().chain(others).map(UdpSocket::from).collect())
+}
+
+fn bind_one_udp(
+    address: SocketAddr,
+    prepare: impl Fn(&Socket) -> io::Result<()>,
+) -> io::Result<Socket> {
     let socket = udp_socket(address)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    prepare(&socket)?;
     socket.bind(&address.into())?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Begins to connect to `target`, from `source` if given. The options that only a connection of

@@ -30,15 +30,17 @@
 //!   connections, the client is reset.
 //! - The end of a stream is passed on and the other direction goes on; an error on one side resets
 //!   the other. Servers see the relay's address, not the client's.
-//! - Each direction holds at most 64 KiB in this process; a reader that is slow slows its writer.
+//! - Each direction holds at most 16 KiB in this process, or 1 MiB in a pipe of the kernel of which
+//!   there are few; a reader that is slow slows its writer.
 //! - Releasing a VIP frees its ports at once. TCP connections go on until they end; UDP flows end,
 //!   since their replies could no longer come from the VIP.
 //!
 //! # How it works
 //!
 //! One thread for each core polls a clone of every listening socket, and the kernel wakes one idle
-//! thread for a new connection, which stays there; a UDP service is in one thread. There is one
-//! socket for each address, bound exclusively: no second relay can share the port. Bytes are copied through one buffer for
+//! thread for a new connection, which stays there. A UDP service has a socket for each thread, and
+//! the kernel leads a client to always the same. Addresses are bound exclusively: no second relay
+//! can share a port. Bytes are copied through one buffer for
 //! each thread; a direction whose reads fill that buffer is spliced through a pipe instead, until
 //! it runs dry.
 
@@ -59,7 +61,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -92,8 +93,8 @@ pub struct RelayConfig {
     pub udp_idle_timeout: Duration,
     /// How long a server or client may take to make an announced FTP data connection. 30 s.
     pub ftp_data_timeout: Duration,
-    /// Flows a UDP service may have; beyond that the one silent for longest ends. 4096. Each needs
-    /// a file descriptor.
+    /// Flows a UDP service may have, divided among the workers; beyond that the one silent for
+    /// longest ends. 4096. Each needs a file descriptor.
     pub max_udp_flows: usize,
     /// Connections there may be at the same time. At the bound clients wait in the listeners'
     /// backlogs (4,096 for each service) until others have left. 50,000, or as many as
@@ -152,7 +153,6 @@ struct Inner {
     clock: Clock,
     gauge: Arc<Gauge>,
     workers: Vec<WorkerHandle>,
-    next_udp_worker: AtomicUsize,
     /// Held by whoever changes which sockets there are, from the first step to the last.
     changing: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -193,14 +193,13 @@ impl Relay {
         let clock = Clock { epoch: std::time::Instant::now() };
         let count = config.workers.map_or_else(std::thread::available_parallelism, Ok);
         let count = count.unwrap_or(NonZeroUsize::MIN).get();
-        let workers = (0..count).map(|number| start_worker(number, &config, clock));
+        let workers = (0..count).map(|number| start_worker(number, count, &config, clock));
         let inner = Inner {
             capabilities: capabilities(&config),
             workers: workers.collect::<io::Result<_>>()?,
             config,
             clock,
             gauge: Arc::default(),
-            next_udp_worker: AtomicUsize::new(0),
             changing: tokio::sync::Mutex::default(),
             state: Mutex::default(),
         };
@@ -334,10 +333,10 @@ impl Inner {
                     worker.tell(Command::Listen(Arc::clone(cell), socket));
                 }
             }
-            Bound::Udp(socket) => {
-                let next = self.next_udp_worker.fetch_add(1, Ordering::Relaxed);
-                let worker = &self.workers[next % self.workers.len()];
-                worker.tell(Command::ListenUdp(Arc::clone(cell), socket));
+            Bound::Udp(sockets) => {
+                for (worker, socket) in self.workers.iter().zip(sockets) {
+                    worker.tell(Command::ListenUdp(Arc::clone(cell), socket));
+                }
             }
         }
     }
@@ -407,11 +406,16 @@ async fn closed(answers: Vec<oneshot::Receiver<()>>) {
     }
 }
 
-fn start_worker(number: usize, config: &RelayConfig, clock: Clock) -> io::Result<WorkerHandle> {
+fn start_worker(
+    number: usize,
+    workers: usize,
+    config: &RelayConfig,
+    clock: Clock,
+) -> io::Result<WorkerHandle> {
     let poller = Poller::new()?;
     let waker = Waker::new(&poller, WAKER)?;
     let (commands, receiver) = channel();
-    let worker = Worker::new(poller, config.clone(), clock, receiver);
+    let worker = Worker::new(poller, config.clone(), workers, clock, receiver);
     let thread =
         std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || worker.run())?;
     Ok(WorkerHandle { commands, waker, thread: Mutex::new(Some(thread)) })

@@ -3,29 +3,48 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 /// What a pipe holds by default (pipe(7)).
-const CAPACITY: usize = 64 * 1024;
+const NARROW: usize = 64 * 1024;
 
-/// Pipes one worker may have in use. An unprivileged user's pipes may hold 16,384 pages together
-/// (`pipe-user-pages-soft`), which is 1,024 pipes; connections beyond the bound are copied.
-const MAX_IN_USE: usize = 256;
+/// What a pipe may hold at most without privilege (`pipe-max-size`). The wider, the fewer wake-ups
+/// of both ends for each gigabyte.
+const WIDE: usize = 1024 * 1024;
 
-/// Unused pipes kept for the next connection.
-const MAX_SPARE: usize = 32;
+/// Wide pipes of all workers together, and narrow ones. An unprivileged user's pipes may hold
+/// 16,384 pages together (`pipe-user-pages-soft`); these hold 15,360. Connections beyond the bound
+/// are copied.
+const MOST_WIDE: usize = 32;
+const MOST_NARROW: usize = 448;
+
+/// Unused pipes of a kind kept for the next connection.
+const MAX_SPARE: usize = 16;
 
 /// A pipe and how much is in it.
 pub(super) struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
+    capacity: usize,
     filled: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Wide,
+    Narrow,
 }
 
 impl Pipe {
-    fn new() -> io::Result<Self> {
+    fn new(kind: Kind) -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Ok(Self { reader, writer, filled: 0 })
+        let capacity = match kind {
+            // Another program of the same user may have used up what pipes may hold.
+            Kind::Wide => fcntl_setpipe_size(&writer, WIDE).unwrap_or(NARROW),
+            Kind::Narrow => NARROW,
+        };
+        Ok(Self { reader, writer, capacity, filled: 0, kind })
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -35,7 +54,7 @@ impl Pipe {
     /// Moves what the socket has into the pipe, which must be empty; 0 at the end of the stream.
     pub(super) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-        let count = splice(from, None, &self.writer, None, CAPACITY, flags)?;
+        let count = splice(from, None, &self.writer, None, self.capacity, flags)?;
         self.filled += count;
         Ok(count)
     }
@@ -50,28 +69,81 @@ impl Pipe {
 }
 
 /// The pipes of one worker.
-#[derive(Default)]
 pub(super) struct Pipes {
+    wide: Stock,
+    narrow: Stock,
+}
+
+/// Pipes of one kind.
+struct Stock {
+    kind: Kind,
+    most: usize,
+    /// Those in use and the spare ones.
+    made: usize,
     spare: Vec<Pipe>,
-    in_use: usize,
 }
 
 impl Pipes {
+    /// One worker's share among `workers`.
+    pub(super) const fn new(workers: usize) -> Self {
+        Self {
+            wide: Stock::new(Kind::Wide, MOST_WIDE.div_ceil(workers)),
+            narrow: Stock::new(Kind::Narrow, MOST_NARROW.div_ceil(workers)),
+        }
+    }
+
     /// A pipe, if one may be had.
     pub(super) fn take(&mut self) -> Option<Pipe> {
-        if self.in_use >= MAX_IN_USE {
-            return None;
-        }
-        let pipe = self.spare.pop().or_else(|| Pipe::new().ok())?;
-        self.in_use += 1;
-        Some(pipe)
+        self.wide.take().or_else(|| self.narrow.take())
     }
 
     /// Takes a pipe back. One that is not empty is closed with what is in it.
     pub(super) fn give_back(&mut self, pipe: Pipe) {
-        self.in_use -= 1;
+        match pipe.kind {
+            Kind::Wide => self.wide.give_back(pipe),
+            Kind::Narrow => self.narrow.give_back(pipe),
+        }
+    }
+}
+
+impl Stock {
+    const fn new(kind: Kind, most: usize) -> Self {
+        Self { kind, most, made: 0, spare: Vec::new() }
+    }
+
+    fn take(&mut self) -> Option<Pipe> {
+        if let Some(pipe) = self.spare.pop() {
+            return Some(pipe);
+        }
+        if self.made >= self.most {
+            return None;
+        }
+        let pipe = Pipe::new(self.kind).ok()?;
+        self.made += 1;
+        Some(pipe)
+    }
+
+    fn give_back(&mut self, pipe: Pipe) {
         if pipe.is_empty() && self.spare.len() < MAX_SPARE {
             self.spare.push(pipe);
+        } else {
+            self.made -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_are_bounded_and_come_back() {
+        let mut pipes = Pipes::new(MOST_WIDE);
+        let taken: Vec<_> = std::iter::from_fn(|| pipes.take()).collect();
+        assert_eq!(taken.len(), 1 + MOST_NARROW / MOST_WIDE);
+        assert!(pipes.take().is_none());
+        let count = taken.len();
+        taken.into_iter().for_each(|pipe| pipes.give_back(pipe));
+        assert_eq!(std::iter::from_fn(|| pipes.take()).count(), count);
     }
 }

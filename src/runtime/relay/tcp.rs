@@ -19,8 +19,11 @@ pub(super) const SCRATCH: usize = 16 * 1024;
 /// What fits a segment wherever IPv6 or Ethernet goes.
 const ONE_SEGMENT: usize = 1220;
 
-/// Rounds of reading and writing one direction gets before others have their turn: 1 MiB spliced.
+/// Rounds of reading and writing one direction gets at most before others have their turn.
 const ROUNDS: usize = 16;
+
+/// Bytes after which others have their turn.
+const TURN: u64 = 1024 * 1024;
 
 /// What the connections of one worker share.
 pub(super) struct Kit {
@@ -28,9 +31,10 @@ pub(super) struct Kit {
     pub(super) pipes: Pipes,
 }
 
-impl Default for Kit {
-    fn default() -> Self {
-        Self { scratch: vec![0; SCRATCH].into_boxed_slice(), pipes: Pipes::default() }
+impl Kit {
+    /// One worker's among `workers`.
+    pub(super) fn new(workers: usize) -> Self {
+        Self { scratch: vec![0; SCRATCH].into_boxed_slice(), pipes: Pipes::new(workers) }
     }
 }
 
@@ -214,7 +218,11 @@ impl Channel {
         kit: &mut Kit,
         last: bool,
     ) -> io::Result<bool> {
+        let turn_ends = self.uncounted + TURN;
         for _ in 0..ROUNDS {
+            if self.uncounted >= turn_ends {
+                break;
+            }
             if self.finished || !self.flush(to)? {
                 return Ok(false);
             }

@@ -15,7 +15,7 @@ use crate::scheduler::Flow;
 /// Datagrams one socket gets in one turn.
 const BATCH: usize = 64;
 
-/// A UDP service's socket and its flows, all in one worker.
+/// A UDP service's socket in one worker, and the flows of the clients that the kernel leads there.
 pub(super) struct UdpService {
     cell: Arc<ServiceCell>,
     socket: Arc<UdpSocket>,
@@ -66,7 +66,7 @@ impl Worker {
         let service = UdpService {
             cell,
             socket: Arc::new(socket),
-            flows: FlowTable::new(self.config.max_udp_flows, self.config.udp_idle_timeout),
+            flows: FlowTable::new(self.max_udp_flows, self.config.udp_idle_timeout),
         };
         self.slots.put(index, Entity::Udp(Box::new(service)));
     }

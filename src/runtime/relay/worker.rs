@@ -73,6 +73,8 @@ pub(super) struct ServiceListener {
 pub(super) struct Worker {
     poller: Poller,
     pub(super) config: RelayConfig,
+    /// This worker's share of a service's flows.
+    pub(super) max_udp_flows: usize,
     pub(super) clock: Clock,
     pub(super) now: Instant,
     pub(super) slots: Slots<Entity>,
@@ -94,16 +96,18 @@ impl Worker {
     pub(super) fn new(
         poller: Poller,
         config: RelayConfig,
+        workers: usize,
         clock: Clock,
         commands: Receiver<Command>,
     ) -> Self {
         Self {
             poller,
+            max_udp_flows: config.max_udp_flows.div_ceil(workers),
             config,
             clock,
             now: clock.now(),
             slots: Slots::default(),
-            kit: Kit::default(),
+            kit: Kit::new(workers),
             datagram: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             commands,
             ready: VecDeque::new(),
