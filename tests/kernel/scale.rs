@@ -57,15 +57,15 @@ fn load(client: &mut Client, ops: &[Op]) {
 fn five_thousand_services_load_list_and_clear() {
     let mut lab = lab();
     let ops = ops();
-    fs::write("/tmp/rules", rules(&ops)).unwrap();
+    fs::write("/run/rules", rules(&ops)).unwrap();
     let ((), our_load) = timed(|| load(&mut lab.client, &ops));
     let (ours, our_list) = timed(|| lab.client.list().unwrap());
     assert_eq!(ours.len(), SERVICES as usize);
     assert!(ours.iter().all(|one| one.destinations.len() == SERVERS as usize));
-    let (_, its_list) = timed(|| sh("ipvsadm -Ln >/tmp/listed"));
+    let (_, its_list) = timed(|| sh("ipvsadm -Ln >/run/listed"));
     let table: Table = lab.client.table().unwrap();
     let ((), our_clear) = timed(|| lab.client.danger_flush().unwrap());
-    let (_, its_load) = timed(|| sh("ipvsadm -R </tmp/rules"));
+    let (_, its_load) = timed(|| sh("ipvsadm -R </run/rules"));
     assert_eq!(lab.client.table().unwrap(), table);
     let (_, its_clear) = timed(|| sh("ipvsadm -C"));
     let figures = format!(
