@@ -256,6 +256,11 @@ impl Sink {
         !self.errors.is_empty()
     }
 
+    /// The first error that was found.
+    pub(crate) fn first_error(&self) -> Option<&Diagnostic> {
+        self.errors.first()
+    }
+
     /// All of them in the order of the file, and a word on what was dropped as the last one.
     pub(crate) fn finish(self) -> Vec<Diagnostic> {
         let mut all = self.errors;

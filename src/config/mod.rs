@@ -46,7 +46,7 @@ mod tests;
 
 pub use diagnostic::{Code, Diagnostic, Related, Severity};
 pub use directive::{Descriptor, Directive, Scope, Since};
-pub use edit::EditError;
+pub use edit::{EditError, Editor, Place, Spot};
 pub use model::{Config, DataPlane, HeartbeatVersion, Legacy, RealServer, Virtual};
 pub use span::{Position, Span};
 pub use syntax::Document;

@@ -62,11 +62,6 @@ impl LineIndex {
         self.starts[..self.count_to(offset)].last().copied().unwrap_or(0)
     }
 
-    /// Offset behind the line that holds `offset`, its line ending included.
-    pub(crate) fn next_line(&self, offset: usize) -> Option<usize> {
-        self.starts.get(self.count_to(offset)).copied()
-    }
-
     /// Line and column of `offset` in `text`.
     pub(crate) fn position(&self, text: &[u8], offset: usize) -> Position {
         let offset = offset.min(text.len());

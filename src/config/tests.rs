@@ -199,7 +199,7 @@ fn a_directive_can_be_added_to_a_file_without_any_and_without_a_last_line_end() 
         edited("\u{feff}virtual a {\n}", set),
         "\u{feff}primary = 192.0.2.1\nvirtual a {\n}"
     );
-    assert_eq!(edited("sync = 0", set), "sync = 0\nprimary = 192.0.2.1");
+    assert_eq!(edited("sync = 0", set), "sync = 0\nprimary = 192.0.2.1\n");
 }
 
 #[test]

@@ -41,6 +41,14 @@ pub struct Document {
     problems: Sink,
 }
 
+/// The words of a line, its ending left out.
+pub(crate) fn words(line: &[u8]) -> Vec<Token> {
+    let (end, _) = line_end(line, 0);
+    let mut tokens = Vec::new();
+    lexer::tokenise(line, Span::new(0, end), &mut tokens);
+    tokens
+}
+
 /// A line that is neither blank nor a comment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Statement {
@@ -107,10 +115,6 @@ impl Document {
         self.lines.position(&self.text, offset)
     }
 
-    pub(crate) fn lines(&self) -> &LineIndex {
-        &self.lines
-    }
-
     pub(crate) fn statements(&self) -> &[Statement] {
         &self.statements
     }
@@ -134,6 +138,11 @@ impl Document {
 
     pub(crate) fn tokens(&self, statement: &Statement) -> &[Token] {
         &self.tokens[statement.first_token..statement.past_tokens]
+    }
+
+    /// Offset of the first byte of a statement.
+    pub(crate) fn start_of(&self, statement: &Statement) -> usize {
+        self.tokens(statement).first().map_or(0, |token| token.span.start)
     }
 
     /// What a token stands for: its bytes without the quotes around them.

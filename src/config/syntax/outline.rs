@@ -6,7 +6,7 @@ use crate::config::{Code, Diagnostic};
 const MAX_DEPTH: usize = 8;
 
 /// The kinds of blocks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum BlockKind {
     Virtual,
     Failover,
@@ -22,6 +22,16 @@ impl BlockKind {
             b"failover" => Self::Failover,
             b"server" => Self::Server,
             _ => Self::Unknown,
+        }
+    }
+
+    /// The word a block of this kind begins with.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Failover => "failover",
+            Self::Server => "server",
+            Self::Unknown => "block",
         }
     }
 }
