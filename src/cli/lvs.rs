@@ -71,10 +71,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Ok(supervisor::serve(director, StdUnixStream::from(input)).await?);
     }
     read_config(&arguments.configfile)?;
-    let director = Director::start(arguments.configfile, log::observer()).await?;
     if arguments.test_start {
-        return Ok(());
+        return Ok(Director::check(&arguments.configfile, &log::observer()).await?);
     }
+    let director = Director::start(arguments.configfile, log::observer()).await?;
     alone(director.spawn(), Duration::from_secs(arguments.drain)).await
 }
 

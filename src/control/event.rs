@@ -30,6 +30,13 @@ pub enum Event {
         /// Why this one.
         reason: String,
     },
+    /// A setting of the kernel had another value than a director needs and was set.
+    Setting {
+        /// Its name, as sysctl(8) has it.
+        name: String,
+        /// The value it has now.
+        value: String,
+    },
     /// The state of this director changed.
     Transition(Transition),
     /// A takeover or hand-over that could have happened did not.
@@ -128,6 +135,7 @@ impl Event {
             | Self::Released { .. } => "pulse",
             Self::Health { .. } => "nanny",
             Self::DataPlane { .. }
+            | Self::Setting { .. }
             | Self::Weight { .. }
             | Self::SorryServer { .. }
             | Self::Drained { .. }
@@ -147,6 +155,7 @@ impl Event {
             | Self::Health { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
             Self::Started { .. }
+            | Self::Setting { .. }
             | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
             | Self::Released { .. }
@@ -184,6 +193,7 @@ impl fmt::Display for Event {
                 write!(f, "STARTING PULSE AS BACKUP{}", Heartbeats(*authenticated))
             }
             Self::DataPlane { name, .. } => write!(f, "data plane: {name}"),
+            Self::Setting { name, value } => write!(f, "set {name} = {value}"),
             Self::Transition(Transition { from, to: State::Acquiring, .. }) => {
                 write!(f, "activating lvs, was {from}")
             }

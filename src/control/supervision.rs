@@ -34,6 +34,12 @@ pub enum Request {
         /// The addresses.
         addresses: Vec<VirtualAddress>,
     },
+    /// Tell the network where these addresses are now. Not answered: a lost announcement is made
+    /// up for by the next.
+    Announce {
+        /// Addresses that are up.
+        addresses: Vec<VirtualAddress>,
+    },
     /// Read the configuration again; answered by [`Report::Configured`] if it was accepted.
     Reload,
     /// Give every address up, wait until the last connection has ended or `drain` is over, and
@@ -50,7 +56,7 @@ impl Request {
     pub const fn id(&self) -> Option<ActionId> {
         match self {
             Self::Acquire { id, .. } | Self::Release { id, .. } => Some(*id),
-            Self::Reload | Self::Stop { .. } => None,
+            Self::Announce { .. } | Self::Reload | Self::Stop { .. } => None,
         }
     }
 
@@ -63,7 +69,7 @@ impl Request {
                 Some(Report::Done { id: *id, result: Err(ActionError(reason.to_owned())) })
             }
             Self::Release { id, .. } => Some(Report::Done { id: *id, result: Ok(()) }),
-            Self::Reload | Self::Stop { .. } => None,
+            Self::Announce { .. } | Self::Reload | Self::Stop { .. } => None,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Link {
                     Request::Acquire { id, .. } | Request::Release { id, .. } => {
                         let _ = sender.send(Report::Done { id, result: Ok(()) });
                     }
-                    Request::Reload => {}
+                    Request::Announce { .. } | Request::Reload => {}
                     Request::Stop { .. } => return,
                 }
             }
@@ -290,8 +290,7 @@ impl<M: Reconfigure> Driver<M> {
             Output::Send { path, payload } => self.send(path, &payload),
             Output::Acquire { id, addresses } => self.request(Request::Acquire { id, addresses }),
             Output::Release { id, addresses } => self.request(Request::Release { id, addresses }),
-            // The relay's addresses are loopback's or already routed here: no neighbour to tell.
-            Output::Announce { .. } => {}
+            Output::Announce { addresses } => self.request(Request::Announce { addresses }),
             Output::Transition(transition) => (self.observer)(Event::Transition(transition)),
             Output::Declined { reason } => (self.observer)(Event::Declined { reason }),
         }

@@ -3,7 +3,7 @@
 //! This is `lvs` as a library. It runs warm on a standby: the checks are current and the table is
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
-mod addresses;
+mod plane;
 mod reconciler;
 mod watch;
 
@@ -14,23 +14,28 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::plane::Plane;
 use self::reconciler::Reconciler;
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
+use super::clock;
 use super::configuration::{self, Accepted, ConfigError, place};
 use super::heartbeat::{Link, Observer};
-use super::relay::{Relay, RelayConfig};
-use crate::config::{Config, DataPlane};
+use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health::{self, Health};
 use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Unsupported, plan};
 use crate::net::Weight;
+use crate::time::Instant;
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
-/// for.
+/// for, where that is done quickly.
 const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Reading a large table takes time: the pause after it is at least so many times as long.
+const AUDIT_SHARE: u32 = 50;
 
 /// Why a director could not start. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +77,7 @@ pub enum StartError {
 pub struct Director {
     path: PathBuf,
     config: Config,
-    relay: Relay,
-    table: Reconciler<Relay>,
+    table: Reconciler<Box<dyn Plane>>,
     desired: Desired,
     watch: Watch,
     drained: BTreeSet<ServerKey>,
@@ -88,23 +92,32 @@ impl Director {
     /// [`StartError`]; nothing was left behind.
     pub async fn start(path: PathBuf, observer: Observer) -> Result<Self, StartError> {
         let accepted = configuration::read(&path)?;
-        let relay = start_data_plane(&accepted.config, &observer)?;
-        check_supported(&path, &accepted, relay.capabilities())?;
+        let plane = plane::start(&path, &accepted.config, &observer).await?;
+        check_supported(&path, &accepted, plane.capabilities())?;
         let config = accepted.config;
         let mut director = Self {
             path,
             desired: Desired::new(&config),
             config,
-            table: Reconciler::new(relay.clone()),
-            relay,
+            table: Reconciler::new(plane),
             watch: Watch::default(),
             drained: BTreeSet::new(),
             observer,
         };
         director.configure_watch()?;
-        director.configure_relay();
+        director.configure_plane().await?;
         director.table.whole(&director.desired.table()).await?;
         Ok(director)
+    }
+
+    /// Reads the configuration at `path` and says whether it could be run here, changing nothing.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn check(path: &Path, observer: &Observer) -> Result<(), StartError> {
+        let accepted = configuration::read(path)?;
+        let plane = plane::start(path, &accepted.config, observer).await?;
+        check_supported(path, &accepted, plane.capabilities())
     }
 
     /// Runs in this process, on a link for a [`Driver`](super::heartbeat::Driver).
@@ -125,18 +138,17 @@ impl Director {
         mut requests: mpsc::UnboundedReceiver<Request>,
         reports: mpsc::UnboundedSender<Report>,
     ) {
-        let mut audit = tokio::time::interval(AUDIT_INTERVAL);
-        audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut audit = clock::now() + AUDIT_INTERVAL;
         let _ = reports.send(self.configured());
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Stop { drain }) => return self.stop(drain).await,
                     Some(request) => self.on_request(request, &reports).await,
-                    None => return self.relay.shutdown(),
+                    None => return self.table.backend().shutdown(),
                 },
                 (server, output) = self.watch.next() => self.on_health(server, output).await,
-                _ = audit.tick() => self.audit().await,
+                () = clock::sleep_until(audit) => audit = self.audit().await,
             }
         }
     }
@@ -148,7 +160,9 @@ impl Director {
     /// [`StartError`]; what ran is still running.
     pub async fn reload(&mut self) -> Result<usize, StartError> {
         let accepted = configuration::read(&self.path)?;
-        check_supported(&self.path, &accepted, self.relay.capabilities())?;
+        let plane = self.table.backend();
+        plane::check_same(plane.as_ref(), &accepted.config)?;
+        check_supported(&self.path, &accepted, plane.capabilities())?;
         let before = std::mem::replace(&mut self.config, accepted.config);
         if let Err(error) = self.configure_watch() {
             self.config = before;
@@ -156,17 +170,17 @@ impl Director {
         }
         self.desired.configure(&self.config);
         self.drained.clear();
-        self.configure_relay();
+        self.configure_plane().await?;
         self.table.whole(&self.desired.table()).await?;
         let changes =
             plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
         Ok(changes.map_or(0, |changes| changes.len()))
     }
 
-    fn configure_relay(&self) {
-        let services = self.config.active_virtuals();
-        let options = services.map(|service| (service.key(), service.relay_options()));
-        self.relay.set_options(options.collect());
+    async fn configure_plane(&mut self) -> Result<(), BackendError> {
+        let news = self.table.backend().configure(&self.config).await?;
+        news.into_iter().for_each(|event| self.tell(event));
+        Ok(())
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
@@ -185,7 +199,8 @@ impl Director {
                 let _ = reports.send(Report::Done { id, result: Ok(()) });
             }
             Request::Reload => self.on_reload(reports).await,
-            Request::Stop { .. } => {}
+            // Whoever holds the addresses announces them; the end is the caller's.
+            Request::Announce { .. } | Request::Stop { .. } => {}
         }
     }
 
@@ -207,22 +222,25 @@ impl Director {
         Terms::new(&self.config, configuration::digest(&self.config))
     }
 
-    async fn acquire(&self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
-        addresses::acquire(&self.relay, wanted).await?;
+    async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
+        self.table.backend().acquire(wanted).await?;
         self.tell(Event::Acquired { addresses: wanted.to_vec() });
         Ok(())
     }
 
-    async fn release(&self, addresses: &[VirtualAddress]) {
-        addresses::release(&self.relay, addresses).await;
+    async fn release(&mut self, addresses: &[VirtualAddress]) {
+        self.table.backend().release(addresses).await;
         self.tell(Event::Released { addresses: addresses.to_vec() });
     }
 
-    /// Gives every address up and waits for connections to end, at most `drain`.
-    async fn stop(self, drain: Duration) {
-        addresses::release(&self.relay, &self.terms().addresses).await;
-        self.relay.drain(drain).await;
-        self.relay.shutdown();
+    /// Gives every address up and waits, at most `drain`, for connections that would end with
+    /// this process. A table that outlives the process is left as it is.
+    async fn stop(mut self, drain: Duration) {
+        let addresses = self.terms().addresses;
+        let plane = self.table.backend();
+        plane.release(&addresses).await;
+        plane.drain(drain).await;
+        plane.shutdown();
     }
 
     async fn on_health(&mut self, server: ServerKey, output: health::Output) {
@@ -290,10 +308,14 @@ impl Director {
         virtuals.find(|v| v.key() == key).map_or_else(|| key.to_string(), |v| v.name.clone())
     }
 
-    async fn audit(&mut self) {
+    /// Returns when to do it again.
+    async fn audit(&mut self) -> Instant {
+        let begun = clock::now();
         let audited = self.table.whole(&self.desired.table()).await;
         self.warn_of(audited);
-        self.look_for_drained();
+        self.look_for_drained().await;
+        let end = clock::now();
+        end + AUDIT_INTERVAL.max((end - begun) * AUDIT_SHARE)
     }
 
     /// Says what failed; the next audit tries it again.
@@ -304,15 +326,17 @@ impl Director {
     }
 
     /// Says once of each server without weight that its last connection has ended.
-    fn look_for_drained(&mut self) {
-        for status in self.relay.status() {
-            for destination in &status.destinations {
-                let server = ServerKey { service: status.key, address: destination.address };
-                let empty = destination.weight.is_quiesced() && destination.load.total() == 0;
-                if empty && self.watch.names(server).is_some() && self.drained.insert(server) {
-                    self.tell_drained(server);
-                }
-            }
+    async fn look_for_drained(&mut self) {
+        let unsaid = |server: &ServerKey| {
+            self.watch.names(*server).is_some() && !self.drained.contains(server)
+        };
+        let quiesced: Vec<_> = self.table.quiesced().filter(unsaid).collect();
+        if quiesced.is_empty() {
+            return;
+        }
+        for server in self.table.backend().drained(&quiesced).await {
+            self.drained.insert(server);
+            self.tell_drained(server);
         }
     }
 
@@ -342,28 +366,4 @@ fn check_supported(
     let service = accepted.config.active_virtuals().find(|v| v.key() == key);
     let span = service.map(|v| v.span).unwrap_or_default();
     Err(StartError::Unsupported { place: place(path, &accepted.text, span), unsupported })
-}
-
-fn start_data_plane(config: &Config, observer: &Observer) -> Result<Relay, StartError> {
-    let reason = match config.dataplane {
-        DataPlane::Relay => "as configured",
-        DataPlane::Auto => "this version balances in this process only",
-        DataPlane::Kernel => {
-            let reason =
-                "this version does not control the kernel's table yet; write `relay` or `auto`";
-            return Err(StartError::NoDataPlane { name: "kernel", reason: reason.to_owned() });
-        }
-    };
-    let relay = Relay::new(relay_config(config))
-        .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })?;
-    observer(Event::DataPlane { name: "relay".to_owned(), reason: reason.to_owned() });
-    Ok(relay)
-}
-
-fn relay_config(config: &Config) -> RelayConfig {
-    let mut relay = RelayConfig::default();
-    let given = |timeout: Option<Duration>| timeout.filter(|timeout| !timeout.is_zero());
-    relay.idle_timeout = given(config.tcp_timeout).unwrap_or(relay.idle_timeout);
-    relay.udp_idle_timeout = given(config.udp_timeout).unwrap_or(relay.udp_idle_timeout);
-    relay
 }

@@ -1,5 +1,6 @@
 //! Keeping the table of a data plane what it should be.
 
+use super::watch::ServerKey;
 use crate::ipvs::{Backend, BackendError, Entry, ServiceKey, Table, plan};
 
 /// A data plane and what is known to be in force on it.
@@ -38,6 +39,20 @@ impl<B: Backend> Reconciler<B> {
     ) -> Result<(), BackendError> {
         let present = only(self.in_force.get(&key).cloned());
         self.difference(&only(wanted), &present).await
+    }
+
+    /// The data plane, for what is not in the table.
+    pub(super) const fn backend(&mut self) -> &mut B {
+        &mut self.backend
+    }
+
+    /// The servers in force that take no new connections.
+    pub(super) fn quiesced(&self) -> impl Iterator<Item = ServerKey> {
+        self.in_force.iter().flat_map(|entry| {
+            let service = entry.service().key();
+            let quiesced = entry.destinations().filter(|server| server.weight().is_quiesced());
+            quiesced.map(move |server| ServerKey { service, address: server.address() })
+        })
     }
 
     /// Takes the way from `present` to `wanted`, two parts of the table with the same services.

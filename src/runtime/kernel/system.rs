@@ -84,10 +84,11 @@ pub fn running_kernel() -> io::Result<KernelVersion> {
 /// # Errors
 /// The program cannot be started, or fails: there is no such module, or no privilege.
 pub fn load_module() -> io::Result<()> {
-    let status = Command::new("/sbin/modprobe").args(["--", "ip_vs"]).status()?;
-    if status.success() {
+    let output = Command::new("/sbin/modprobe").args(["--", "ip_vs"]).output()?;
+    if output.status.success() {
         Ok(())
     } else {
-        Err(io::Error::other(format!("modprobe ip_vs: {status}")))
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("modprobe ip_vs: {}: {}", output.status, said.trim_end())))
     }
 }

@@ -1,0 +1,128 @@
+//! What a director asks of its data plane beyond a table.
+
+#[cfg(feature = "kernel")]
+mod kernel;
+#[cfg(feature = "kernel")]
+mod ledger;
+mod relay;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StartError;
+use super::watch::ServerKey;
+use crate::config::{Config, DataPlane};
+use crate::control::Event;
+use crate::failover::{ActionError, VirtualAddress};
+use crate::ipvs::{Applied, Backend, BackendError, Capabilities, Op, Table};
+use crate::runtime::heartbeat::Observer;
+
+/// A data plane as the director sees it.
+#[async_trait]
+pub(super) trait Plane: Backend {
+    /// Its name in `dataplane = ...`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it goes on balancing when this process is gone.
+    fn outlives_us(&self) -> bool;
+
+    /// Takes over what `config` says of the data plane itself: all but the table. Returns what an
+    /// operator should know of it.
+    async fn configure(&mut self, config: &Config) -> Result<Vec<Event>, BackendError>;
+
+    /// Serves on all of `addresses`, or on none of those it did not serve on before.
+    async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError>;
+
+    /// Serves on none of `addresses` any more; connections go on where the data plane can do
+    /// that.
+    async fn release(&mut self, addresses: &[VirtualAddress]);
+
+    /// Those of `servers` that are quiesced and have no connection left.
+    async fn drained(&mut self, servers: &[ServerKey]) -> Vec<ServerKey>;
+
+    /// Waits for connections that would end with this process, at most for `limit`.
+    async fn drain(&mut self, limit: Duration);
+
+    /// Ends what cannot go on without this process.
+    fn shutdown(&mut self);
+}
+
+#[async_trait]
+impl Backend for Box<dyn Plane> {
+    fn capabilities(&self) -> &Capabilities {
+        (**self).capabilities()
+    }
+
+    async fn observe(&mut self) -> Result<Table, BackendError> {
+        (**self).observe().await
+    }
+
+    async fn apply(&mut self, ops: &[Op]) -> Result<Vec<Applied>, BackendError> {
+        (**self).apply(ops).await
+    }
+}
+
+/// Starts the data plane that `config`, read from `path`, asks for, and says which and why.
+pub(super) async fn start(
+    path: &Path,
+    config: &Config,
+    observer: &Observer,
+) -> Result<Box<dyn Plane>, StartError> {
+    let (plane, reason) = match config.dataplane {
+        DataPlane::Relay => (relay(config)?, "as configured".to_owned()),
+        DataPlane::Kernel => (kernel(path, config).await?, "as configured".to_owned()),
+        DataPlane::Auto => automatic(path, config).await?,
+    };
+    observer(Event::DataPlane { name: plane.name().to_owned(), reason });
+    Ok(plane)
+}
+
+/// Whether the running data plane is one that `config` accepts: it is chosen at the start.
+pub(super) fn check_same(plane: &dyn Plane, config: &Config) -> Result<(), StartError> {
+    let name = match config.dataplane {
+        DataPlane::Auto => return Ok(()),
+        DataPlane::Kernel => "kernel",
+        DataPlane::Relay => "relay",
+    };
+    if name == plane.name() {
+        return Ok(());
+    }
+    let reason =
+        format!("the data plane is `{}` and is chosen at the start: restart", plane.name());
+    Err(StartError::NoDataPlane { name, reason })
+}
+
+/// The kernel where it is usable for this configuration, else the relay.
+async fn automatic(path: &Path, config: &Config) -> Result<(Box<dyn Plane>, String), StartError> {
+    if let Some(service) = config.active_virtuals().find(|v| v.proxy_protocol.is_some()) {
+        let reason = format!("`{}` asks for proxy_protocol, which the kernel lacks", service.name);
+        return Ok((relay(config)?, reason));
+    }
+    match kernel(path, config).await {
+        Ok(plane) => Ok((plane, "the kernel's IPVS is usable".to_owned())),
+        Err(StartError::NoDataPlane { reason, .. }) => Ok((relay(config)?, reason)),
+        Err(other) => Err(other),
+    }
+}
+
+fn relay(config: &Config) -> Result<Box<dyn Plane>, StartError> {
+    let relay = relay::start(config)
+        .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })?;
+    Ok(Box::new(relay))
+}
+
+#[cfg(feature = "kernel")]
+async fn kernel(path: &Path, config: &Config) -> Result<Box<dyn Plane>, StartError> {
+    match kernel::KernelPlane::start(path, config).await {
+        Ok(plane) => Ok(Box::new(plane)),
+        Err(error) => Err(StartError::NoDataPlane { name: "kernel", reason: error.to_string() }),
+    }
+}
+
+#[cfg(not(feature = "kernel"))]
+async fn kernel(_: &Path, _: &Config) -> Result<Box<dyn Plane>, StartError> {
+    let reason = "built without the feature `kernel`".to_owned();
+    Err(StartError::NoDataPlane { name: "kernel", reason })
+}

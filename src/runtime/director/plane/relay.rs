@@ -1,0 +1,84 @@
+//! The relay as the data plane of a director.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Plane;
+use crate::config::Config;
+use crate::control::Event;
+use crate::failover::{ActionError, VirtualAddress};
+use crate::ipvs::BackendError;
+use crate::runtime::director::watch::ServerKey;
+use crate::runtime::relay::{Relay, RelayConfig};
+
+/// A relay with the timeouts of `config`.
+pub(super) fn start(config: &Config) -> io::Result<Relay> {
+    let mut relay = RelayConfig::default();
+    let given = |timeout: Option<Duration>| timeout.filter(|timeout| !timeout.is_zero());
+    relay.idle_timeout = given(config.tcp_timeout).unwrap_or(relay.idle_timeout);
+    relay.udp_idle_timeout = given(config.udp_timeout).unwrap_or(relay.udp_idle_timeout);
+    Relay::new(relay)
+}
+
+#[async_trait]
+impl Plane for Relay {
+    fn name(&self) -> &'static str {
+        "relay"
+    }
+
+    fn outlives_us(&self) -> bool {
+        false
+    }
+
+    async fn configure(&mut self, config: &Config) -> Result<Vec<Event>, BackendError> {
+        let services = config.active_virtuals();
+        let options = services.map(|service| (service.key(), service.relay_options()));
+        self.set_options(options.collect());
+        Ok(Vec::new())
+    }
+
+    async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
+        let mut acquired: Vec<IpAddr> = Vec::new();
+        for address in addresses {
+            if let Err(error) = Self::acquire(self, address.address).await {
+                for address in acquired {
+                    Self::release(self, address).await;
+                }
+                return Err(ActionError(error.to_string()));
+            }
+            acquired.push(address.address);
+        }
+        Ok(())
+    }
+
+    async fn release(&mut self, addresses: &[VirtualAddress]) {
+        for address in addresses {
+            Self::release(self, address.address).await;
+        }
+    }
+
+    async fn drained(&mut self, servers: &[ServerKey]) -> Vec<ServerKey> {
+        let mut drained = Vec::new();
+        for status in self.status() {
+            for destination in &status.destinations {
+                let server = ServerKey { service: status.key, address: destination.address };
+                let empty = destination.weight.is_quiesced() && destination.load.total() == 0;
+                if empty && servers.contains(&server) {
+                    drained.push(server);
+                }
+            }
+        }
+        drained
+    }
+
+    async fn drain(&mut self, limit: Duration) {
+        Self::drain(self, limit).await;
+    }
+
+    fn shutdown(&mut self) {
+        Self::shutdown(self);
+    }
+}
