@@ -251,6 +251,9 @@ directives! {
     Scheduler "scheduler" {
         Virtual Historical Kind::Scheduler, "wlc", "How a real server is picked for a new connection.";
     }
+    SchedulerFlags "scheduler_flags" {
+        Virtual Extension Kind::SchedulerFlags, "", "Flags of sh and mh, by the names of ipvsadm -b: hash the port too, fall back to another server.";
+    }
     Persistent "persistent" {
         Virtual Historical Kind::Duration(0), "0", "How long a client keeps its real server; 0 is off.";
     }

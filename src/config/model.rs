@@ -11,7 +11,8 @@ use crate::failover::Role;
 use crate::health::{CheckSpec, SlowStart};
 use crate::ipvs::relay::RelayOptions;
 use crate::ipvs::{
-    Destination, Forwarding, Helper, Persistence, SchedulerName, Service, ServiceKey, Thresholds,
+    Destination, Forwarding, Helper, Persistence, SchedulerFlags, SchedulerName, Service,
+    ServiceKey, Thresholds,
 };
 use crate::net::{Family, FirewallMark, Protocol, Weight};
 use crate::wire::proxy::ProxyProtocol;
@@ -138,6 +139,8 @@ pub struct Virtual {
     pub fwmark: Option<FirewallMark>,
     /// `scheduler`: `wlc` by default.
     pub scheduler: SchedulerName,
+    /// `scheduler_flags`: none by default. Only flags that the scheduler knows.
+    pub scheduler_flags: SchedulerFlags,
     /// `persistent` and `pmask`: off by default.
     pub persistence: Option<Persistence>,
     /// `network`: how the real servers are reached; the global value by default.
@@ -191,6 +194,7 @@ impl Virtual {
     pub fn service(&self) -> Service {
         let service = Service::new(self.key())
             .with_scheduler(self.scheduler.clone())
+            .with_scheduler_flags(self.scheduler_flags)
             .with_helper(self.helper);
         match self.persistence {
             Some(persistence) => service.with_persistence(persistence),

@@ -183,6 +183,22 @@ impl SchedulerFlags {
         Self(bits & Self::ALL)
     }
 
+    /// The flag that `ipvsadm -b` calls `name`, and the scheduler it belongs to: `sh-fallback`,
+    /// `sh-port`, `mh-fallback`, `mh-port`, or `flag-1` to `flag-3` of any.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<(Self, Option<&'static str>)> {
+        Some(match name {
+            "flag-1" => (Self::FLAG_1, None),
+            "flag-2" => (Self::FLAG_2, None),
+            "flag-3" => (Self::FLAG_3, None),
+            "sh-fallback" => (Self::FLAG_1, Some("sh")),
+            "sh-port" => (Self::FLAG_2, Some("sh")),
+            "mh-fallback" => (Self::FLAG_1, Some("mh")),
+            "mh-port" => (Self::FLAG_2, Some("mh")),
+            _ => return None,
+        })
+    }
+
     /// The kernel's bits.
     #[must_use]
     pub const fn bits(self) -> u32 {

@@ -63,6 +63,7 @@ pub use wrr::WeightedRoundRobin;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::ipvs::SchedulerFlags;
 use crate::time::Instant;
 
 /// What a scheduler may know about the connection it places.
@@ -95,6 +96,17 @@ pub struct Options {
     /// Where the draws of `twos` begin. Equal seeds and histories have equal picks, so a program
     /// with many pools may want to give each another.
     pub seed: u64,
+}
+
+impl From<SchedulerFlags> for Options {
+    /// What the flags of a [service](crate::ipvs::Service) mean to sh and mh.
+    fn from(flags: SchedulerFlags) -> Self {
+        Self {
+            fallback: flags.contains(SchedulerFlags::FLAG_1),
+            port: flags.contains(SchedulerFlags::FLAG_2),
+            ..Self::default()
+        }
+    }
 }
 
 /// A new scheduler by its kernel name with the default [`Options`], or `None` for a name not in

@@ -39,7 +39,7 @@ impl Scheduler for Turn {
 pub(crate) fn config() -> RelayConfig {
     let mut config = RelayConfig::default();
     config.workers = std::num::NonZeroUsize::new(2);
-    config.scheduler = |name| match name {
+    config.scheduler = |name, _options| match name {
         "wlc" | "turn" => Some(Box::new(Turn(0))),
         _ => None,
     };

@@ -1,12 +1,13 @@
 //! The relay as a data plane: its table, and the addresses it holds.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use piranha::ipvs::{
-    Backend, BackendError, Destination, Forwarding, Op, Service, ServiceKey, Table,
+    Backend, BackendError, Destination, Forwarding, Op, SchedulerFlags, Service, ServiceKey, Table,
 };
 use piranha::net::{Family, FirewallMark};
-use piranha::runtime::relay::AcquireError;
+use piranha::runtime::relay::{AcquireError, Relay, RelayConfig};
 
 use crate::support::*;
 
@@ -103,6 +104,22 @@ async fn what_is_applied_is_observed() {
     desired.insert(turn.clone());
     relay.apply(&[Op::EditService(turn)]).await.unwrap();
     assert_eq!(relay.observe().await.unwrap(), desired);
+}
+
+#[tokio::test]
+async fn the_flags_of_a_service_reach_its_scheduler_and_so_does_an_edit_of_them() {
+    let relay = Relay::new(RelayConfig::default()).unwrap();
+    let vip = vip();
+    let hashed = Service::new(ServiceKey::tcp(vip)).with_scheduler("sh".parse().unwrap());
+    let with_port = hashed.clone().with_scheduler_flags(SchedulerFlags::FLAG_2);
+    serve(&relay, hashed.clone(), &[named_server(), named_server()]).await;
+    let servers = || (0..40).map(|_| who(&connect(vip))).collect::<BTreeSet<_>>().len();
+    assert_eq!(servers(), 1, "a client keeps its server");
+    apply(&relay, Op::EditService(with_port)).await;
+    assert_eq!(servers(), 2, "each of its ports has one of its own");
+    apply(&relay, Op::EditService(hashed)).await;
+    assert_eq!(servers(), 1);
+    assert!(relay.capabilities().scheduler_flags);
 }
 
 #[tokio::test]

@@ -1,48 +1,51 @@
-//! What each scheduler chooses in one fixed course of events. The snapshot changes only when a
-//! rule does, and the same cases can be replayed through another implementation.
+//! What each scheduler chooses, beside what the kernel's chose.
+//!
+//! The vectors are of a real kernel's IPVS (Linux 6.1): `tests/kernel/run schedulers` makes them
+//! anew, in `target/.../kernel-lab/out`, and compares them with ours itself.
 
+#![allow(clippy::expect_used, reason = "a vector that cannot be read is a mistake in it")]
+
+mod corners;
+mod courses;
 mod replay;
+mod tables;
 
-use std::fmt::Write;
-use std::net::SocketAddr;
+use courses::letters;
+use replay::{Case, choices};
 
-use replay::{Case, Event, cases, choices};
+const CORNERS: &str = include_str!("vectors/linux-6.1/corners");
+const COURSES: &str = include_str!("vectors/linux-6.1/courses");
+const TABLES: &str = include_str!("vectors/linux-6.1/tables");
 
-fn all() -> Vec<Case> {
-    let servers = [1, 2, 3, 4].map(|host| SocketAddr::from(([10, 0, 0, host], 80)));
-    cases(SocketAddr::from(([192, 0, 2, 80], 80)), &servers)
-}
-
-/// A digit for each connection, the last octet of its server; a dash where it is refused.
-fn line(case: &Case) -> String {
-    let digit = |choice: Option<SocketAddr>| match choice {
-        Some(SocketAddr::V4(server)) => server.ip().octets()[3].to_string(),
-        _ => "-".into(),
-    };
-    let digits: Vec<_> = choices(case).into_iter().map(digit).collect();
-    digits.chunks(10).map(<[String]>::concat).collect::<Vec<_>>().join(" ")
-}
-
-#[test]
-fn each_scheduler_chooses_as_it_did() {
-    let mut lines = String::new();
-    for case in all() {
-        let fallback = if case.options.fallback { "fallback" } else { "" };
-        let port = if case.options.port { "port" } else { "" };
-        let choices = line(&case);
-        let _ = writeln!(lines, "{:5} {fallback:8} {port:4} {choices}", case.scheduler);
+/// Each case must have a line, and each line a case.
+fn compare(vectors: &str, cases: Vec<(String, Case)>) {
+    assert_eq!(vectors.lines().count(), cases.len());
+    for (line, (name, case)) in vectors.lines().zip(cases) {
+        let (named, kernels) = line.split_once(": ").expect("a name and choices");
+        assert_eq!(named, name);
+        assert_eq!(letters(&choices(&case)), kernels, "{name}");
     }
-    insta::assert_snapshot!(lines);
 }
 
 #[test]
-fn a_connection_that_ends_is_no_load_any_more() {
-    let mut case = all().into_iter().find(|case| case.scheduler == "lc").unwrap();
-    let flow = case.events.iter().find_map(|event| match event {
-        Event::Connect(flow) => Some(*flow),
-        _ => None,
-    });
-    let connect = Event::Connect(flow.unwrap());
-    case.events = vec![connect, connect, Event::Close(0), connect];
-    assert_eq!(line(&case), "323");
+fn each_connection_goes_where_the_kernel_sent_it() {
+    compare(COURSES, courses::cases());
+}
+
+#[test]
+fn each_slot_of_a_table_has_the_server_it_has_in_the_kernel() {
+    compare(TABLES, tables::tables());
+}
+
+#[test]
+fn in_corners_where_kernels_differ_each_chooses_as_is_written_down() {
+    let corners = corners::corners();
+    assert_eq!(CORNERS.lines().count(), corners.len());
+    for (line, corner) in CORNERS.lines().zip(corners) {
+        let (named, kernels) = line.split_once(": ").expect("a name and choices");
+        assert_eq!(named, corner.name);
+        assert!(corner.is_of_a_kernel(kernels), "{named}: {kernels}");
+        let ours = letters(&choices(&corner.case));
+        assert!(corner.is_ours(&ours), "{named}: {ours}");
+    }
 }

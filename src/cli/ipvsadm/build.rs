@@ -71,18 +71,8 @@ fn persistence(draft: &Draft<'_>) -> Result<Option<Persistence>, UsageError> {
 fn flags(list: &str, scheduler: &str) -> Result<SchedulerFlags, UsageError> {
     let mut flags = SchedulerFlags::NONE;
     for name in list.split(',').filter(|name| !name.is_empty()) {
-        let (of, flag) = match name {
-            "flag-1" => (None, SchedulerFlags::FLAG_1),
-            "flag-2" => (None, SchedulerFlags::FLAG_2),
-            "flag-3" => (None, SchedulerFlags::FLAG_3),
-            "sh-fallback" => (Some("sh"), SchedulerFlags::FLAG_1),
-            "sh-port" => (Some("sh"), SchedulerFlags::FLAG_2),
-            "mh-fallback" => (Some("mh"), SchedulerFlags::FLAG_1),
-            "mh-port" => (Some("mh"), SchedulerFlags::FLAG_2),
-            _ => {
-                return Err(UsageError::invalid(format!("invalid scheduler flag `{name}'")));
-            }
-        };
+        let (flag, of) = SchedulerFlags::by_name(name)
+            .ok_or_else(|| UsageError::invalid(format!("invalid scheduler flag `{name}'")))?;
         if of.is_some_and(|of| of != scheduler) {
             return Err(UsageError::invalid(format!("incompatible scheduler flag `{name}'")));
         }

@@ -7,7 +7,7 @@ use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directiv
 use crate::config::model::{RealServer, Virtual};
 use crate::config::value::Value;
 use crate::health::SlowStart;
-use crate::ipvs::{Helper, Persistence, Service, Thresholds};
+use crate::ipvs::{Helper, Persistence, SchedulerFlags, SchedulerName, Service, Thresholds};
 use crate::net::{Family, FirewallMark, OutOfRange, Protocol, Weight};
 use crate::wire::proxy::ProxyProtocol;
 
@@ -27,6 +27,7 @@ impl Context<'_> {
         let mut service = plain(&block.section, address, device, config);
         service.vip_nmask = self.prefix(fields, Directive::VipNmask, Family::of(address));
         service.persistence = self.persistence(fields, Family::of(address));
+        service.scheduler_flags = self.scheduler_flags(fields, &service.scheduler);
         service.check = self.check(fields, &service);
         self.unsupported(fields, &service);
         service.helper = match fields.choice(Directive::Helper) {
@@ -105,6 +106,30 @@ impl Context<'_> {
         let message = format!("{} out of range", error.what);
         let help = format!("allowed is {}", error.allowed);
         self.report(Diagnostic::new(Code::OutOfRange, span, message).help(help));
+    }
+
+    fn scheduler_flags(&mut self, fields: &Fields, scheduler: &SchedulerName) -> SchedulerFlags {
+        let Some(Value::SchedulerFlags(names)) = fields.special(Directive::SchedulerFlags) else {
+            return SchedulerFlags::NONE;
+        };
+        let unreadable =
+            fields.mentions(Directive::Scheduler) && fields.special(Directive::Scheduler).is_none();
+        let known = || names.iter().filter_map(|name| SchedulerFlags::by_name(name));
+        let mut owners = known().filter_map(|(_, of)| of);
+        if let Some(other) = owners.find(|of| *of != scheduler.as_str() && !unreadable) {
+            self.foreign_flag(fields, other, scheduler);
+        }
+        known().fold(SchedulerFlags::NONE, |all, (flag, _)| all | flag)
+    }
+
+    fn foreign_flag(&mut self, fields: &Fields, of: &str, scheduler: &SchedulerName) {
+        let span = fields.value_span(Directive::SchedulerFlags).unwrap_or_default();
+        let message = format!("a flag of `{of}` stands with `scheduler = {scheduler}`");
+        let help = match scheduler.as_str() {
+            own @ ("sh" | "mh") => format!("`{own}-fallback` and `{own}-port` are its flags"),
+            _ => format!("`{scheduler}` has none: take it out, or write `scheduler = {of}`"),
+        };
+        self.report(Diagnostic::new(Code::ForeignSchedulerFlag, span, message).help(help));
     }
 
     fn persistence(&mut self, fields: &Fields, family: Family) -> Option<Persistence> {
@@ -210,6 +235,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
             Some(Value::Scheduler(name)) => name.clone(),
             _ => Default::default(),
         },
+        scheduler_flags: SchedulerFlags::NONE,
         persistence: None,
         forwarding: forwarding(fields).unwrap_or(config.network),
         helper: None,

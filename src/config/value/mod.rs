@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Mask,
     Choice(&'static [&'static str]),
     Scheduler,
+    /// Names with commas or blanks between.
+    SchedulerFlags,
     /// Text that is taken as it is.
     Text,
     Path,
@@ -67,6 +69,7 @@ pub(crate) enum Value {
     Mask(Option<Mask>),
     Choice(&'static str),
     Scheduler(SchedulerName),
+    SchedulerFlags(Vec<&'static str>),
     Text(String),
     Payload(Vec<u8>),
     Status(RangeInclusive<u16>),
@@ -105,7 +108,7 @@ impl Kind {
     pub(crate) const fn arity(self) -> Option<usize> {
         match self {
             Self::AddressDevice => Some(2),
-            Self::List => None,
+            Self::List | Self::SchedulerFlags => None,
             _ => Some(1),
         }
     }
@@ -134,6 +137,7 @@ impl Kind {
             Self::Mask => address::mask(first).map(Value::Mask),
             Self::Choice(words) => choice(first, words),
             Self::Scheduler => scheduler(first),
+            Self::SchedulerFlags => scheduler_flags(words),
             Self::Text | Self::Path => Ok(Value::Text(first.to_owned())),
             Self::Printable => text::printable(first),
             Self::Payload => Ok(Value::Payload(first.as_bytes().to_vec())),
@@ -173,6 +177,7 @@ impl fmt::Display for Kind {
             Self::Mask => "netmask",
             Self::Choice(words) => return f.write_str(&words.join(", ")),
             Self::Scheduler => "scheduler",
+            Self::SchedulerFlags => return f.write_str(&SCHEDULER_FLAGS.join(", ")),
             Self::Text | Self::Payload => "text",
             Self::Path => "file name",
             Self::Printable => "text without blanks",
@@ -187,6 +192,9 @@ impl fmt::Display for Kind {
 const SCHEDULERS: &[&str] = &[
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos",
 ];
+
+/// The flags that schedulers give a meaning, as `ipvsadm -b` calls them.
+const SCHEDULER_FLAGS: &[&str] = &["sh-fallback", "sh-port", "mh-fallback", "mh-port"];
 
 fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(bytes).map_err(|error| {
@@ -209,6 +217,19 @@ fn scheduler(word: &str) -> Result<Value, Problem> {
         Ok(scheduler) if SCHEDULERS.contains(&name) => Ok(Value::Scheduler(scheduler)),
         _ => Err(unknown(Code::UnknownScheduler, "scheduler", word, SCHEDULERS)),
     }
+}
+
+fn scheduler_flags(words: &[&[u8]]) -> Result<Value, Problem> {
+    let mut flags = Vec::new();
+    for word in words {
+        for name in utf8(word)?.split(',').filter(|name| !name.is_empty()) {
+            let known = SCHEDULER_FLAGS.iter().find(|&&known| known == name);
+            flags.push(*known.ok_or_else(|| {
+                unknown(Code::InvalidChoice, "scheduler flag", name, SCHEDULER_FLAGS)
+            })?);
+        }
+    }
+    Ok(Value::SchedulerFlags(flags))
 }
 
 fn unknown(code: Code, what: &str, word: &str, allowed: &[&str]) -> Problem {

@@ -91,7 +91,8 @@ impl Inner {
 
     fn edit_service(&self, service: &Service) -> Applied {
         let cell = self.service(service.key())?;
-        let unchanged = cell.lock().service().scheduler() == service.scheduler();
+        let rule = |service: &Service| (service.scheduler().clone(), service.scheduler_flags());
+        let unchanged = rule(cell.lock().service()) == rule(service);
         let scheduler = match unchanged {
             true => None,
             false => Some(self.scheduler(service)?),
@@ -132,7 +133,8 @@ impl Inner {
     }
 
     fn scheduler(&self, service: &Service) -> Result<Box<dyn Scheduler>, BackendError> {
-        let found = (self.config.scheduler)(service.scheduler().as_str());
+        let options = service.scheduler_flags().into();
+        let found = (self.config.scheduler)(service.scheduler().as_str(), options);
         found.ok_or_else(|| conflict(service.key().to_string(), "the relay has no such scheduler"))
     }
 }

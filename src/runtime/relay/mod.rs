@@ -100,8 +100,8 @@ pub struct RelayConfig {
     /// backlogs (4,096 for each service) until others have left. 50,000, or as many as
     /// [`descriptor_room`] says there are descriptors for. UDP flows have a bound of their own.
     pub max_connections: usize,
-    /// Finds a scheduler by name. [`scheduler::by_name`].
-    pub scheduler: fn(&str) -> Option<Box<dyn Scheduler>>,
+    /// Makes a scheduler by its name and the service's flags. [`scheduler::build`].
+    pub scheduler: fn(&str, scheduler::Options) -> Option<Box<dyn Scheduler>>,
     /// The names to ask `scheduler` for when listing [`Capabilities`]. [`scheduler::names`].
     pub scheduler_names: Vec<SchedulerName>,
 }
@@ -117,7 +117,7 @@ impl Default for RelayConfig {
             ftp_data_timeout: Duration::from_secs(30),
             max_udp_flows: 4096,
             max_connections: descriptor_room().min(50_000),
-            scheduler: scheduler::by_name,
+            scheduler: scheduler::build,
             scheduler_names: names.collect(),
         }
     }
@@ -423,11 +423,13 @@ fn start_worker(
 
 fn capabilities(config: &RelayConfig) -> Capabilities {
     let names = config.scheduler_names.iter();
-    let known = names.filter(|name| (config.scheduler)(name.as_str()).is_some());
+    let make = |name: &str| (config.scheduler)(name, scheduler::Options::default());
+    let known = names.filter(|name| make(name.as_str()).is_some());
     Capabilities {
         forwarding: vec![Method::Nat],
         protocols: vec![Protocol::Tcp, Protocol::Udp],
         schedulers: Some(known.cloned().collect()),
+        scheduler_flags: true,
         any_address: true,
         helper_choice: true,
         ..Capabilities::nothing()
