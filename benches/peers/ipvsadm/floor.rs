@@ -22,9 +22,11 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|word| word.parse::<u32>().unwrap());
     let (services, servers) = (arguments.next().unwrap(), arguments.next().unwrap());
     let requests = requests(services, servers);
-    for (quiet, batch) in [(false, 1), (false, 50), (false, 200), (true, 50), (true, 100), (true, 200), (true,800)] {
+    for (quiet, batch) in
+        [(false, 1), (false, 50), (false, 200), (true, 50), (true, 100), (true, 200), (true, 800)]
+    {
         let micros = send(&requests, batch, quiet);
-        println!("messages {batch}{} {micros}", if quiet {"q"} else {""});
+        println!("messages {batch}{} {micros}", if quiet { "q" } else { "" });
     }
 }
 
@@ -50,8 +52,12 @@ fn send(requests: &[Request], batch: usize, quiet: bool) -> u128 {
     let socket = socket();
     let family = family(&socket);
     exchange(&socket, &encode(family, &[Request::Flush]), 1);
-    let batches: Vec<_> =
-        requests.chunks(batch).map(|some| if quiet { (hush(encode(family, some)), 1) } else { (encode(family, some), some.len()) }).collect();
+    let batches: Vec<_> = requests
+        .chunks(batch)
+        .map(|some| {
+            if quiet { (hush(encode(family, some)), 1) } else { (encode(family, some), some.len()) }
+        })
+        .collect();
     let start = Instant::now();
     for (bytes, count) in &batches {
         exchange(&socket, bytes, *count);
