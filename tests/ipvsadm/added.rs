@@ -1,8 +1,10 @@
 //! What ours has that the original has not.
 
 use std::fmt::Write as _;
+use std::io::{self, BufRead, Read};
 
-use piranha::cli::ipvsadm::kernel::MemoryKernel;
+use piranha::cli::ipvsadm::kernel::{Kernel, MemoryKernel};
+use piranha::cli::ipvsadm::{NoNames, Session};
 use proptest::prelude::*;
 use proptest::{collection, sample};
 
@@ -120,6 +122,80 @@ fn what_is_saved_restores_to_the_same() {
     let second = kernel();
     assert_eq!(run(&second, "ipvsadm -R", &lines.collect::<Vec<_>>().join("\n")), "");
     assert_eq!(run(&second, "ipvsadm -Sn", ""), saved);
+}
+
+#[test]
+fn ipvsadm_restore_replaces_the_table_and_ipvsadm_save_prints_it() {
+    let kernel = kernel();
+    run(&kernel, "ipvsadm -A -t 10.0.0.9:80", "");
+    let rules = "# saved\n-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -m -w 3\n";
+    assert_eq!(run(&kernel, "/usr/sbin/ipvsadm-restore", rules), "");
+    let saved = "| -A -t 10.0.0.1:80 -s rr\n| -a -t 10.0.0.1:80 -r 10.1.0.1:8080 -m -w 3\n";
+    assert_eq!(run(&kernel, "ipvsadm-save -n", ""), saved);
+    let named = saved.replace(":80 ", ":http ");
+    assert_eq!(run(&kernel, "ipvsadm-save", ""), named);
+    assert!(run(&kernel, "ipvsadm-save -x", "").ends_with("= 1\n"));
+}
+
+#[test]
+fn ipvsadm_restore_clears_nothing_when_it_checks_and_finds_a_mistake() {
+    let kernel = kernel();
+    run(&kernel, "ipvsadm -A -t 10.0.0.9:80 -s rr", "");
+    let before = "| -A -t 10.0.0.9:80 -s rr\n";
+    let answer = run(&kernel, "ipvsadm-restore --check", "-A -t 10.0.0.1:80\n-A -t x y\n");
+    assert!(answer.contains("in line 2") && answer.ends_with("= 2\n"), "{answer}");
+    assert_eq!(run(&kernel, "ipvsadm -Sn", ""), before);
+    assert!(run(&kernel, "ipvsadm-restore --chek", "").ends_with("= 2\n"));
+    assert_eq!(
+        run(&kernel, "ipvsadm-restore --dry-run", "-A -t 10.0.0.1:80\n"),
+        "| -C\n| -A -t 10.0.0.1:80 -s wlc\n"
+    );
+    assert_eq!(run(&kernel, "ipvsadm -Sn", ""), before);
+    assert_eq!(run(&kernel, "ipvsadm-restore --check", "-A -t 10.0.0.1:80\n"), "");
+    assert_eq!(run(&kernel, "ipvsadm -Sn", ""), "| -A -t 10.0.0.1:80 -s wlc\n");
+}
+
+/// What a slow program writes: each piece comes when the one before it was taken, and at each the
+/// table is looked at.
+struct Pieces {
+    pieces: Vec<&'static [u8]>,
+    kernel: SharedKernel,
+    services_seen: Vec<usize>,
+}
+
+impl BufRead for Pieces {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.services_seen.push(self.kernel.services()?.len());
+        Ok(self.pieces.first().copied().unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        if amount > 0 {
+            assert_eq!(self.pieces.remove(0).len(), amount);
+        }
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        unreachable!("a restore takes what has arrived")
+    }
+}
+
+#[test]
+fn a_restore_carries_out_what_has_arrived_before_it_waits_for_more() {
+    let kernel = kernel();
+    let mut input = Pieces {
+        pieces: vec![b"-A -t 10.0.0.1:80\n-A -t 10", b".0.0.2", b":80\n", b"-A -t 10.0.0.3:80"],
+        kernel: kernel.clone(),
+        services_seen: Vec::new(),
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut open = || Ok(Box::new(kernel.clone()) as Box<dyn Kernel>);
+    let mut session = Session::new("ipvsadm", &NoNames, &mut input, &mut out, &mut err, &mut open);
+    assert_eq!(session.run_words(&["-R"]).unwrap(), 0);
+    assert_eq!(input.services_seen, [0, 1, 1, 2, 2]);
+    assert_eq!(run(&kernel, "ipvsadm -Sn", "").lines().count(), 3);
 }
 
 /// Words of the grammar and values of all kinds, so that many lines mean something.

@@ -49,13 +49,13 @@ fn steps(transcript: &str) -> Vec<Step> {
 
 /// What ours answers to `step`.
 fn answer(step: &Step, kernel: &SharedKernel) -> String {
-    let words: Vec<&str> = step.command.split_whitespace().skip(1).collect();
+    let words: Vec<&str> = step.command.split_whitespace().collect();
+    let (program, words) = words.split_first().expect("a command has a name");
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut open = || Ok(Box::new(kernel.clone()) as Box<dyn Kernel>);
     let mut input = step.input.as_bytes();
-    let mut session =
-        Session::new("ipvsadm", &KnownNames, &mut input, &mut out, &mut err, &mut open);
-    let code = session.run_words(&words).unwrap();
+    let mut session = Session::new(program, &KnownNames, &mut input, &mut out, &mut err, &mut open);
+    let code = session.run_words(words).unwrap();
     let mut answer = String::new();
     let mark = |text: Vec<u8>, with: &str| {
         let text = String::from_utf8(text).unwrap();

@@ -34,6 +34,7 @@ mod run;
 pub mod save;
 mod scan;
 mod value;
+mod wrapper;
 
 pub use error::UsageError;
 pub use label::Labels;
@@ -42,12 +43,15 @@ pub use names::{Names, NoNames, SystemNames};
 pub use parse::{Columns, Invocation, List, View, parse};
 pub use run::{CannotOpen, Open, Session};
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use kernel::Kernel;
 
-/// The whole program.
+/// How much of a restore is read at once: about a thousand lines.
+const INPUT: usize = 64 * 1024;
+
+/// The whole program, under any of its names.
 #[must_use]
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
@@ -55,7 +59,7 @@ pub fn main() -> ExitCode {
     let words = Vec::from_iter(words);
     let mut out = BufWriter::new(io::stdout().lock());
     let mut err = io::stderr().lock();
-    let mut input = io::stdin().lock();
+    let mut input = BufReader::with_capacity(INPUT, io::stdin().lock());
     let names = SystemNames::default();
     let code = Session::new(&program, &names, &mut input, &mut out, &mut err, &mut open)
         .run_words(&words)

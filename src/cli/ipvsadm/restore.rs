@@ -11,14 +11,12 @@
 //! none in any case.
 
 use std::io::{self, BufRead};
+use std::ops::ControlFlow;
 
 use super::parse::{Invocation, parse};
 use super::run::Session;
 use super::{UsageError, save};
 use crate::ipvs::kernel::Request;
-
-/// How many changes are collected before they go to the kernel.
-const BATCH: usize = 1024;
 
 /// A line of the input that is a command.
 struct Line {
@@ -27,26 +25,13 @@ struct Line {
 }
 
 impl Line {
-    /// Reads the next command, past comments and empty lines.
-    fn read(input: &mut dyn BufRead, number: &mut usize) -> io::Result<Option<Self>> {
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            if input.read_until(b'\n', &mut bytes)? == 0 {
-                return Ok(None);
-            }
-            *number += 1;
-            let text = String::from_utf8_lossy(&bytes);
-            let line = Self { number: *number, text: text.trim().to_owned() };
-            if !line.text.starts_with('#') && !line.words().is_empty() {
-                return Ok(Some(line));
-            }
-        }
-    }
-
     fn words(&self) -> Vec<&str> {
         let words = self.text.split_ascii_whitespace();
         words.filter(|word| *word != "ipvsadm").collect()
+    }
+
+    fn is_command(&self) -> bool {
+        !self.text.starts_with('#') && !self.words().is_empty()
     }
 
     fn parse(&self, session: &Session<'_>) -> Result<Invocation, UsageError> {
@@ -59,56 +44,124 @@ impl Line {
     }
 }
 
-/// Carries out the commands of the input one after another.
-pub(super) fn restore(session: &mut Session<'_>) -> io::Result<u8> {
+/// The commands of an input, past comments and empty lines.
+struct Lines<'i> {
+    input: &'i mut dyn BufRead,
+    number: usize,
+    /// The end of what was read, which is no whole line yet.
+    rest: Vec<u8>,
+    ended: bool,
+}
+
+impl<'i> Lines<'i> {
+    fn new(input: &'i mut dyn BufRead) -> Self {
+        Self { input, number: 0, rest: Vec::new(), ended: false }
+    }
+
+    /// The commands in what has arrived; waits for more only if nothing has. `None` at the end.
+    fn arrived(&mut self) -> io::Result<Option<Vec<Line>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let bytes = match self.input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Some(Vec::new()));
+            }
+            bytes => bytes?,
+        };
+        let length = bytes.len();
+        let last = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if length == 0 {
+            self.ended = true;
+            let rest = std::mem::take(&mut self.rest);
+            return Ok((!rest.is_empty()).then(|| self.split(&rest)));
+        }
+        let rest = bytes[last..].to_vec();
+        self.rest.extend_from_slice(&bytes[..last]);
+        self.input.consume(length);
+        if last == 0 {
+            self.rest.extend_from_slice(&rest);
+            return Ok(Some(Vec::new()));
+        }
+        let whole = std::mem::replace(&mut self.rest, rest);
+        Ok(Some(self.split(&whole)))
+    }
+
+    fn split(&mut self, whole: &[u8]) -> Vec<Line> {
+        let text = String::from_utf8_lossy(whole);
+        let lines = text.split_terminator('\n').map(|text| {
+            self.number += 1;
+            Line { number: self.number, text: text.trim().to_owned() }
+        });
+        lines.filter(Line::is_command).collect()
+    }
+}
+
+/// Carries out the commands of `input` one after another, those that have arrived before it waits
+/// for more.
+pub(super) fn restore(session: &mut Session<'_>, input: &mut dyn BufRead) -> io::Result<u8> {
+    let mut lines = Lines::new(input);
     let mut batch = Batch::default();
-    let mut number = 0;
-    while let Some(line) = Line::read(session.input, &mut number)? {
-        match line.parse(session) {
-            Ok(Invocation::Change { request, dry_run: false }) => {
-                batch.push(line, request, session)?
-            }
-            Ok(Invocation::Version) => {
-                batch.flush(session)?;
-                return session.run(Invocation::Version);
-            }
-            Ok(Invocation::Help) => {
-                batch.flush(session)?;
-                return session.run(Invocation::Help);
-            }
-            Ok(invocation) => {
-                batch.flush(session)?;
-                batch.code = session.run(invocation)?;
-                if batch.code == 1 {
-                    return Ok(1);
-                }
-            }
-            Err(error) => {
-                batch.flush(session)?;
-                complain(session, &error.to_string(), &line)?;
-                batch.code = error.exit_code();
-                if error.ends_restore() {
-                    return Ok(batch.code);
-                }
+    while let Some(arrived) = lines.arrived()? {
+        for line in arrived {
+            if let ControlFlow::Break(code) = carry_out(session, &mut batch, line)? {
+                return Ok(code);
             }
         }
+        batch.flush(session)?;
+        session.out.flush()?;
     }
-    batch.flush(session)?;
     Ok(batch.code)
 }
 
-/// Reads the whole input, and carries its commands out only if there is no mistake in it and this
-/// is no `dry_run`.
-pub(super) fn checked(session: &mut Session<'_>, dry_run: bool) -> io::Result<u8> {
-    let mut lines = Vec::new();
+/// Carries out one line; breaks with the exit code where a restore ends.
+fn carry_out(
+    session: &mut Session<'_>,
+    batch: &mut Batch,
+    line: Line,
+) -> io::Result<ControlFlow<u8>> {
+    let invocation = match line.parse(session) {
+        Ok(Invocation::Change { request, dry_run: false }) => {
+            batch.push(line, request);
+            return Ok(ControlFlow::Continue(()));
+        }
+        Ok(invocation) => invocation,
+        Err(error) => {
+            batch.flush(session)?;
+            complain(session, &error.to_string(), &line)?;
+            batch.code = error.exit_code();
+            return Ok(ends(error.ends_restore(), batch.code));
+        }
+    };
+    batch.flush(session)?;
+    let last = matches!(invocation, Invocation::Version | Invocation::Help);
+    batch.code = session.run(invocation)?;
+    Ok(ends(last || batch.code == 1, batch.code))
+}
+
+const fn ends(it_does: bool, code: u8) -> ControlFlow<u8> {
+    if it_does { ControlFlow::Break(code) } else { ControlFlow::Continue(()) }
+}
+
+/// Reads the whole `input`, and carries its commands out only if there is no mistake in it and this
+/// is no `dry_run`. With `clear` every service is taken out first.
+pub(super) fn checked(
+    session: &mut Session<'_>,
+    input: &mut dyn BufRead,
+    dry_run: bool,
+    clear: bool,
+) -> io::Result<u8> {
+    let mut lines = Lines::new(input);
+    let mut invocations = Vec::new();
     let mut code = 0;
-    let mut number = 0;
-    while let Some(line) = Line::read(session.input, &mut number)? {
-        match line.parse(session) {
-            Ok(invocation) => lines.push((line, invocation)),
-            Err(error) => {
-                complain(session, &error.to_string(), &line)?;
-                code = error.exit_code();
+    while let Some(arrived) = lines.arrived()? {
+        for line in arrived {
+            match line.parse(session) {
+                Ok(invocation) => invocations.push((line, invocation)),
+                Err(error) => {
+                    complain(session, &error.to_string(), &line)?;
+                    code = error.exit_code();
+                }
             }
         }
     }
@@ -116,13 +169,24 @@ pub(super) fn checked(session: &mut Session<'_>, dry_run: bool) -> io::Result<u8
         writeln!(session.err, "Nothing was changed.")?;
         return Ok(code);
     }
+    if clear {
+        session.run(Invocation::Change { request: Request::Flush, dry_run })?;
+    }
+    run_all(session, invocations, dry_run)
+}
+
+fn run_all(
+    session: &mut Session<'_>,
+    invocations: Vec<(Line, Invocation)>,
+    dry_run: bool,
+) -> io::Result<u8> {
     let mut batch = Batch::default();
-    for (line, invocation) in lines {
+    for (line, invocation) in invocations {
         match invocation {
             Invocation::Change { request, .. } if dry_run => {
                 writeln!(session.out, "{}", save::command_line(&request))?;
             }
-            Invocation::Change { request, dry_run: false } => batch.push(line, request, session)?,
+            Invocation::Change { request, dry_run: false } => batch.push(line, request),
             invocation => {
                 batch.flush(session)?;
                 batch.code = session.run(invocation)?;
@@ -148,13 +212,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, line: Line, request: Request, session: &mut Session<'_>) -> io::Result<()> {
+    fn push(&mut self, line: Line, request: Request) {
         self.lines.push(line);
         self.requests.push(request);
-        if self.requests.len() == BATCH {
-            self.flush(session)?;
-        }
-        Ok(())
     }
 
     fn flush(&mut self, session: &mut Session<'_>) -> io::Result<()> {

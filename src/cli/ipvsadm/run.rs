@@ -6,7 +6,7 @@ use super::kernel::Kernel;
 use super::label::Labels;
 use super::list::{self, TablePrinter};
 use super::parse::{Columns, Invocation, List, View, parse};
-use super::{Names, connections, help, json, message, restore, save};
+use super::{Names, connections, help, json, message, restore, save, wrapper};
 use crate::ipvs::kernel::{Info, Request};
 use crate::runtime::kernel::Listed;
 
@@ -20,7 +20,7 @@ pub type Open<'a> = &'a mut dyn FnMut() -> io::Result<Box<dyn Kernel>>;
 pub struct Session<'a> {
     pub(super) program: &'a str,
     pub(super) names: &'a dyn Names,
-    pub(super) input: &'a mut dyn BufRead,
+    input: Option<&'a mut dyn BufRead>,
     pub(super) out: &'a mut dyn Write,
     pub(super) err: &'a mut dyn Write,
     open: Open<'a>,
@@ -46,14 +46,24 @@ impl<'a> Session<'a> {
         err: &'a mut dyn Write,
         open: Open<'a>,
     ) -> Self {
-        Self { program, names, input, out, err, open, kernel: None }
+        Self { program, names, input: Some(input), out, err, open, kernel: None }
     }
 
     /// Carries out the command line `words`; returns the exit code.
     ///
+    /// The name of the program decides what the words mean: `ipvsadm-save` and `ipvsadm-restore`
+    /// are commands of their own.
+    ///
     /// # Errors
     /// Those of the input and output, and of opening the kernel ([`CannotOpen`] inside).
     pub fn run_words<S: AsRef<str>>(&mut self, words: &[S]) -> io::Result<u8> {
+        match wrapper::of(self.program) {
+            Some(wrapper) => wrapper.run(self, words),
+            None => self.run_ipvsadm(words),
+        }
+    }
+
+    fn run_ipvsadm<S: AsRef<str>>(&mut self, words: &[S]) -> io::Result<u8> {
         match parse(self.program, words, self.names) {
             Ok(invocation) => self.run(invocation),
             Err(error) => {
@@ -67,10 +77,7 @@ impl<'a> Session<'a> {
         match invocation {
             Invocation::Help => help::write_usage(self.out, self.program)?,
             Invocation::Version => help::write_version(self.out)?,
-            Invocation::Restore { check, dry_run } if check || dry_run => {
-                return restore::checked(self, dry_run);
-            }
-            Invocation::Restore { .. } => return restore::restore(self),
+            Invocation::Restore { check, dry_run } => return self.restore(check, dry_run),
             Invocation::Save { numeric } => return self.save(numeric),
             Invocation::List(list) => return self.list(&list),
             Invocation::Change { request, dry_run: true } => {
@@ -79,6 +86,30 @@ impl<'a> Session<'a> {
             Invocation::Change { request, .. } => return self.change(request),
         }
         Ok(0)
+    }
+
+    /// Nothing is read twice: a second restore has no input.
+    fn restore(&mut self, check: bool, dry_run: bool) -> io::Result<u8> {
+        match self.input.take() {
+            Some(input) if check || dry_run => restore::checked(self, input, dry_run, false),
+            Some(input) => restore::restore(self, input),
+            None => Ok(0),
+        }
+    }
+
+    /// Makes the table what the input says, the services before it taken out first.
+    ///
+    /// The whole input is read before that: it may come from a program that reads the table.
+    pub(super) fn replace(&mut self, check: bool, dry_run: bool) -> io::Result<u8> {
+        let mut whole = Vec::new();
+        if let Some(input) = self.input.take() {
+            input.read_to_end(&mut whole)?;
+        }
+        if check || dry_run {
+            return restore::checked(self, &mut whole.as_slice(), dry_run, true);
+        }
+        self.change(Request::Flush)?;
+        restore::restore(self, &mut whole.as_slice())
     }
 
     pub(super) fn kernel(&mut self) -> io::Result<&mut dyn Kernel> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::abi::{errno, message};
 use super::attribute::Attributes;
 use super::error::{KernelError, Reason};
-use super::message::{Message, Messages};
+use super::message::{self as wire, Message, Messages};
 use super::reply::{Malformed, Reply, Undecodable};
 use super::request::{Request, decode_family, encode_family_lookup};
 
@@ -35,6 +35,10 @@ const MAX_ATTEMPTS: u8 = 8;
 /// The number of the family is looked up first, and again when an answer suggests that the module
 /// was loaded anew. Requests that change something are sent many at once and never twice; a listing
 /// that was interrupted or lost is asked for again.
+///
+/// Of the changes of the table in one send only the last is acknowledged. Netlink answers each that
+/// is refused, in order, asked for or not, and reports when an answer found no room; so one without
+/// an answer before the acknowledgement succeeded. That saves the kernel most of its work.
 #[derive(Debug, Default)]
 pub struct Exchange {
     family: Option<u16>,
@@ -197,6 +201,7 @@ impl Exchange {
             self.sequence = 0;
         }
         let mut message = Vec::new();
+        let mut last = None;
         while let Some(next) = self.queue.pop_front() {
             message.clear();
             next.request.encode(family, self.sequence, &mut message);
@@ -207,6 +212,10 @@ impl Exchange {
                 self.queue.push_front(next);
                 break;
             }
+            if let Some(last) = last.take() {
+                wire::ask_for_refusal_only(&mut out[last..]);
+            }
+            last = next.request.is_table_change().then_some(out.len());
             out.extend_from_slice(&message);
             let fenced = matches!(next.request, Request::StopDaemon(_));
             let sequence = self.next_sequence();
@@ -229,13 +238,15 @@ impl Exchange {
         self.flight.insert(sequence, fence);
     }
 
-    /// Answers come in order, so whatever was sent before `sequence` gets none any more.
+    /// Answers come in order, so whatever was sent before `sequence` gets none any more. A change of
+    /// the table that was not refused is done.
     fn pass_over(&mut self, sequence: u32) {
         let later = self.flight.split_off(&sequence);
         for (_, unanswered) in std::mem::replace(&mut self.flight, later) {
             match unanswered.request {
                 // The kernel forgets the daemon before it minds how its thread ended.
                 Request::StopDaemon(_) => self.succeed(unanswered),
+                _ if unanswered.request.is_table_change() => self.succeed(unanswered),
                 _ => self.retry_or_fail(unanswered, Reason::Os(errno::EINTR)),
             }
         }

@@ -85,6 +85,31 @@ fn requests_go_out_fifty_at_a_time_and_each_has_its_own_outcome() {
 }
 
 #[test]
+fn of_the_changes_in_one_send_only_the_last_is_acknowledged_and_the_refused_are_told() {
+    let mut exchange = ready((1..=4).map(add));
+    let mut bytes = Vec::new();
+    exchange.poll_transmit(&mut bytes);
+    let asked = Messages::new(&bytes).map(|message| message.unwrap().flags & message::ACK != 0);
+    assert_eq!(asked.collect::<Vec<_>>(), [false, false, false, true]);
+    exchange.handle_datagram(&ack(2, errno::EEXIST));
+    assert_eq!(outcomes(&mut exchange), [(0, None), (1, Some("already exists".to_owned()))]);
+    exchange.handle_datagram(&ack(4, 0));
+    assert_eq!(outcomes(&mut exchange), [(2, None), (3, None)]);
+    assert!(exchange.is_idle());
+}
+
+#[test]
+fn a_change_whose_refusal_may_have_been_lost_has_not_succeeded() {
+    let mut exchange = ready((1..=3).map(add));
+    assert_eq!(sent(&mut exchange).len(), 3);
+    exchange.handle_datagram(&ack(1, errno::EEXIST));
+    exchange.handle_loss(&Reason::AnswerLost);
+    let known = outcomes(&mut exchange);
+    let unknown = known.iter().filter(|(_, e)| *e == Some(Reason::AnswerLost.to_string()));
+    assert_eq!((known.len(), unknown.count()), (3, 2));
+}
+
+#[test]
 fn a_batch_stays_below_its_size() {
     let long = "fifteen-letters".parse::<crate::ipvs::SchedulerName>().unwrap();
     let requests = (1..=60).flat_map(|port| {

@@ -101,3 +101,11 @@ pub(super) fn write(out: &mut Vec<u8>, head: Head, attributes: impl FnOnce(&mut 
     let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
     out[start..start + 4].copy_from_slice(&length.to_ne_bytes());
 }
+
+/// Makes the message at the start of `bytes` one that is answered only if it is refused.
+pub(super) fn ask_for_refusal_only(bytes: &mut [u8]) {
+    const FLAGS: usize = 6;
+    if let Some(flags) = bytes.get_mut(FLAGS..).and_then(|rest| rest.first_chunk_mut::<2>()) {
+        *flags = (u16::from_ne_bytes(*flags) & !message::ACK).to_ne_bytes();
+    }
+}

@@ -77,6 +77,20 @@ impl Request {
         matches!(self, Self::ListServices | Self::ListDestinations(_) | Self::ListDaemons)
     }
 
+    /// Whether it changes one entry of the table. Netlink answers a request that ended with EINTR
+    /// not at all; none of these waits for anything a signal could interrupt.
+    pub(super) const fn is_table_change(&self) -> bool {
+        matches!(
+            self,
+            Self::AddService(_)
+                | Self::EditService(_)
+                | Self::RemoveService(_)
+                | Self::AddDestination(..)
+                | Self::EditDestination(..)
+                | Self::RemoveDestination(..)
+        )
+    }
+
     /// The address family of the service it is about.
     pub(super) fn family(&self) -> Option<Family> {
         self.service().map(|key| key.family())
