@@ -11,7 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, finish, log, read_config};
 use crate::control::supervision::{Report, Request};
-use crate::failover::ActionId;
+use crate::failover::{ActionId, VirtualAddress};
+use crate::runtime::addresses;
 use crate::runtime::director::Director;
 use crate::runtime::heartbeat::Link;
 use crate::runtime::relay::raise_descriptor_limit;
@@ -75,11 +76,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Ok(Director::check(&arguments.configfile, &log::observer()).await?);
     }
     let director = Director::start(arguments.configfile, log::observer()).await?;
-    alone(director.spawn(), Duration::from_secs(arguments.drain)).await
+    let link = addresses::keep(director.spawn(), addresses::Options::default(), log::observer())?;
+    alone(link, Duration::from_secs(arguments.drain)).await
 }
 
 /// Runs until a signal ends it.
 async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
+    let mut held = Vec::new();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -89,10 +92,12 @@ async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
             _ = terminate.recv() => Request::Stop { drain },
             _ = hangup.recv() => Request::Reload,
             report = link.reports.recv() => match report {
-                Some(report) => match follow(report)? {
-                    Some(request) => request,
-                    None => continue,
-                },
+                Some(report) => {
+                    for request in follow(report, &mut held)? {
+                        let _ = link.requests.send(request);
+                    }
+                    continue;
+                }
                 None => return Ok(()),
             },
         };
@@ -102,12 +107,21 @@ async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
 }
 
 /// Without pulse, the addresses follow the configuration.
-fn follow(report: Report) -> Result<Option<Request>, Failure> {
+fn follow(report: Report, held: &mut Vec<VirtualAddress>) -> Result<Vec<Request>, Failure> {
     match report {
         Report::Configured(terms) => {
-            Ok(Some(Request::Acquire { id: ActionId(0), addresses: terms.addresses }))
+            let before = std::mem::replace(held, terms.addresses);
+            let gone: Vec<_> = before.into_iter().filter(|a| !held.contains(a)).collect();
+            Ok(vec![
+                Request::Release { id: ActionId(1), addresses: gone },
+                Request::Acquire { id: ActionId(0), addresses: held.clone() },
+            ])
         }
-        Report::Done { result, .. } => Ok(result.map(|()| None)?),
+        Report::Done { id: ActionId(0), result } => {
+            result?;
+            Ok(vec![Request::Announce { addresses: held.clone() }])
+        }
+        Report::Done { result, .. } => Ok(result.map(|()| Vec::new())?),
         Report::Broken { reason } => Err(Failure::new(reason)),
     }
 }

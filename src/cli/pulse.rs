@@ -12,6 +12,7 @@ use super::{Failure, finish, log, read_config};
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::Command;
+use crate::runtime::addresses;
 use crate::runtime::configuration;
 use crate::runtime::heartbeat::{Control, Link};
 use crate::runtime::node::Node;
@@ -50,6 +51,9 @@ struct Arguments {
     /// Log details.
     #[arg(short, long)]
     verbose: bool,
+    /// Be the guard of the addresses of the pulse at the other end of standard input.
+    #[arg(long, hide = true)]
+    guard: bool,
 }
 
 /// Runs `pulse` with the arguments of this process: 0 after an orderly stop, 1 when it could not
@@ -58,6 +62,9 @@ struct Arguments {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log::init(arguments.verbose);
+    if arguments.guard {
+        return finish("pulse", super::on_one_thread(async { Ok(addresses::guard().await?) }));
+    }
     finish("pulse", super::on_one_thread(run(arguments)))
 }
 
@@ -88,9 +95,16 @@ fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
         Some(program) => program.clone(),
         None => super::sibling("lvs")?,
     };
-    let command = LvsCommand { program: program.clone(), config: arguments.configfile.clone() };
-    supervise(command)
-        .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))
+    let command = LvsCommand {
+        program: program.clone(),
+        config: arguments.configfile.clone(),
+        verbose: arguments.verbose,
+    };
+    let lvs = supervise(command)
+        .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;
+    let mut options = addresses::Options::default();
+    options.guard = Some(std::env::current_exe()?);
+    Ok(addresses::keep(lvs, options, log::observer())?)
 }
 
 async fn first_report(link: &mut Link) -> Result<Terms, Failure> {

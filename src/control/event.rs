@@ -55,6 +55,11 @@ pub enum Event {
         /// Which.
         addresses: Vec<VirtualAddress>,
     },
+    /// Somebody removed an address that this director holds; it was put back.
+    AddressRestored {
+        /// Which.
+        address: VirtualAddress,
+    },
     /// The addresses of the service are down on this director.
     Released {
         /// Which.
@@ -132,6 +137,7 @@ impl Event {
             | Self::Declined { .. }
             | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
+            | Self::AddressRestored { .. }
             | Self::Released { .. } => "pulse",
             Self::Health { .. } => "nanny",
             Self::DataPlane { .. }
@@ -158,6 +164,7 @@ impl Event {
             | Self::Setting { .. }
             | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
+            | Self::AddressRestored { .. }
             | Self::Released { .. }
             | Self::Weight { .. }
             | Self::SorryServer { .. }
@@ -174,6 +181,7 @@ impl Event {
             self,
             Self::Declined { .. }
                 | Self::HeartbeatsRefused { .. }
+                | Self::AddressRestored { .. }
                 | Self::ReloadFailed { .. }
                 | Self::SorryServer { serving: true, .. }
                 | Self::Started { authenticated: false, .. }
@@ -207,6 +215,9 @@ impl fmt::Display for Event {
                 reasons.iter().try_for_each(|(reason, count)| write!(f, " {count} {reason}"))
             }
             Self::Acquired { addresses } => write!(f, "addresses up: {}", List(addresses)),
+            Self::AddressRestored { address } => {
+                write!(f, "somebody removed {address}; it is up again")
+            }
             Self::Released { addresses } => write!(f, "addresses down: {}", List(addresses)),
             Self::Health { service, server, address, to, .. } => match to {
                 Health::Up => {

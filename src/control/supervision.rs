@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::failover::{ActionError, ActionId, VirtualAddress};
+use crate::net::Family;
 
 /// The longest line either side accepts, in bytes: room for some ten thousand addresses.
 pub const MAX_LINE: usize = 1 << 20;
@@ -89,6 +90,9 @@ pub struct Terms {
     pub dead_time: Duration,
     /// Whether a returning primary takes the service back.
     pub failback: bool,
+    /// Whether the data plane goes on balancing when `lvs` is gone: then its death is no reason to
+    /// give the service up, as long as it comes back soon.
+    pub outlives_lvs: bool,
 }
 
 impl Terms {
@@ -98,18 +102,21 @@ impl Terms {
     pub fn new(config: &Config, digest: u64) -> Self {
         let mut seen = BTreeSet::new();
         let vips = config.active_virtuals().filter(|v| v.fwmark.is_none());
-        let addresses = vips
-            .map(|v| (v.address, &v.device))
-            .chain(config.nat_router.iter().map(|(address, device)| (*address, device)))
-            .filter(|(address, _)| seen.insert(*address))
-            .map(|(address, device)| VirtualAddress { address, device: device.clone() })
-            .collect();
+        let vips = vips.map(|v| (v.address, &v.device, v.vip_nmask));
+        let router = config.nat_router.iter().map(|(a, device)| (*a, device, config.nat_nmask));
+        let addresses = vips.chain(router).filter(|(address, ..)| seen.insert(*address));
+        let addresses = addresses.map(|(address, device, prefix)| VirtualAddress {
+            prefix: prefix.unwrap_or(Family::of(address).bits()),
+            ..VirtualAddress::new(address, device)
+        });
+        let addresses = addresses.collect();
         Self {
             addresses,
             digest,
             keepalive: config.keepalive,
             dead_time: config.deadtime,
             failback: config.failback,
+            outlives_lvs: false,
         }
     }
 }

@@ -6,8 +6,10 @@
 //! an address is announced only after adding it has been confirmed through
 //! [`Heartbeat::handle_completion`].
 //!
-//! [`pulse`] is Piranha's protocol in both versions.
+//! [`pulse`] is Piranha's protocol in both versions; [`announcer`] decides when the network is told
+//! where an address is.
 
+pub mod announcer;
 pub mod pulse;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::net::Family;
 use crate::time::Instant;
 
 /// A heartbeat protocol as a pure state machine, for one director of a pair.
@@ -142,6 +145,21 @@ pub struct VirtualAddress {
     pub address: IpAddr,
     /// The device it belongs on, such as `eth0:1`.
     pub device: String,
+    /// The length of its network prefix in bits.
+    pub prefix: u8,
+}
+
+impl VirtualAddress {
+    /// `address` alone, without a network of its own (/32, /128), on `device`.
+    pub fn new(address: IpAddr, device: impl Into<String>) -> Self {
+        Self { address, device: device.into(), prefix: Family::of(address).bits() }
+    }
+
+    /// The network device: what comes before the colon of a label such as `eth0:1`.
+    #[must_use]
+    pub fn link(&self) -> &str {
+        self.device.split_once(':').map_or(&self.device, |(link, _)| link)
+    }
 }
 
 impl fmt::Display for VirtualAddress {

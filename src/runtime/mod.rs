@@ -4,6 +4,8 @@
     reason = "this is the layer the ban of the pure core points to"
 )]
 
+#[cfg(feature = "kernel")]
+pub mod addresses;
 pub mod checks;
 pub mod clock;
 pub mod configuration;
@@ -16,3 +18,5 @@ pub mod nanny;
 pub mod node;
 pub mod relay;
 pub mod supervisor;
+#[cfg(feature = "kernel")]
+mod sys;

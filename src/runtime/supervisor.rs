@@ -19,14 +19,20 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
+use super::clock;
 use super::director::Director;
 use super::heartbeat::Link;
 use crate::control::supervision::{MAX_LINE, Report, Request};
+use crate::time::Instant;
 
 /// The pause before `lvs` is started again; it doubles with each death up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause before `lvs` is started again.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long the service is held without an `lvs` where the data plane goes on without it. Servers
+/// that die in the meantime stay in the table.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How to start `lvs`.
 #[derive(Clone, Debug)]
@@ -35,6 +41,8 @@ pub struct LvsCommand {
     pub program: PathBuf,
     /// The configuration file it is given.
     pub config: PathBuf,
+    /// Whether it logs details.
+    pub verbose: bool,
 }
 
 /// Starts `lvs` and keeps it running until the link is dropped or it was told to stop.
@@ -49,7 +57,13 @@ pub fn supervise(lvs: LvsCommand) -> io::Result<Link> {
     let (requests, request_receiver) = mpsc::unbounded_channel();
     let (report_sender, reports) = mpsc::unbounded_channel();
     let running = start(&lvs)?;
-    let supervisor = Supervisor { lvs, requests: request_receiver, reports: report_sender };
+    let supervisor = Supervisor {
+        lvs,
+        requests: request_receiver,
+        reports: report_sender,
+        outlived: false,
+        grace: None,
+    };
     tokio::spawn(supervisor.run(running));
     Ok(Link { requests, reports })
 }
@@ -95,6 +109,10 @@ struct Supervisor {
     lvs: LvsCommand,
     requests: mpsc::UnboundedReceiver<Request>,
     reports: mpsc::UnboundedSender<Report>,
+    /// Whether the data plane goes on when `lvs` is gone.
+    outlived: bool,
+    /// Until when the next `lvs` must be ready, or the service is given up.
+    grace: Option<Instant>,
 }
 
 struct Running {
@@ -120,7 +138,7 @@ impl Supervisor {
                 return;
             };
             was_ready |= ready;
-            self.report_death(reason, &unanswered);
+            self.on_death(reason, ready, &unanswered);
             if !was_ready {
                 return;
             }
@@ -143,7 +161,10 @@ impl Supervisor {
                 report = read_message::<Report>(&mut reader, &mut line) => {
                     let Ok(Some(report)) = report else { break };
                     line.clear();
-                    ready |= matches!(report, Report::Configured { .. });
+                    if let Report::Configured(terms) = &report {
+                        (ready, self.grace) = (true, None);
+                        self.outlived = terms.outlives_lvs;
+                    }
                     if let Report::Done { id, .. } = report {
                         unanswered.retain(|waiting: &Request| waiting.id() != Some(id));
                     }
@@ -162,17 +183,42 @@ impl Supervisor {
                         return await_end(child).await;
                     }
                 }
+                () = clock::sleep_until_or_forever(self.grace) => {
+                    self.grace = None;
+                    self.report_death(format!("lvs was not ready within {GRACE:?}"), &[]);
+                }
             }
         }
         let reason = describe(child.wait().await);
         End::Died { reason, ready, unanswered }
     }
 
-    fn report_death(&self, reason: String, unanswered: &[Request]) {
-        for report in unanswered.iter().filter_map(|request| request.orphaned(&reason)) {
-            let _ = self.reports.send(report);
+    /// Says that the data plane is lost, unless it goes on for now.
+    fn on_death(&mut self, reason: String, ready: bool, unanswered: &[Request]) {
+        if self.outlived && ready {
+            tracing::warn!("pulse: {reason}; the kernel goes on balancing, lvs is started again");
+            self.grace = Some(clock::now() + GRACE);
+            unanswered.iter().for_each(|request| self.answer_for_lvs(request, &reason));
+        } else {
+            self.grace = None;
+            self.report_death(reason, unanswered);
         }
+    }
+
+    fn report_death(&self, reason: String, unanswered: &[Request]) {
+        unanswered.iter().for_each(|request| self.answer_for_lvs(request, &reason));
         let _ = self.reports.send(Report::Broken { reason });
+    }
+
+    /// Where the data plane goes on, nothing is asked of `lvs` that it could fail at.
+    fn answer_for_lvs(&self, request: &Request, reason: &str) {
+        let answer = match request.id() {
+            Some(id) if self.grace.is_some() => Some(Report::Done { id, result: Ok(()) }),
+            _ => request.orphaned(reason),
+        };
+        if let Some(answer) = answer {
+            let _ = self.reports.send(answer);
+        }
     }
 
     /// Waits, then starts `lvs` again until that works or nobody needs it any more. Requests that
@@ -189,16 +235,14 @@ impl Supervisor {
             }
             match start(&self.lvs) {
                 Ok(running) => return Some(running),
-                Err(error) => self.report_death(error.to_string(), &[]),
+                Err(error) => self.on_death(error.to_string(), false, &[]),
             }
         }
     }
 
     /// `None` when `lvs` is not wanted any more.
     fn answer_without_lvs(&self, request: &Request) -> Option<()> {
-        if let Some(report) = request.orphaned("lvs is being restarted") {
-            let _ = self.reports.send(report);
-        }
+        self.answer_for_lvs(request, "lvs is being restarted");
         (!matches!(request, Request::Stop { .. })).then_some(())
     }
 }
@@ -212,6 +256,7 @@ fn start(lvs: &LvsCommand) -> io::Result<Running> {
         .arg("--supervised")
         .arg("--configfile")
         .arg(&lvs.config)
+        .args(lvs.verbose.then_some("--verbose"))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .process_group(0)
         .kill_on_drop(true)

@@ -67,8 +67,5 @@ pub(super) fn address(node: NodeId, path: u8) -> SocketAddr {
 }
 
 fn vip() -> Vec<VirtualAddress> {
-    vec![VirtualAddress {
-        address: Ipv4Addr::new(192, 0, 2, 10).into(),
-        device: "eth0:1".to_owned(),
-    }]
+    vec![VirtualAddress::new(Ipv4Addr::new(192, 0, 2, 10).into(), "eth0:1")]
 }

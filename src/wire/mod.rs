@@ -1,4 +1,8 @@
 //! Packet formats: bytes on the wire to values and back. Decoders are bounded and never panic.
 
+pub mod arp;
+pub mod ethernet;
+pub mod ndisc;
 pub mod proxy;
 pub mod pulse;
+pub mod rtnetlink;

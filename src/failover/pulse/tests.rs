@@ -28,7 +28,7 @@ fn builder(role: Role, boot: u64) -> Builder {
 }
 
 fn vip(host: u8) -> VirtualAddress {
-    VirtualAddress { address: [198, 51, 100, host].into(), device: format!("eth0:{host}") }
+    VirtualAddress::new([198, 51, 100, host].into(), format!("eth0:{host}"))
 }
 
 fn pulse(builder: Builder) -> Pulse {

@@ -145,7 +145,7 @@ impl Director {
                 request = requests.recv() => match request {
                     Some(Request::Stop { drain }) => return self.stop(drain).await,
                     Some(request) => self.on_request(request, &reports).await,
-                    None => return self.table.backend().shutdown(),
+                    None => return self.table.backend_mut().shutdown(),
                 },
                 (server, output) = self.watch.next() => self.on_health(server, output).await,
                 () = clock::sleep_until(audit) => audit = self.audit().await,
@@ -178,7 +178,7 @@ impl Director {
     }
 
     async fn configure_plane(&mut self) -> Result<(), BackendError> {
-        let news = self.table.backend().configure(&self.config).await?;
+        let news = self.table.backend_mut().configure(&self.config).await?;
         news.into_iter().for_each(|event| self.tell(event));
         Ok(())
     }
@@ -219,17 +219,18 @@ impl Director {
     }
 
     fn terms(&self) -> Terms {
-        Terms::new(&self.config, configuration::digest(&self.config))
+        let terms = Terms::new(&self.config, configuration::digest(&self.config));
+        Terms { outlives_lvs: self.table.backend().outlives_us(), ..terms }
     }
 
     async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
-        self.table.backend().acquire(wanted).await?;
+        self.table.backend_mut().acquire(wanted).await?;
         self.tell(Event::Acquired { addresses: wanted.to_vec() });
         Ok(())
     }
 
     async fn release(&mut self, addresses: &[VirtualAddress]) {
-        self.table.backend().release(addresses).await;
+        self.table.backend_mut().release(addresses).await;
         self.tell(Event::Released { addresses: addresses.to_vec() });
     }
 
@@ -237,7 +238,7 @@ impl Director {
     /// this process. A table that outlives the process is left as it is.
     async fn stop(mut self, drain: Duration) {
         let addresses = self.terms().addresses;
-        let plane = self.table.backend();
+        let plane = self.table.backend_mut();
         plane.release(&addresses).await;
         plane.drain(drain).await;
         plane.shutdown();
@@ -334,7 +335,7 @@ impl Director {
         if quiesced.is_empty() {
             return;
         }
-        for server in self.table.backend().drained(&quiesced).await {
+        for server in self.table.backend_mut().drained(&quiesced).await {
             self.drained.insert(server);
             self.tell_drained(server);
         }

@@ -42,7 +42,12 @@ impl<B: Backend> Reconciler<B> {
     }
 
     /// The data plane, for what is not in the table.
-    pub(super) const fn backend(&mut self) -> &mut B {
+    pub(super) const fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The same, to be told something.
+    pub(super) const fn backend_mut(&mut self) -> &mut B {
         &mut self.backend
     }
 
@@ -64,6 +69,7 @@ impl<B: Backend> Reconciler<B> {
         if ops.is_empty() {
             return Ok(());
         }
+        tracing::debug!(operations = ops.len(), "writing to the table");
         let results = self.backend.apply(&ops).await?;
         match results.into_iter().find_map(Result::err) {
             Some(error) => {

@@ -1,0 +1,440 @@
+//! Who holds the addresses: between a heartbeat and its data plane.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::sync::mpsc;
+
+use super::announce::Speaker;
+use super::guard::{Guard, Lease};
+use super::route::{Monitor, Route};
+use super::{Options, lifetime};
+use crate::control::Event;
+use crate::control::supervision::{Report, Request, Terms};
+use crate::failover::announcer::Announcer;
+use crate::failover::{ActionError, ActionId, VirtualAddress};
+use crate::runtime::clock;
+use crate::runtime::heartbeat::{self, Observer};
+use crate::time::Instant;
+use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
+
+/// The pause before a guard that died is started again.
+pub(super) const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// After a stall the heartbeat is given this long to give the service up before addresses that
+/// were lost meanwhile are put back: the partner may have them by now.
+const RECONSIDERATION: Duration = Duration::from_millis(200);
+
+/// An address of others with less time left than this is a lease of ours, on a kernel that does
+/// not tell whose an address is.
+const LEASE_MAX: Lifetime = Lifetime::of_seconds(10);
+
+pub(super) struct Keeper {
+    lvs: heartbeat::Link,
+    reports: mpsc::UnboundedSender<Report>,
+    observer: Observer,
+    route: Route,
+    monitor: Monitor,
+    speaker: Option<Speaker>,
+    announcer: Announcer,
+    guard: Option<Guard>,
+    links: BTreeMap<u32, Link>,
+    held: BTreeMap<IpAddr, Held>,
+    /// What each acquisition that the data plane has not answered yet brought up.
+    unanswered: BTreeMap<ActionId, Vec<VirtualAddress>>,
+    lifetime: Lifetime,
+    dead_time: Duration,
+    renewal: Instant,
+    /// Whether leftovers of an earlier life were looked for.
+    purged: bool,
+    /// Until when lost addresses stay lost, after a stall.
+    reconsidering: Instant,
+}
+
+/// An address that is served on.
+struct Held {
+    wanted: VirtualAddress,
+    /// What was put on a link for it; none for an address that was there.
+    lease: Option<LinkAddress>,
+}
+
+enum Input {
+    Request(Option<Request>),
+    Report(Option<Report>),
+    Changes(Vec<Message>),
+    Deadline,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        lvs: heartbeat::Link,
+        options: Options,
+        observer: Observer,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> io::Result<Self> {
+        let guard = options.guard.map(Guard::start).transpose()?;
+        Ok(Self {
+            lvs,
+            reports,
+            observer,
+            route: Route::open()?,
+            monitor: Monitor::open()?,
+            // Without the privilege no address can be put on a link either, which is told then.
+            speaker: Speaker::open().ok(),
+            announcer: Announcer::new(options.announcements),
+            guard,
+            links: BTreeMap::new(),
+            held: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
+            lifetime: lifetime(Duration::ZERO),
+            dead_time: Duration::MAX,
+            renewal: Instant::MAX,
+            purged: false,
+            reconsidering: Instant::ZERO,
+        })
+    }
+
+    /// Runs until one side is gone; then no address is left.
+    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        loop {
+            let deadline = self.announcer.poll_timeout().unwrap_or(Instant::MAX).min(self.renewal);
+            let input = self.next_input(&mut requests, deadline).await;
+            self.heed_stall(deadline);
+            match input {
+                Input::Request(Some(request)) => self.on_request(request),
+                Input::Report(Some(report)) => self.on_report(report),
+                Input::Changes(changes) => self.on_changes(changes),
+                Input::Deadline => self.on_deadline(),
+                Input::Request(None) | Input::Report(None) => return self.give_up(),
+            }
+        }
+    }
+
+    async fn next_input(
+        &mut self,
+        requests: &mut mpsc::UnboundedReceiver<Request>,
+        deadline: Instant,
+    ) -> Input {
+        tokio::select! {
+            biased;
+            request = requests.recv() => Input::Request(request),
+            report = self.lvs.reports.recv() => Input::Report(report),
+            changes = self.monitor.next() => {
+                Input::Changes(changes.unwrap_or_else(|_| vec![Message::Lost]))
+            }
+            () = clock::sleep_until(deadline) => Input::Deadline,
+        }
+    }
+
+    /// Whoever wakes so late was stopped or suspended. The heartbeat notices as well, and decides.
+    fn heed_stall(&mut self, deadline: Instant) {
+        let now = clock::now();
+        if now - deadline > self.dead_time && self.renewal != Instant::MAX {
+            self.reconsidering = now + RECONSIDERATION;
+            self.renewal = self.reconsidering;
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Acquire { id, addresses } => self.on_acquire(id, addresses),
+            Request::Release { id, addresses } => {
+                // The data plane answers; both go down at the same time.
+                self.pass_on(Request::Release { id, addresses: addresses.clone() });
+                self.release(&addresses);
+            }
+            Request::Announce { addresses } => {
+                self.announcer.announce(clock::now(), &addresses);
+                self.speak();
+            }
+            other => self.pass_on(other),
+        }
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match &report {
+            Report::Configured(terms) => self.on_terms(terms),
+            Report::Done { id, result } => {
+                let acquired = self.unanswered.remove(id);
+                if let (Some(acquired), Err(_)) = (acquired, result) {
+                    self.release(&acquired);
+                }
+            }
+            Report::Broken { .. } => {}
+        }
+        // The heartbeat that does not listen any more shows as the end of its requests.
+        let _ = self.reports.send(report);
+    }
+
+    fn on_terms(&mut self, terms: &Terms) {
+        self.lifetime = lifetime(terms.dead_time);
+        self.dead_time = terms.dead_time;
+        if !std::mem::replace(&mut self.purged, true) {
+            self.purge(&terms.addresses);
+        }
+    }
+
+    fn on_acquire(&mut self, id: ActionId, addresses: Vec<VirtualAddress>) {
+        match self.acquire(&addresses) {
+            Ok(acquired) => {
+                self.unanswered.insert(id, acquired);
+                self.pass_on(Request::Acquire { id, addresses });
+            }
+            Err(error) => {
+                let _ = self.reports.send(Report::Done { id, result: Err(error) });
+            }
+        }
+    }
+
+    /// Puts all of `wanted` that is not held on their links, or none. Returns which are new.
+    fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<Vec<VirtualAddress>, ActionError> {
+        let new: Vec<_> = wanted.iter().filter(|w| !self.held.contains_key(&w.address)).collect();
+        let present = self.present()?;
+        let mut held = Vec::new();
+        for wanted in new {
+            let lease = match self.is_others(&present, wanted) {
+                true => None,
+                false => Some(self.lease(wanted)?),
+            };
+            held.push(Held { wanted: wanted.clone(), lease });
+        }
+        let leases: Vec<_> = held.iter().filter_map(|held| held.lease.clone()).collect();
+        // The guard first: an address it does not know stays when this process dies.
+        self.tell_guard(&leases);
+        if let Err(error) = self.put(&leases) {
+            self.remove(&leases);
+            self.tell_guard(&[]);
+            return Err(error);
+        }
+        if !leases.is_empty() && self.renewal == Instant::MAX {
+            self.renewal = clock::now() + self.renewal_interval();
+        }
+        let acquired = held.iter().map(|held| held.wanted.clone()).collect();
+        self.held.extend(held.into_iter().map(|held| (held.wanted.address, held)));
+        Ok(acquired)
+    }
+
+    fn release(&mut self, addresses: &[VirtualAddress]) {
+        self.announcer.withdraw(addresses);
+        let held = addresses.iter().filter_map(|address| self.held.remove(&address.address));
+        let leases: Vec<_> = held.filter_map(|held| held.lease).collect();
+        self.remove(&leases);
+        self.tell_guard(&[]);
+        if self.leases().next().is_none() {
+            self.renewal = Instant::MAX;
+        }
+    }
+
+    fn give_up(&mut self) {
+        let held: Vec<_> = self.held.values().map(|held| held.wanted.clone()).collect();
+        self.release(&held);
+    }
+
+    /// Takes down what an earlier life left behind: it died, or it would have done so itself.
+    fn purge(&mut self, addresses: &[VirtualAddress]) {
+        let Ok(mut stale) = self.route.addresses() else {
+            return;
+        };
+        stale.retain(|present| {
+            present.is_ours() && addresses.iter().any(|a| a.address == present.address())
+        });
+        self.remove(&stale);
+    }
+
+    fn on_deadline(&mut self) {
+        let now = clock::now();
+        if self.renewal <= now {
+            self.renew(now);
+        }
+        self.announcer.handle_timeout(now);
+        self.speak();
+    }
+
+    /// Puts every lease again, which also brings back what went unnoticed.
+    fn renew(&mut self, now: Instant) {
+        let lifetime = self.lifetime;
+        for lease in self.held.values_mut().filter_map(|held| held.lease.as_mut()) {
+            *lease = lease.clone().with_lifetime(lifetime);
+        }
+        let leases: Vec<_> = self.leases().cloned().collect();
+        if let Err(ActionError(text)) = self.put(&leases) {
+            self.tell(Event::Warning { text });
+        }
+        self.renewal = now + self.renewal_interval();
+    }
+
+    fn renewal_interval(&self) -> Duration {
+        Duration::from_secs(self.lifetime.seconds().into()) / 3
+    }
+
+    fn on_changes(&mut self, changes: Vec<Message>) {
+        for change in changes {
+            match change {
+                Message::Link(link) => self.on_link(link),
+                Message::LinkGone(link) => drop(self.links.remove(&link.index())),
+                Message::AddressGone(gone) => self.on_address_gone(&gone),
+                Message::Lost => self.on_loss(),
+                _ => {}
+            }
+        }
+        self.speak();
+    }
+
+    /// A link that comes back may have neighbours that were told of somebody else meanwhile.
+    fn on_link(&mut self, link: Link) {
+        let before = self.links.insert(link.index(), link.clone());
+        if link.is_running() && before.is_some_and(|before| !before.is_running()) {
+            let on_it = self.held.values().filter(|held| held.wanted.link() == link.name());
+            let on_it: Vec<_> = on_it.map(|held| held.wanted.clone()).collect();
+            self.announcer.announce(clock::now(), &on_it);
+        }
+    }
+
+    fn on_loss(&mut self) {
+        let _ = self.read_links();
+        if self.renewal != Instant::MAX && self.reconsidering <= clock::now() {
+            self.renew(clock::now());
+        }
+    }
+
+    /// Puts an address back that somebody removed.
+    fn on_address_gone(&mut self, gone: &LinkAddress) {
+        let Some(held) = self.held.get(&gone.address()) else {
+            return;
+        };
+        let wanted = held.wanted.clone();
+        let ours = held.lease.as_ref().is_none_or(|lease| lease.is_same(gone));
+        if !ours || self.reconsidering > clock::now() {
+            return;
+        }
+        let again = self.lease(&wanted).and_then(|lease| {
+            self.put(std::slice::from_ref(&lease))?;
+            Ok(lease)
+        });
+        match again {
+            Ok(lease) => self.on_restored(wanted, lease),
+            Err(ActionError(text)) => self.tell(Event::Warning { text }),
+        }
+    }
+
+    fn on_restored(&mut self, wanted: VirtualAddress, lease: LinkAddress) {
+        let now = clock::now();
+        self.renewal = self.renewal.min(now + self.renewal_interval());
+        self.announcer.announce(now, std::slice::from_ref(&wanted));
+        self.tell(Event::AddressRestored { address: wanted.clone() });
+        self.held.insert(wanted.address, Held { wanted, lease: Some(lease) });
+        self.tell_guard(&[]);
+    }
+
+    fn speak(&mut self) {
+        while let Some(address) = self.announcer.poll_output() {
+            let link = self.links.values().find(|link| link.name() == address.link());
+            let (Some(link), Some(speaker)) = (link, &self.speaker) else { continue };
+            // A full queue or a link that is down: the next announcement is for that.
+            if let Err(error) = speaker.announce(link, address.address) {
+                tracing::debug!("cannot announce {address}: {error}");
+            }
+        }
+    }
+
+    /// Every address of this machine, and the links they are on.
+    fn present(&mut self) -> Result<Vec<LinkAddress>, ActionError> {
+        self.read_links()
+            .and_then(|()| self.route.addresses())
+            .map_err(|error| ActionError(format!("cannot read the addresses there are: {error}")))
+    }
+
+    fn read_links(&mut self) -> io::Result<()> {
+        let links = self.route.links()?.into_iter();
+        self.links = links.map(|link| (link.index(), link)).collect();
+        Ok(())
+    }
+
+    /// Whether the address is on this machine without our doing.
+    fn is_others(&self, present: &[LinkAddress], wanted: &VirtualAddress) -> bool {
+        if wanted.address.is_loopback() {
+            return true;
+        }
+        let mut same = present.iter().filter(|present| present.address() == wanted.address);
+        let others = same.any(|p| !p.is_ours() && p.lifetime() > LEASE_MAX);
+        if others {
+            let text = format!(
+                "{wanted} is on this machine without pulse: it is left there, also when the other \
+                 director is active"
+            );
+            self.tell(Event::Warning { text });
+        }
+        others
+    }
+
+    /// What is to be put on a link for `wanted`.
+    fn lease(&self, wanted: &VirtualAddress) -> Result<LinkAddress, ActionError> {
+        let Some(link) = self.links.values().find(|link| link.name() == wanted.link()) else {
+            let names: Vec<_> = self.links.values().map(Link::name).collect();
+            return Err(ActionError(format!(
+                "{wanted}: there is no device {}; this machine has {}",
+                wanted.link(),
+                names.join(", ")
+            )));
+        };
+        LinkAddress::new(link.index(), wanted.address)
+            .with_prefix(wanted.prefix)
+            .with_lifetime(self.lifetime)
+            .with_label(&wanted.device)
+            .map_err(|error| ActionError(format!("{wanted}: {error}")))
+    }
+
+    /// Puts these on their links; goes on after one that fails and tells of the first.
+    fn put(&mut self, leases: &[LinkAddress]) -> Result<(), ActionError> {
+        let requests: Vec<_> = leases.iter().cloned().map(rtnetlink::Request::PutAddress).collect();
+        let outcomes =
+            self.route.change(&requests).map_err(|error| refused("addresses", &error))?;
+        let mut failures = leases.iter().zip(outcomes).filter_map(|(lease, outcome)| {
+            let error = outcome.err()?;
+            let link = self.links.get(&lease.index()).map_or("its device", Link::name);
+            Some(refused(&format!("{} on {link}", lease.address()), &error))
+        });
+        failures.next().map_or(Ok(()), Err)
+    }
+
+    /// One that is gone already is what was wanted, and one that stays has its lifetime.
+    fn remove(&mut self, leases: &[LinkAddress]) {
+        let requests: Vec<_> =
+            leases.iter().cloned().map(rtnetlink::Request::RemoveAddress).collect();
+        if let Err(error) = self.route.change(&requests) {
+            tracing::warn!("cannot remove addresses, they expire: {error}");
+        }
+    }
+
+    fn leases(&self) -> impl Iterator<Item = &LinkAddress> {
+        self.held.values().filter_map(|held| held.lease.as_ref())
+    }
+
+    /// Tells the guard of all leases and of `coming`.
+    fn tell_guard(&self, coming: &[LinkAddress]) {
+        if let Some(guard) = &self.guard {
+            guard.tell(self.leases().chain(coming).map(Lease::from).collect());
+        }
+    }
+
+    fn pass_on(&self, request: Request) {
+        // A data plane that is gone shows as the end of its reports.
+        let _ = self.lvs.requests.send(request);
+    }
+
+    fn tell(&self, event: Event) {
+        (self.observer)(event);
+    }
+}
+
+fn refused(what: &str, error: &io::Error) -> ActionError {
+    let mend = match Errno::from_io_error(error) {
+        Some(Errno::PERM) => ": run pulse as root, or give it CAP_NET_ADMIN and CAP_NET_RAW",
+        Some(Errno::ACCESS) => ": is IPv6 switched off there (net.ipv6.conf.*.disable_ipv6)?",
+        _ => "",
+    };
+    ActionError(format!("cannot bring {what} up: {error}{mend}"))
+}

