@@ -16,3 +16,5 @@ pub mod nanny;
 pub mod node;
 pub mod relay;
 pub mod supervisor;
+#[cfg(feature = "kernel")]
+mod sys;

@@ -13,6 +13,7 @@ mod lab;
 mod namespaces;
 mod net;
 mod reconcile;
+mod rootless;
 mod samples;
 mod scale;
 mod traffic;

@@ -427,6 +427,7 @@ fn capabilities(config: &RelayConfig) -> Capabilities {
     Capabilities {
         forwarding: vec![Method::Nat],
         protocols: vec![Protocol::Tcp, Protocol::Udp],
+        ipv6: true,
         schedulers: Some(known.cloned().collect()),
         any_address: true,
         helper_choice: true,
