@@ -6,7 +6,7 @@ use super::{
     Destination, Entry, Forwarding, Method, SchedulerName, Service, ServiceKey, Table, Tunnel,
     TunnelChecksum,
 };
-use crate::net::Protocol;
+use crate::net::{Family, Protocol};
 
 /// The way from the table `observed` to the table `desired`, to be carried out in order.
 ///
@@ -67,6 +67,8 @@ pub struct Capabilities {
     pub protocols: Vec<Protocol>,
     /// Schedulers it has; `None` when it finds out only on use (the kernel loads modules).
     pub schedulers: Option<Vec<SchedulerName>>,
+    /// IPv6, for services and for servers.
+    pub ipv6: bool,
     /// Services by firewall mark.
     pub marks: bool,
     /// Services on port 0, for every port of an address.
@@ -92,6 +94,7 @@ impl Capabilities {
             forwarding: Method::ALL.to_vec(),
             protocols: vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp],
             schedulers: None,
+            ipv6: true,
             marks: true,
             any_port: true,
             any_address: true,
@@ -110,6 +113,7 @@ impl Capabilities {
             forwarding: Vec::new(),
             protocols: Vec::new(),
             schedulers: Some(Vec::new()),
+            ipv6: false,
             marks: false,
             any_port: false,
             any_address: false,
@@ -154,6 +158,9 @@ impl Capabilities {
     ) -> Result<(), Unsupported> {
         let forwarding = destination.forwarding();
         let address = destination.address();
+        if destination.family() == Family::Ipv6 && !self.ipv6 {
+            return Err(Unsupported::Ipv6Server { service, destination: address });
+        }
         if !self.forwarding.contains(&forwarding.method()) {
             return Err(Unsupported::Forwarding {
                 service,
@@ -173,6 +180,9 @@ impl Capabilities {
     }
 
     fn check_key(&self, service: ServiceKey) -> Result<(), Unsupported> {
+        if service.family() == Family::Ipv6 && !self.ipv6 {
+            return Err(Unsupported::Ipv6 { service });
+        }
         let ServiceKey::Address { protocol, address } = service else {
             return if self.marks { Ok(()) } else { Err(Unsupported::Mark { service }) };
         };
@@ -256,6 +266,20 @@ pub enum Unsupported {
         /// The server.
         destination: SocketAddr,
     },
+    /// An IPv6 service.
+    #[error("{service}: the data plane has no IPv6")]
+    Ipv6 {
+        /// The service.
+        service: ServiceKey,
+    },
+    /// An IPv6 server of an IPv4 service.
+    #[error("{service}: the data plane cannot reach {destination}: it has no IPv6")]
+    Ipv6Server {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        destination: SocketAddr,
+    },
     /// A protocol.
     #[error("{service}: the data plane has no services of this protocol")]
     Protocol {
@@ -314,6 +338,8 @@ impl Unsupported {
             Self::Forwarding { service, .. }
             | Self::Family { service, .. }
             | Self::GreChecksum { service, .. }
+            | Self::Ipv6 { service }
+            | Self::Ipv6Server { service, .. }
             | Self::Protocol { service }
             | Self::Mark { service }
             | Self::AnyPort { service }
@@ -387,7 +413,7 @@ fn change_entry(desired: &Entry, current: &Entry, ops: &mut Vec<Op>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Family, FirewallMark, Weight};
+    use crate::net::{FirewallMark, Weight};
 
     fn web() -> ServiceKey {
         ServiceKey::tcp("192.0.2.80:80".parse().unwrap())
@@ -445,6 +471,19 @@ mod tests {
         };
         let mut capabilities = Capabilities::nothing();
         capabilities.protocols = vec![Protocol::Tcp, Protocol::Udp];
+        let ipv6 = ServiceKey::tcp("[2001:db8::80]:80".parse().unwrap());
+        assert_eq!(
+            refusal(ipv6, &[], &capabilities),
+            "TCP [2001:db8::80]:80: the data plane has no IPv6"
+        );
+        capabilities.schedulers = None;
+        let v6 = Destination::new("[2001:db8::1]:80".parse().unwrap());
+        assert_eq!(
+            refusal(web(), &[v6], &capabilities),
+            "TCP 192.0.2.80:80: the data plane cannot reach [2001:db8::1]:80: it has no IPv6"
+        );
+        capabilities.ipv6 = true;
+        capabilities.schedulers = Some(Vec::new());
         assert_eq!(
             refusal(web(), &[], &capabilities),
             "TCP 192.0.2.80:80: the data plane has no scheduler wlc"

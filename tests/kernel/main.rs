@@ -14,6 +14,7 @@ mod namespaces;
 mod net;
 mod packets;
 mod reconcile;
+mod rootless;
 mod samples;
 mod scale;
 mod schedulers;

@@ -82,7 +82,11 @@ pub(crate) fn inside<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T 
 
 /// A server in the namespace `name` that tells each TCP client its name and waits for its end.
 pub(crate) fn serve_tcp(name: &'static str, address: SocketAddr) {
-    let listener = inside(name, || TcpListener::bind(address).unwrap());
+    answer_with(name, inside(name, || TcpListener::bind(address).unwrap()));
+}
+
+/// Tells each client of `listener` the name and waits for its end.
+pub(crate) fn answer_with(name: &'static str, listener: TcpListener) {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -108,15 +112,28 @@ pub(crate) fn serve_udp(name: &'static str, address: SocketAddr) {
 
 /// A connection of the client; it stays as long as the stream.
 pub(crate) fn open(vip: SocketAddr) -> TcpStream {
-    let stream = inside("client", || TcpStream::connect_timeout(&vip, PATIENCE).unwrap());
+    inside("client", || open_here(vip))
+}
+
+fn open_here(vip: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&vip, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
 /// The name of the server a new connection reaches.
 pub(crate) fn ask_tcp(vip: SocketAddr) -> String {
+    name_from(open(vip))
+}
+
+/// The same from where the test runs.
+pub(crate) fn ask_here(vip: SocketAddr) -> String {
+    name_from(open_here(vip))
+}
+
+fn name_from(mut stream: TcpStream) -> String {
     let mut name = String::new();
-    open(vip).read_to_string(&mut name).unwrap();
+    stream.read_to_string(&mut name).unwrap();
     name
 }
 

@@ -131,6 +131,30 @@ pub(in crate::ipvs::kernel) mod stats {
     pub(in crate::ipvs::kernel) const BYTE_RATE_OUT: u16 = 10;
 }
 
+/// The socket options. Reading and changing share numbers.
+pub(in crate::ipvs::kernel) mod option {
+    pub(in crate::ipvs::kernel) const BASE: i32 = 64 + 1024 + 64;
+
+    pub(in crate::ipvs::kernel) const ADD_SERVICE: i32 = BASE + 2;
+    pub(in crate::ipvs::kernel) const EDIT_SERVICE: i32 = BASE + 3;
+    pub(in crate::ipvs::kernel) const REMOVE_SERVICE: i32 = BASE + 4;
+    pub(in crate::ipvs::kernel) const FLUSH: i32 = BASE + 5;
+    pub(in crate::ipvs::kernel) const ADD_DESTINATION: i32 = BASE + 7;
+    pub(in crate::ipvs::kernel) const REMOVE_DESTINATION: i32 = BASE + 8;
+    pub(in crate::ipvs::kernel) const EDIT_DESTINATION: i32 = BASE + 9;
+    pub(in crate::ipvs::kernel) const SET_TIMEOUTS: i32 = BASE + 10;
+    pub(in crate::ipvs::kernel) const START_DAEMON: i32 = BASE + 11;
+    pub(in crate::ipvs::kernel) const STOP_DAEMON: i32 = BASE + 12;
+    pub(in crate::ipvs::kernel) const ZERO: i32 = BASE + 15;
+
+    pub(in crate::ipvs::kernel) const GET_INFO: i32 = BASE + 1;
+    pub(in crate::ipvs::kernel) const GET_SERVICES: i32 = BASE + 2;
+    pub(in crate::ipvs::kernel) const GET_SERVICE: i32 = BASE + 3;
+    pub(in crate::ipvs::kernel) const GET_DESTINATIONS: i32 = BASE + 4;
+    pub(in crate::ipvs::kernel) const GET_TIMEOUTS: i32 = BASE + 6;
+    pub(in crate::ipvs::kernel) const GET_DAEMONS: i32 = BASE + 7;
+}
+
 /// Address families, `sys/socket.h`.
 pub(in crate::ipvs::kernel) mod family {
     pub(in crate::ipvs::kernel) const INET: u16 = 2;

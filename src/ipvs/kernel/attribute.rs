@@ -18,6 +18,10 @@ pub struct Attribute<'a> {
 }
 
 impl<'a> Attribute<'a> {
+    pub(super) const fn new(kind: u16, value: &'a [u8]) -> Self {
+        Self { kind, value }
+    }
+
     /// Its type, without the flags for nesting and byte order.
     #[must_use]
     pub const fn kind(&self) -> u16 {

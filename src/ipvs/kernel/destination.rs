@@ -62,7 +62,7 @@ pub(super) fn write(out: &mut Writer<'_>, destination: &Destination) {
     }
 }
 
-const fn method_number(forwarding: Forwarding) -> u32 {
+pub(super) const fn method_number(forwarding: Forwarding) -> u32 {
     match forwarding {
         Forwarding::Direct => attr::ROUTE,
         Forwarding::Local => attr::LOCAL,
@@ -87,21 +87,22 @@ fn write_tunnel(out: &mut Writer<'_>, tunnel: Tunnel) {
     out.u8(attr::TUNNEL_TYPE, kind).port(attr::TUNNEL_PORT, port).u16(attr::TUNNEL_FLAGS, flags);
 }
 
+/// The fields as they come, by attributes or in a structure.
 #[derive(Default)]
-struct Raw<'a> {
-    family: u16,
-    address: Option<Attribute<'a>>,
-    port: Option<u16>,
-    method: u32,
-    weight: u32,
-    upper: u32,
-    lower: u32,
-    load: Load,
-    tunnel_type: u8,
-    tunnel_port: u16,
-    tunnel_flags: u16,
-    totals: Totals,
-    unknown: Vec<UnknownAttribute>,
+pub(super) struct Raw<'a> {
+    pub(super) family: u16,
+    pub(super) address: Option<Attribute<'a>>,
+    pub(super) port: Option<u16>,
+    pub(super) method: u32,
+    pub(super) weight: u32,
+    pub(super) upper: u32,
+    pub(super) lower: u32,
+    pub(super) load: Load,
+    pub(super) tunnel_type: u8,
+    pub(super) tunnel_port: u16,
+    pub(super) tunnel_flags: u16,
+    pub(super) totals: Totals,
+    pub(super) unknown: Vec<UnknownAttribute>,
 }
 
 impl<'a> Raw<'a> {
@@ -127,7 +128,7 @@ impl<'a> Raw<'a> {
         Ok(())
     }
 
-    fn finish(self, service: Family) -> Result<DestinationStatus, Undecodable> {
+    pub(super) fn finish(self, service: Family) -> Result<DestinationStatus, Undecodable> {
         let forwarding = self.forwarding();
         let weight = Weight::new(self.weight);
         let thresholds = Thresholds::new(self.upper, self.lower);

@@ -58,6 +58,9 @@ pub enum Reason {
     NoAnswer,
     /// The answer is not what the interface says: what is wrong with it.
     Malformed(Malformed),
+    /// The socket options, which are all that a rootless namespace grants, have no words for it:
+    /// what they lack. Nothing was asked.
+    NotCarried(&'static str),
     /// Any other error, by number.
     Os(i32),
 }
@@ -158,7 +161,11 @@ impl Reason {
             Self::Unloading => Some(errno::ENOPROTOOPT),
             Self::AnswerLost => Some(errno::ENOBUFS),
             Self::Os(number) => Some(*number),
-            Self::Interrupted | Self::AnswerCut | Self::NoAnswer | Self::Malformed(_) => None,
+            Self::Interrupted
+            | Self::AnswerCut
+            | Self::NoAnswer
+            | Self::Malformed(_)
+            | Self::NotCarried(_) => None,
         }
     }
 
@@ -245,6 +252,13 @@ impl fmt::Display for Reason {
             Self::AnswerCut => "the answer did not fit into the buffer; the outcome is unknown",
             Self::NoAnswer => "there was no answer in time; the outcome is unknown",
             Self::Malformed(what) => return what.fmt(f),
+            Self::NotCarried(what) => {
+                return write!(
+                    f,
+                    "the socket options, which are all that is granted here, have no {what}: run \
+                     with CAP_NET_ADMIN in the initial user namespace"
+                );
+            }
             Self::Os(number) => return io::Error::from_raw_os_error(*number).fmt(f),
         })
     }

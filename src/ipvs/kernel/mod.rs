@@ -3,7 +3,10 @@
 //! Pure: nothing here opens a socket. [`Exchange`] turns [`Request`]s into datagrams and datagrams
 //! into [`Outcome`]s; the clients of `runtime::kernel` are thin loops around it.
 //!
-//! The interface is that of Linux 2.6.28 and later (`linux/ip_vs.h`). What a kernel lacks it leaves
+//! [`OptionCall`] is the same for the older interface of socket options, which carries less and is
+//! granted to more.
+//!
+//! The netlink interface is that of Linux 2.6.28 and later (`linux/ip_vs.h`). What a kernel lacks it leaves
 //! out of its answers: 64-bit counters came with 4.1, tunnel types with 5.2. Unknown attributes are
 //! kept, so a newer kernel's answers lose nothing.
 //!
@@ -29,6 +32,7 @@ mod reply;
 mod request;
 mod service;
 mod settings;
+mod socket_option;
 mod stats;
 pub mod sysctl;
 
@@ -43,3 +47,4 @@ pub use reply::{Inexpressible, Malformed, Reply, Undecodable, UnknownAttribute};
 pub use request::{Request, encode_family_lookup};
 pub use service::ServiceStatus;
 pub use settings::{Daemon, DaemonRole, Info, Timeouts};
+pub use socket_option::{OptionCall, OptionOutcome};

@@ -54,22 +54,18 @@ pub(super) fn write_key(out: &mut Writer<'_>, key: ServiceKey) {
 /// All of a service; there is no partial change.
 pub(super) fn write(out: &mut Writer<'_>, service: &Service) {
     write_key(out, service.key());
-    let persistence = service.persistence();
-    let timeout = persistence.map_or(Duration::ZERO, |p| p.timeout());
-    let family = service.key().family();
-    let prefix = persistence.map_or_else(|| family.bits(), |p| p.prefix(family));
     // A mask of all ones: the flags become these and no others.
     let flags = [flags(service).to_ne_bytes(), u32::MAX.to_ne_bytes()].concat();
     out.text(attr::SCHEDULER, service.scheduler().as_str())
         .bytes(attr::FLAGS, &flags)
-        .u32(attr::TIMEOUT, seconds(timeout))
-        .bytes(attr::NETMASK, &netmask(family, prefix));
-    if let Some(engine) = persistence.and_then(|p| p.engine()) {
+        .u32(attr::TIMEOUT, timeout(service))
+        .bytes(attr::NETMASK, &persistence_mask(service));
+    if let Some(engine) = service.persistence().and_then(|p| p.engine()) {
         out.text(attr::ENGINE, engine.as_str());
     }
 }
 
-fn flags(service: &Service) -> u32 {
+pub(super) fn flags(service: &Service) -> u32 {
     let mut flags = service.scheduler_flags().bits();
     if service.persistence().is_some() {
         flags |= attr::PERSISTENT;
@@ -78,6 +74,18 @@ fn flags(service: &Service) -> u32 {
         flags |= attr::ONE_PACKET;
     }
     flags
+}
+
+/// How long a client keeps its server, in seconds; 0 without persistence.
+pub(super) fn timeout(service: &Service) -> u32 {
+    service.persistence().map_or(0, |p| seconds(p.timeout()))
+}
+
+/// Which clients persistence takes for one; each single one without it.
+pub(super) fn persistence_mask(service: &Service) -> [u8; 4] {
+    let family = service.key().family();
+    let prefix = service.persistence().map_or_else(|| family.bits(), |p| p.prefix(family));
+    netmask(family, prefix)
 }
 
 /// Whole seconds, and never 0 for something that lasts.
@@ -95,20 +103,21 @@ fn netmask(family: Family, prefix: u8) -> [u8; 4] {
     }
 }
 
+/// The fields as they come, by attributes or in a structure.
 #[derive(Default)]
-struct Raw<'a> {
-    family: Option<u16>,
-    protocol: Option<u16>,
-    address: Option<Attribute<'a>>,
-    port: Option<u16>,
-    mark: Option<u32>,
-    scheduler: Option<&'a str>,
-    flags: u32,
-    timeout: u32,
-    netmask: Option<[u8; 4]>,
-    engine: Option<&'a str>,
-    totals: Totals,
-    unknown: Vec<UnknownAttribute>,
+pub(super) struct Raw<'a> {
+    pub(super) family: Option<u16>,
+    pub(super) protocol: Option<u16>,
+    pub(super) address: Option<Attribute<'a>>,
+    pub(super) port: Option<u16>,
+    pub(super) mark: Option<u32>,
+    pub(super) scheduler: Option<&'a str>,
+    pub(super) flags: u32,
+    pub(super) timeout: u32,
+    pub(super) netmask: Option<[u8; 4]>,
+    pub(super) engine: Option<&'a str>,
+    pub(super) totals: Totals,
+    pub(super) unknown: Vec<UnknownAttribute>,
 }
 
 impl<'a> Raw<'a> {
@@ -134,7 +143,7 @@ impl<'a> Raw<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<ServiceStatus, Undecodable> {
+    pub(super) fn finish(self) -> Result<ServiceStatus, Undecodable> {
         let key = self.key()?;
         let (scheduler, known) = self.scheduler();
         let mut service = Service::new(key)

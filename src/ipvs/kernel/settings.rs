@@ -98,6 +98,14 @@ pub enum DaemonRole {
 }
 
 impl DaemonRole {
+    pub(super) const fn of(number: u32) -> Option<Self> {
+        match number {
+            daemon::MASTER => Some(Self::Master),
+            daemon::BACKUP => Some(Self::Backup),
+            _ => None,
+        }
+    }
+
     pub(super) const fn number(self) -> u32 {
         match self {
             Self::Master => daemon::MASTER,
@@ -251,6 +259,21 @@ impl Daemon {
         &self.unknown
     }
 
+    /// A running daemon of which no more is told.
+    pub(super) fn running(role: DaemonRole, interface: &str, sync_id: u8) -> Self {
+        let mut daemon = Self::nameless(role).with_sync_id(sync_id);
+        daemon.interface = interface.into();
+        daemon
+    }
+
+    /// Whether it says more than its interface and id.
+    pub(super) const fn has_settings(&self) -> bool {
+        self.max_length.is_some()
+            || self.group.is_some()
+            || self.port.is_some()
+            || self.ttl.is_some()
+    }
+
     pub(super) fn write(&self, out: &mut Writer<'_>) {
         out.u32(daemon::STATE, self.role.number())
             .text(daemon::INTERFACE, &self.interface)
@@ -289,11 +312,7 @@ impl Daemon {
                 _ => read.unknown.push(UnknownAttribute::new(&attribute)),
             }
         }
-        read.role = match role {
-            Some(daemon::MASTER) => DaemonRole::Master,
-            Some(daemon::BACKUP) => DaemonRole::Backup,
-            _ => return Err(Inexpressible("its role").into()),
-        };
+        read.role = role.and_then(DaemonRole::of).ok_or(Inexpressible("its role"))?;
         Ok(read)
     }
 }

@@ -23,6 +23,11 @@ impl Totals {
         Ok(())
     }
 
+    /// The 32-bit counters of the older interface.
+    pub(super) const fn narrow(counters: Counters, rates: Rates) -> Self {
+        Self { wide: None, narrow: Some((counters, rates)) }
+    }
+
     /// The wide counters if the kernel sent them.
     pub(super) fn best(self) -> (Counters, Rates) {
         self.wide.or(self.narrow).unwrap_or_default()

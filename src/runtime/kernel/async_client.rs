@@ -9,10 +9,11 @@ use tokio::time::timeout;
 use super::answers::{self, Answer, Listed};
 use super::methods::client_methods;
 use super::socket::{Link, Received, failure};
+use super::transport::{Transport, Way};
 use super::{ANSWER_TIMEOUT, Namespace, collect};
 use crate::ipvs::kernel::{
-    Daemon, DaemonRole, DestinationStatus, Exchange, ExchangeCounters, Info, KernelError, Reason,
-    Reply, Request, ServiceStatus, Timeouts,
+    Daemon, DaemonRole, DestinationStatus, Exchange, ExchangeCounters, Info, KernelError,
+    MAX_BATCH, Reason, Reply, Request, ServiceStatus, Timeouts,
 };
 use crate::ipvs::{Destination, Op, Service, ServiceKey, Table};
 
@@ -28,6 +29,7 @@ pub struct AsyncClient {
     namespace: Namespace,
     link: AsyncFd<Link>,
     exchange: Exchange,
+    way: Way,
 }
 
 impl AsyncClient {
@@ -57,14 +59,12 @@ impl AsyncClient {
     /// [`KernelError`] when the namespace cannot be entered.
     pub fn with_namespace(namespace: Namespace) -> Result<Self, KernelError> {
         let link = open(&namespace)?;
-        Ok(Self { namespace, link, exchange: Exchange::new() })
+        Ok(Self { namespace, link, exchange: Exchange::new(), way: Way::Untried })
     }
 
-    /// Asks everything in order, many in one send. One answer for each request.
-    ///
-    /// # Errors
-    /// [`KernelError`] when the kernel is out of reach.
-    pub async fn run(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, KernelError> {
+    client_methods!({ async }, { .await }, { tokio::task::yield_now().await; });
+
+    async fn over_netlink(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, KernelError> {
         if !self.exchange.is_idle() {
             self.start_over()?;
         }
@@ -76,8 +76,6 @@ impl AsyncClient {
         conversed?;
         Ok(collect(&mut self.exchange, &tickets))
     }
-
-    client_methods!({ async }, { .await });
 
     /// Forgets what an earlier call left open.
     fn start_over(&mut self) -> Result<(), KernelError> {

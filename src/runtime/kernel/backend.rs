@@ -6,7 +6,7 @@ use std::io;
 use async_trait::async_trait;
 
 use super::answers::Listed;
-use super::{AsyncClient, running_kernel};
+use super::{AsyncClient, Transport, running_kernel};
 use crate::ipvs::kernel::sysctl::KernelVersion;
 use crate::ipvs::kernel::{DestinationStatus, KernelError, Reason, ServiceStatus};
 use crate::ipvs::{
@@ -33,11 +33,8 @@ impl Kernel {
     /// [`KernelError`] if the kernel has no IPVS or we may not use it.
     pub async fn new(mut client: AsyncClient) -> Result<Self, KernelError> {
         client.info().await?;
-        Ok(Self {
-            client,
-            owned: BTreeSet::new(),
-            capabilities: capabilities(running_kernel().ok()),
-        })
+        let capabilities = capabilities(client.transport(), running_kernel().ok());
+        Ok(Self { client, owned: BTreeSet::new(), capabilities })
     }
 
     /// Owns these services too, such as those of a configuration before it is first planned.
@@ -95,15 +92,19 @@ impl Backend for Kernel {
     }
 }
 
-/// All but what came with later versions; schedulers show on use, for the kernel loads them.
-fn capabilities(kernel: Option<KernelVersion>) -> Capabilities {
+/// All but what came with later versions and what the socket options do not carry. Schedulers show
+/// on use, for the kernel loads them.
+fn capabilities(transport: Transport, kernel: Option<KernelVersion>) -> Capabilities {
+    let netlink = transport == Transport::Netlink;
     let since = |major, minor| kernel.is_none_or(|k| k >= KernelVersion::new(major, minor));
     let mut capabilities = Capabilities::everything();
     capabilities.any_address = false;
     capabilities.helper_choice = false;
+    capabilities.ipv6 = netlink;
+    capabilities.engines = netlink;
     capabilities.forwarding.retain(|method| match method {
-        Method::Gue => since(5, 2),
-        Method::Gre => since(5, 3),
+        Method::Gue => netlink && since(5, 2),
+        Method::Gre => netlink && since(5, 3),
         _ => true,
     });
     capabilities

@@ -10,10 +10,11 @@ use rustix::io::Errno;
 use super::answers::{self, Answer, Listed};
 use super::methods::client_methods;
 use super::socket::{Link, Received, failure};
+use super::transport::{Transport, Way};
 use super::{ANSWER_TIMEOUT, Namespace, collect};
 use crate::ipvs::kernel::{
-    Daemon, DaemonRole, DestinationStatus, Exchange, ExchangeCounters, Info, KernelError, Reason,
-    Reply, Request, ServiceStatus, Timeouts,
+    Daemon, DaemonRole, DestinationStatus, Exchange, ExchangeCounters, Info, KernelError,
+    MAX_BATCH, Reason, Reply, Request, ServiceStatus, Timeouts,
 };
 use crate::ipvs::{Destination, Op, Service, ServiceKey, Table};
 
@@ -38,6 +39,7 @@ pub struct Client {
     namespace: Namespace,
     link: Link,
     exchange: Exchange,
+    way: Way,
 }
 
 impl Client {
@@ -67,14 +69,12 @@ impl Client {
     /// [`KernelError`] when the namespace cannot be entered.
     pub fn with_namespace(namespace: Namespace) -> Result<Self, KernelError> {
         let link = Link::open(&namespace)?;
-        Ok(Self { namespace, link, exchange: Exchange::new() })
+        Ok(Self { namespace, link, exchange: Exchange::new(), way: Way::Untried })
     }
 
-    /// Asks everything in order, many in one send. One answer for each request.
-    ///
-    /// # Errors
-    /// [`KernelError`] when the kernel is out of reach.
-    pub fn run(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, KernelError> {
+    client_methods!({}, {}, {});
+
+    fn over_netlink(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, KernelError> {
         let tickets: Vec<_> = requests.into_iter().map(|r| self.exchange.submit(r)).collect();
         let conversed = self.converse();
         if conversed.is_err() {
@@ -84,8 +84,6 @@ impl Client {
         conversed?;
         Ok(collect(&mut self.exchange, &tickets))
     }
-
-    client_methods!({}, {});
 
     fn converse(&mut self) -> Result<(), KernelError> {
         let mut datagram = Vec::new();

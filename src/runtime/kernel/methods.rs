@@ -1,8 +1,38 @@
 //! The calls both clients have, written once.
 
-/// The methods of a client whose `run` answers requests: blocking, or with `async` and `.await`.
+/// The methods of a client whose `over_netlink` answers requests: blocking, or with `async` and
+/// `.await`; `pause` is what it does between many calls that take no waiting.
 macro_rules! client_methods {
-    ({ $($asyncness:tt)? }, { $($await:tt)* }) => {
+    ({ $($asyncness:tt)? }, { $($await:tt)* }, { $($pause:tt)* }) => {
+        /// Asks everything in order, many in one send where that is possible. One answer for each
+        /// request.
+        ///
+        /// # Errors
+        /// [`KernelError`] when the kernel is out of reach.
+        pub $($asyncness)? fn run(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, KernelError> {
+            if let Way::Untried = self.way {
+                let first = self.over_netlink(vec![Request::GetInfo])$($await)*?;
+                let first = answers::one(&Request::GetInfo, first)?;
+                self.way = Way::found(&first, &self.namespace);
+            }
+            let Way::Options(options) = &mut self.way else {
+                return self.over_netlink(requests)$($await)*;
+            };
+            let mut answers = Vec::with_capacity(requests.len());
+            for some in requests.chunks(MAX_BATCH) {
+                answers.extend(some.iter().map(|request| options.ask(request)));
+                $($pause)*
+            }
+            Ok(answers)
+        }
+
+        /// The interface in use. Netlink as long as nothing was asked: the first request finds out
+        /// whether the kernel grants that, or only the socket options.
+        #[must_use]
+        pub const fn transport(&self) -> Transport {
+            self.way.transport()
+        }
+
         /// All services, each once, in the kernel's order, which means nothing.
         ///
         /// # Errors
@@ -219,7 +249,7 @@ macro_rules! client_methods {
         /// What was passed over since the client was made.
         #[must_use]
         pub const fn counters(&self) -> ExchangeCounters {
-            self.exchange.counters()
+            self.way.counters(self.exchange.counters())
         }
 
         $($asyncness)? fn change(&mut self, request: Request) -> Result<(), KernelError> {

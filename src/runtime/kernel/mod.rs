@@ -8,8 +8,10 @@ mod backend;
 mod client;
 mod methods;
 mod namespace;
+mod options;
 mod socket;
 mod system;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +22,7 @@ pub use backend::Kernel;
 pub use client::Client;
 pub use namespace::Namespace;
 pub use system::{load_module, running_kernel};
+pub use transport::Transport;
 
 use crate::ipvs::kernel::{Exchange, Ticket};
 use answers::Answer;

@@ -428,6 +428,7 @@ fn capabilities(config: &RelayConfig) -> Capabilities {
     Capabilities {
         forwarding: vec![Method::Nat],
         protocols: vec![Protocol::Tcp, Protocol::Udp],
+        ipv6: true,
         schedulers: Some(known.cloned().collect()),
         scheduler_flags: true,
         any_address: true,
