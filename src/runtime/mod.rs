@@ -16,3 +16,4 @@ pub mod nanny;
 pub mod node;
 pub mod relay;
 pub mod supervisor;
+mod sys;

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::DatagramLosses;
 use crate::ipvs::{Counters, Load, ServiceKey};
 use crate::net::Weight;
 
@@ -15,6 +16,8 @@ pub struct ServiceStatus {
     pub listening: bool,
     /// Since the service was added: all its servers together, removed ones included.
     pub counters: Counters,
+    /// UDP datagrams that came and were not passed on, by reason, since the service was added.
+    pub losses: DatagramLosses,
     /// Clients turned away because no server could take them, since the service was added.
     pub refused: u64,
     /// Its servers, the newest first (the scheduler's order).

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::ipvs::relay::{RelayOptions, Ticket, VirtualService};
-use crate::ipvs::{Helper, ServiceKey};
+use crate::ipvs::{Counters, Helper, ServiceKey};
 use crate::scheduler::Flow;
 use crate::time::Instant;
 
@@ -122,9 +122,9 @@ impl Lease {
         }
     }
 
-    pub(super) fn transferred(&self, bytes_in: u64, bytes_out: u64) {
+    pub(super) fn transferred(&self, traffic: Counters) {
         if let Some(ticket) = &self.ticket {
-            self.cell.lock().transferred(ticket, bytes_in, bytes_out);
+            self.cell.lock().transferred(ticket, traffic);
         }
     }
 

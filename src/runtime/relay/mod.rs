@@ -49,6 +49,7 @@ mod cell;
 mod descriptors;
 mod ftp;
 mod listener;
+mod outgoing;
 mod pipes;
 mod poller;
 mod sessions;
@@ -91,6 +92,9 @@ pub struct RelayConfig {
     pub idle_timeout: Duration,
     /// How long a UDP flow may be silent before it ends. 300 s, as in IPVS.
     pub udp_idle_timeout: Duration,
+    /// How long a server has for its answers to a datagram of a service in one-packet mode
+    /// ([`Service::one_packet`](crate::ipvs::Service::one_packet)). 3 s.
+    pub one_packet_timeout: Duration,
     /// How long a server or client may take to make an announced FTP data connection. 30 s.
     pub ftp_data_timeout: Duration,
     /// Flows a UDP service may have, divided among the workers; beyond that the one silent for
@@ -114,6 +118,7 @@ impl Default for RelayConfig {
             connect_timeout: Duration::from_secs(3),
             idle_timeout: Duration::from_secs(900),
             udp_idle_timeout: Duration::from_secs(300),
+            one_packet_timeout: Duration::from_secs(3),
             ftp_data_timeout: Duration::from_secs(30),
             max_udp_flows: 4096,
             max_connections: descriptor_room().min(50_000),
@@ -429,6 +434,7 @@ fn capabilities(config: &RelayConfig) -> Capabilities {
         protocols: vec![Protocol::Tcp, Protocol::Udp],
         schedulers: Some(known.cloned().collect()),
         any_address: true,
+        one_packet: true,
         helper_choice: true,
         ..Capabilities::nothing()
     }

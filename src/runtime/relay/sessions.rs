@@ -193,8 +193,10 @@ impl Worker {
 /// Timers.
 impl Worker {
     pub(super) fn tick(&self) -> Duration {
-        let RelayConfig { idle_timeout, udp_idle_timeout, ftp_data_timeout, .. } = self.config;
-        let quarter = idle_timeout.min(udp_idle_timeout).min(ftp_data_timeout) / 4;
+        let RelayConfig { idle_timeout, udp_idle_timeout, .. } = self.config;
+        let RelayConfig { one_packet_timeout, ftp_data_timeout, .. } = self.config;
+        let udp = udp_idle_timeout.min(one_packet_timeout);
+        let quarter = idle_timeout.min(udp).min(ftp_data_timeout) / 4;
         quarter.clamp(Duration::from_millis(10), TICK)
     }
 

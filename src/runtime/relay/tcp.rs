@@ -10,6 +10,7 @@ use super::cell::Lease;
 use super::ftp::ControlState;
 use super::pipes::{Pipe, Pipes};
 use super::poller::Event;
+use crate::ipvs::Counters;
 use crate::scheduler::Flow;
 use crate::time::Instant;
 
@@ -449,12 +450,11 @@ impl Session {
         if forth + back == 0 {
             return;
         }
-        match self.kind {
-            Kind::Data { from_client: false } => self.lease.transferred(back, forth),
-            Kind::Plain | Kind::Control(_) | Kind::Data { from_client: true } => {
-                self.lease.transferred(forth, back);
-            }
-        }
+        let (bytes_in, bytes_out) = match self.kind {
+            Kind::Data { from_client: false } => (back, forth),
+            Kind::Plain | Kind::Control(_) | Kind::Data { from_client: true } => (forth, back),
+        };
+        self.lease.transferred(Counters { bytes_in, bytes_out, ..Counters::default() });
     }
 
     /// Ends it in order; pipes go back to the pool.

@@ -20,6 +20,7 @@ use super::tcp::{Kit, Session};
 use super::udp::{UdpFlow, UdpService};
 use super::{Clock, RelayConfig};
 use crate::ipvs::ServiceKey;
+use crate::runtime::sys::Inbox;
 use crate::time::Instant;
 
 /// What the waker's events come under.
@@ -79,7 +80,8 @@ pub(super) struct Worker {
     pub(super) now: Instant,
     pub(super) slots: Slots<Entity>,
     pub(super) kit: Kit,
-    pub(super) datagram: Box<[u8]>,
+    /// Made when the first datagram comes.
+    pub(super) inbox: Option<Inbox>,
     commands: Receiver<Command>,
     /// Entries with more to do than one turn allowed.
     ready: VecDeque<usize>,
@@ -108,7 +110,7 @@ impl Worker {
             now: clock.now(),
             slots: Slots::default(),
             kit: Kit::new(workers),
-            datagram: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
+            inbox: None,
             commands,
             ready: VecDeque::new(),
             dialing: VecDeque::new(),
