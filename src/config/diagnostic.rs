@@ -106,6 +106,7 @@ codes! {
     PortZero = "E0310", "port 0 needs persistence or a firewall mark";
     UnusableAddress = "E0311", "an address is 0.0.0.0 or ::";
     ProxyProtocolImpossible = "E0312", "the PROXY protocol needs the relay and TCP";
+    RelayOptionImpossible = "E0313", "a directive of the relay stands where it cannot work";
     SendProgramUnsupported = "E0401", "checks by an external program are not supported yet";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";

@@ -37,4 +37,4 @@ pub use flow::FlowTable;
 pub use losses::{DatagramLosses, LossReason};
 pub use options::RelayOptions;
 pub use service::{Conflict, Ticket, VirtualService};
-pub use status::{DestinationStatus, ServiceStatus};
+pub use status::{ConnectionLimit, DestinationStatus, ServiceStatus};

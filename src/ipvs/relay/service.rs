@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::aging::Aging;
-use super::{DatagramLosses, DestinationStatus, LossReason, ServiceStatus};
+use super::{ConnectionLimit, DatagramLosses, DestinationStatus, LossReason, ServiceStatus};
 use crate::ipvs::{Counters, Destination, Entry, Forwarding, Service, ServiceKey};
 use crate::net::Protocol;
 use crate::scheduler::{Flow, Pool, Scheduler, Server, ServerId};
@@ -285,7 +285,8 @@ impl VirtualService {
         }
     }
 
-    /// Counters and servers at this moment. `listening` is for the caller to know.
+    /// Counters and servers at this moment. `listening` and the limit of connections are for the
+    /// caller to know.
     #[must_use]
     pub fn status(&mut self, now: Instant, listening: bool) -> ServiceStatus {
         self.expire_templates(now);
@@ -294,6 +295,7 @@ impl VirtualService {
             key: self.service.key(),
             listening,
             counters: self.counters,
+            limit: ConnectionLimit::default(),
             losses: self.losses,
             refused: self.refused,
             destinations: servers.iter().map(|server| self.describe(server)).collect(),

@@ -1,7 +1,7 @@
 //! Sockets: how they are bound and connected.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol as Transport, Socket, Type};
 
 use super::cell::ServiceCell;
 use crate::ipvs::ServiceKey;
-use crate::net::Protocol;
+use crate::net::{Family, Protocol};
 use crate::runtime::sys::accept_coalesced;
 
 /// Connections that may wait to be accepted; the kernel lowers it to `somaxconn`.
@@ -99,13 +99,51 @@ fn widen(socket: &Socket) {
     }
 }
 
-/// Begins to connect to `target`, from `source` if given. The options that only a connection of
-/// some length needs are left for later: `TCP_NODELAY` and `SO_KEEPALIVE`.
-pub(super) fn connect(target: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let socket = tcp_socket(target)?;
-    if let Some(source) = source {
-        socket.bind(&source.into())?;
+/// Where a connection or flow towards a server comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// Whatever address of this machine the route has.
+    Any,
+    /// This one of this machine's.
+    Own(SocketAddr),
+    /// The client's address, which is not this machine's (`IP_TRANSPARENT`).
+    Client(IpAddr),
+}
+
+impl Origin {
+    fn bind(self, socket: &Socket) -> io::Result<()> {
+        match self {
+            Self::Any => Ok(()),
+            Self::Own(address) => socket.bind(&address.into()),
+            Self::Client(address) => {
+                be_transparent(socket, Family::of(address))?;
+                socket.bind(&SocketAddr::new(address, 0).into())
+            }
+        }
     }
+}
+
+/// Whether this process may use addresses that are not this machine's.
+///
+/// # Errors
+/// The operating system's, `PermissionDenied` without `CAP_NET_ADMIN`.
+pub(super) fn check_transparent() -> io::Result<()> {
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    be_transparent(&udp_socket(any)?, Family::Ipv4)
+}
+
+fn be_transparent(socket: &Socket, family: Family) -> io::Result<()> {
+    match family {
+        Family::Ipv4 => socket.set_ip_transparent_v4(true),
+        Family::Ipv6 => socket.set_ip_transparent_v6(true),
+    }
+}
+
+/// Begins to connect to `target`. The options that only a connection of
+/// some length needs are left for later: `TCP_NODELAY` and `SO_KEEPALIVE`.
+pub(super) fn connect(target: SocketAddr, origin: Origin) -> io::Result<TcpStream> {
+    let socket = tcp_socket(target)?;
+    origin.bind(&socket)?;
     match socket.connect(&target.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
         Ok(()) | Err(_) => Ok(socket.into()),
@@ -113,8 +151,9 @@ pub(super) fn connect(target: SocketAddr, source: Option<SocketAddr>) -> io::Res
 }
 
 /// A socket connected to `server`, for one client's datagrams.
-pub(super) fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn connect_udp(server: SocketAddr, origin: Origin) -> io::Result<UdpSocket> {
     let socket = udp_socket(server)?;
+    origin.bind(&socket)?;
     // Without it the kernel hands over each datagram for itself.
     let _ = accept_coalesced(&socket);
     socket.connect(&server.into())?;

@@ -151,6 +151,20 @@ pub enum AcquireError {
     Stopped,
 }
 
+/// Why options were not taken.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// Transparent source addresses cannot be had.
+    #[error("{service}: cannot show servers the client's address: {}", transparent_problem(source))]
+    Transparent {
+        /// The first service that asks for them.
+        service: ServiceKey,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
 /// What the handles share.
 struct Inner {
     config: RelayConfig,
@@ -213,12 +227,36 @@ impl Relay {
 
     /// Takes `options` for what all services ask for, those that are added later too; services
     /// that are not in it ask for nothing. Holds for connections that are accepted from now on.
-    pub fn set_options(&self, options: BTreeMap<ServiceKey, RelayOptions>) {
+    ///
+    /// # Errors
+    /// [`OptionsError`]; nothing has changed.
+    pub fn set_options(
+        &self,
+        options: BTreeMap<ServiceKey, RelayOptions>,
+    ) -> Result<(), OptionsError> {
+        Self::check_options(&options)?;
         let mut state = self.inner.state();
         state.options = options;
         for (key, cell) in &state.services {
             cell.set_options(state.options(*key));
         }
+        drop(state);
+        // Where a limit has gone up, clients may wait.
+        self.inner.workers.iter().for_each(|worker| worker.tell(Command::Accept));
+        Ok(())
+    }
+
+    /// Whether this process may do what `options` ask for.
+    ///
+    /// # Errors
+    /// [`OptionsError`].
+    pub fn check_options(options: &BTreeMap<ServiceKey, RelayOptions>) -> Result<(), OptionsError> {
+        let asks = options.iter().find(|(_, options)| options.transparent);
+        let Some((service, _)) = asks else {
+            return Ok(());
+        };
+        listener::check_transparent()
+            .map_err(|source| OptionsError::Transparent { service: *service, source })
     }
 
     /// Makes every service of `address` listen, those added later too, or none: on an error
@@ -281,7 +319,7 @@ impl Relay {
         let state = self.inner.state();
         let now = self.inner.clock.now();
         let services = state.services.values();
-        services.map(|cell| cell.lock().status(now, state.holds(cell.key()))).collect()
+        services.map(|cell| cell.status(now, state.holds(cell.key()))).collect()
     }
 
     /// Connections and UDP flows right now, those of removed services and servers and those being
@@ -437,6 +475,15 @@ fn capabilities(config: &RelayConfig) -> Capabilities {
         one_packet: true,
         helper_choice: true,
         ..Capabilities::nothing()
+    }
+}
+
+fn transparent_problem(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "CAP_NET_ADMIN is missing; grant it, or take `transparent` out".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cell::{Lease, ServiceCell};
-use super::listener::{connect_udp, is_exhaustion};
+use super::listener::{Origin, connect_udp, is_exhaustion};
 use super::outgoing::{Outgoing, Sent, is_refusal};
 use super::poller::Interest;
 use super::worker::{Entity, Which, Worker};
@@ -236,9 +236,10 @@ impl Worker {
             return None;
         };
         let flow = Flow { source: client, destination: address };
+        let origin = service.cell.origin(client);
         while let Some(mut lease) = Lease::admit(&service.cell, self.now, &flow, &tried) {
             let at = self.slots.reserve();
-            match self.connect_upstream(at, lease.address()) {
+            match self.connect_upstream(at, lease.address(), origin) {
                 Ok(upstream) => {
                     lease.established();
                     let replies = Arc::clone(&service.socket);
@@ -265,8 +266,13 @@ impl Worker {
         None
     }
 
-    fn connect_upstream(&self, at: usize, server: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = connect_udp(server)?;
+    fn connect_upstream(
+        &self,
+        at: usize,
+        server: SocketAddr,
+        origin: Origin,
+    ) -> io::Result<UdpSocket> {
+        let socket = connect_udp(server, origin)?;
         self.register(at, Which::Dialed, &socket, Interest::Read)?;
         Ok(socket)
     }
