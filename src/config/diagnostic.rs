@@ -107,6 +107,7 @@ codes! {
     UnusableAddress = "E0311", "an address is 0.0.0.0 or ::";
     ProxyProtocolImpossible = "E0312", "the PROXY protocol needs the relay and TCP";
     ForeignSchedulerFlag = "E0313", "a scheduler flag belongs to another scheduler";
+    RelayOptionImpossible = "E0314", "a directive of the relay stands where it cannot work";
     SendProgramUnsupported = "E0401", "checks by an external program are not supported yet";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";

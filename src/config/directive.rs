@@ -266,6 +266,15 @@ directives! {
     ProxyProtocol "proxy_protocol" {
         Virtual Extension Kind::Choice(&["off", "v1", "v2"]), "off", "Header that tells real servers the client's address; only the relay can.";
     }
+    MaxConnections "max_connections" {
+        Virtual Extension Kind::Integer(0, u32::MAX as i64), "0", "Clients of a TCP service at the same time, further ones wait; 0 is no limit; only the relay can.";
+    }
+    Transparent "transparent" {
+        Virtual Extension Kind::Boolean, "0", "Whether real servers see the client's address; needs CAP_NET_ADMIN and routes; only the relay can.";
+    }
+    OnePacket "one_packet" {
+        Virtual Extension Kind::Boolean, "0", "Whether each datagram of a UDP service is scheduled for itself.";
+    }
     SorryServer "sorry_server" {
         Virtual Historical Kind::Endpoint, "", "Who answers when no real server is up; the port of the service unless given.";
     }

@@ -1,12 +1,13 @@
 //! The typed model: what an lvs.cf means.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Directive, Span};
 use crate::failover::Role;
 use crate::health::{CheckSpec, SlowStart};
 use crate::ipvs::relay::RelayOptions;
@@ -150,6 +151,14 @@ pub struct Virtual {
     /// `proxy_protocol`: the header in front of each TCP connection to a real server, off by
     /// default. Never there with UDP or with `dataplane = kernel`.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// `max_connections`: clients at the same time, beyond which they wait; no limit by default.
+    /// Never there with UDP or with `dataplane = kernel`.
+    pub max_connections: Option<NonZeroU32>,
+    /// `transparent`: whether real servers see the client's address, off by default. Never on with
+    /// `dataplane = kernel`, whose servers see it in any case, or with the FTP helper.
+    pub transparent: bool,
+    /// `one_packet`: whether each datagram is scheduled for itself, off by default.
+    pub one_packet: bool,
     /// `check`, `send`, `expect`, `use_regex`, `http_*`: how real servers are probed.
     pub check: CheckSpec,
     /// `timeout`: how often, every 10 s by default.
@@ -195,7 +204,8 @@ impl Virtual {
         let service = Service::new(self.key())
             .with_scheduler(self.scheduler.clone())
             .with_scheduler_flags(self.scheduler_flags)
-            .with_helper(self.helper);
+            .with_helper(self.helper)
+            .with_one_packet(self.one_packet);
         match self.persistence {
             Some(persistence) => service.with_persistence(persistence),
             None => service,
@@ -205,7 +215,25 @@ impl Virtual {
     /// What the service asks of the relay in particular.
     #[must_use]
     pub fn relay_options(&self) -> RelayOptions {
-        RelayOptions { proxy_protocol: self.proxy_protocol }
+        RelayOptions {
+            proxy_protocol: self.proxy_protocol,
+            max_connections: self.max_connections,
+            transparent: self.transparent,
+        }
+    }
+
+    /// The first directive of the service that only the relay obeys.
+    #[must_use]
+    pub const fn relay_directive(&self) -> Option<Directive> {
+        if self.proxy_protocol.is_some() {
+            Some(Directive::ProxyProtocol)
+        } else if self.max_connections.is_some() {
+            Some(Directive::MaxConnections)
+        } else if self.transparent {
+            Some(Directive::Transparent)
+        } else {
+            None
+        }
     }
 
     /// The real servers that are used.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// What has passed since the entry was made or its counters were last zeroed.
 ///
-/// The kernel counts packets; the relay, which never sees one, counts what it read and wrote and
-/// leaves the packet counters at zero.
+/// The kernel counts packets. The relay counts what it read and wrote: with UDP each datagram is a
+/// packet, and with TCP, where it never sees one, the packet counters stay at zero.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Counters {

@@ -18,5 +18,4 @@ pub mod nanny;
 pub mod node;
 pub mod relay;
 pub mod supervisor;
-#[cfg(feature = "kernel")]
 mod sys;

@@ -25,7 +25,7 @@ fn listening_server(address: IpAddr) -> (SocketAddr, Receiver<Vec<u8>>) {
 fn ask_for(relay: &Relay, key: ServiceKey, version: Option<ProxyProtocol>) {
     let mut options = RelayOptions::default();
     options.proxy_protocol = version;
-    relay.set_options([(key, options)].into());
+    relay.set_options([(key, options)].into()).unwrap();
 }
 
 /// Sends `text` through the relay and ends. Returns the client's address.

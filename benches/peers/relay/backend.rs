@@ -7,9 +7,10 @@ use std::process::{Child, Command, Stdio};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+use socket2::SockRef;
 
-use crate::Outcome;
 use crate::load::REQUEST;
+use crate::{Outcome, measure};
 
 /// Servers of each protocol.
 pub(crate) const SERVERS: usize = 4;
@@ -53,6 +54,8 @@ pub(crate) fn serve() -> Outcome<()> {
         println!("{}", listener.local_addr()?);
     }
     for socket in sockets {
+        // What is on the way at a time fits, so that no loss is the servers'.
+        SockRef::from(&socket).set_recv_buffer_size(measure::RECEIVE_BUFFER)?;
         println!("{}", socket.local_addr()?);
         std::thread::spawn(move || echo(&socket));
     }

@@ -12,11 +12,13 @@ mod backend;
 mod contender;
 mod load;
 mod measure;
+mod open;
 mod soak;
 mod strace;
 mod table;
 mod udp;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,7 +44,7 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            rounds: 5,
+            rounds: 3,
             connections: 20_000,
             requests: 150_000,
             megabytes: 4096,
@@ -64,6 +66,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["serve"] => backend::serve(),
         ["soak-relay", servers @ ..] => soak::relay(servers),
+        ["open-relay", vip, servers @ ..] => open::relay(vip, servers),
+        ["open-clients", target, count] => open::clients(target, count),
+        ["--open", count] => count.parse().map_err(Into::into).and_then(open::run),
         ["--soak", seconds] => seconds.parse().map_err(Into::into).and_then(soak::run),
         options => settings(options).and_then(|settings| compare(&settings)),
     };
@@ -108,9 +113,9 @@ fn compare(settings: &Settings) -> Outcome<()> {
         eprintln!("{:8} {memory}", contender.name);
         results.idle(contender.name, memory);
     }
-    for contender in &contenders {
-        for (work, plan) in [plans(settings)[0], plans(settings)[1]] {
-            let calls = strace::count(contender, Plan { total: plan.total / 10, ..plan })?;
+    let counted = if settings.rounds > 0 { contenders.as_slice() } else { &[] };
+    for contender in counted {
+        for (work, calls) in count_calls(contender, settings)? {
             results.calls(work, contender.name, calls);
         }
     }
@@ -130,6 +135,25 @@ fn compare(settings: &Settings) -> Outcome<()> {
     }
     results.print(settings.rounds);
     Ok(())
+}
+
+/// System calls for each unit of three kinds of work, counted over a tenth of a round.
+fn count_calls(
+    contender: &Contender,
+    settings: &Settings,
+) -> Outcome<Vec<(Work, BTreeMap<String, f64>)>> {
+    let mut counted = Vec::new();
+    for (work, plan) in &plans(settings)[..2] {
+        let plan = Plan { total: plan.total / 10, ..*plan };
+        let run = || load::run(contender.tcp, plan).map(drop);
+        counted.push((*work, strace::count(contender, plan.total, run)?));
+    }
+    if let Some(target) = contender.udp {
+        let total = settings.datagrams / 10;
+        let run = || udp::run(target, total).map(drop);
+        counted.push((Work::Datagram, strace::count(contender, total, run)?));
+    }
+    Ok(counted)
 }
 
 fn plans(settings: &Settings) -> [(Work, Plan); 3] {
@@ -153,8 +177,8 @@ fn measure_tcp(contender: &Contender, plan: Plan) -> Outcome<Sample> {
 fn measure_udp(contender: &Contender, datagrams: usize) -> Outcome<Sample> {
     let before = contender.cpu();
     let target = contender.udp.ok_or("no UDP")?;
-    let run = udp::run(target, datagrams)?;
-    Ok(Sample::new(run, contender.cpu() - before))
+    let seen = udp::run(target, datagrams)?;
+    Ok(Sample::new(seen.run, contender.cpu() - before))
 }
 
 /// Opens connections, each with one request, lets them lie, and looks at the memory.

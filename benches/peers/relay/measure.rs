@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::contender::Contender;
 
+/// What may wait in a UDP socket of the clients and servers, as far as the kernel allows it.
+pub(crate) const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
 /// What the clients saw.
 pub(crate) struct Run {
     elapsed: Duration,
@@ -107,9 +110,14 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn now(contender: &Contender) -> Self {
+        Self::of(contender.pids())
+    }
+
+    /// Of these processes, and of the kernel for all.
+    pub(crate) fn of(pids: Vec<u32>) -> Self {
         Self {
             connections: 0,
-            resident: contender.pids().into_iter().map(resident).sum(),
+            resident: pids.into_iter().map(resident).sum(),
             buffers: socket_buffers(),
             slab: slab(),
         }
@@ -183,6 +191,19 @@ fn slab() -> f64 {
         Some(row.get(1)?.parse::<f64>().ok()? * row.get(3)?.parse::<f64>().ok()?)
     });
     bytes.sum()
+}
+
+/// Datagrams that the kernel has thrown away because the receive buffer of a socket on one of
+/// `ports` was full: the last column of `/proc/net/udp`.
+pub(crate) fn overruns(ports: &[u16]) -> usize {
+    let text = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let dropped = rows.filter_map(|row| {
+        let (_, port) = row.get(1)?.rsplit_once(':')?;
+        let port = u16::from_str_radix(port, 16).ok()?;
+        ports.contains(&port).then(|| row.last()?.parse::<usize>().ok()).flatten()
+    });
+    dropped.sum()
 }
 
 fn kilobytes(file: &str, name: &str) -> f64 {

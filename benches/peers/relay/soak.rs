@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use piranha::ipvs::relay::ServiceStatus;
 use piranha::ipvs::{Backend, Destination, Op, Service, ServiceKey};
 use piranha::net::Weight;
 use piranha::runtime::relay::{Relay, RelayConfig};
@@ -18,6 +20,12 @@ const VIP: &str = "127.77.0.4:7080";
 
 /// How often a server or a weight changes.
 const CHANGE: Duration = Duration::from_millis(20);
+
+/// UDP round trips in one round of everything.
+const DATAGRAMS: usize = 10_000;
+
+/// What the relay's line with its datagrams begins with.
+const RELAYED: &str = "datagrams: ";
 
 /// How often the state is printed.
 const REPORT: Duration = Duration::from_secs(10);
@@ -56,11 +64,30 @@ pub(crate) fn run(seconds: u64) -> Outcome<()> {
         warm / 1024.0,
         end / 1024.0
     );
-    relay.finish()?;
+    let relayed = relay.finish()?;
+    account(&total, &relayed, &servers)?;
     if end > warm * 1.1 + SLACK {
         return Err("memory has grown".into());
     }
     Ok(())
+}
+
+/// Fails unless every lost datagram is counted somewhere: by the relay, or by the kernel at the
+/// sockets of servers and clients.
+fn account(total: &Totals, relayed: &Relayed, servers: &backend::Backend) -> Outcome<()> {
+    let ports: Vec<u16> = servers.udp.iter().map(SocketAddr::port).collect();
+    let at_servers = measure::overruns(&ports);
+    let explained = relayed.lost + at_servers + total.overruns;
+    println!(
+        "datagrams: {} sent, {} answered, {} lost: {} by the relay, {at_servers} in the receive \
+         buffers of the servers, {} in those of the clients",
+        total.datagrams, total.answered, total.lost, relayed.lost, total.overruns
+    );
+    println!("the relay: {} to servers, {} back to clients", relayed.forth, relayed.back);
+    match total.lost == explained && relayed.back == total.answered + total.overruns {
+        true => Ok(()),
+        false => Err("some datagrams are counted nowhere".into()),
+    }
 }
 
 /// What the clients have done.
@@ -72,7 +99,10 @@ struct Totals {
     aborted: usize,
     idle: usize,
     datagrams: usize,
+    answered: usize,
     lost: usize,
+    /// Of these, what the clients' own sockets had no room for.
+    overruns: usize,
 }
 
 impl Totals {
@@ -87,9 +117,11 @@ impl Totals {
         (0..300).try_for_each(|_| abort(target))?;
         self.aborted += 300;
         self.idle += load::open(target, 300)?.len();
-        let datagrams = udp::run(target, 10_000)?;
-        self.datagrams += datagrams.done();
-        self.lost += datagrams.lost();
+        let seen = udp::run(target, DATAGRAMS)?;
+        self.datagrams += DATAGRAMS;
+        self.answered += seen.run.done();
+        self.lost += seen.run.lost();
+        self.overruns += seen.overruns;
         Ok(())
     }
 }
@@ -105,6 +137,37 @@ fn abort(target: SocketAddr) -> Outcome<()> {
 /// The process that has the relay.
 struct Soaked {
     child: Child,
+    output: Option<JoinHandle<Option<Relayed>>>,
+}
+
+/// The relay's datagrams.
+struct Relayed {
+    forth: usize,
+    back: usize,
+    lost: usize,
+}
+
+impl Relayed {
+    fn parse(line: &str) -> Option<Self> {
+        let numbers = line.strip_prefix(RELAYED)?.split(' ').map(str::parse);
+        let numbers: Vec<usize> = numbers.collect::<Result<_, _>>().ok()?;
+        let [forth, back, lost] = numbers[..] else {
+            return None;
+        };
+        Some(Self { forth, back, lost })
+    }
+}
+
+/// Shows what the relay prints, and keeps what it says about datagrams.
+fn show(lines: impl Iterator<Item = String>) -> Option<Relayed> {
+    let mut relayed = None;
+    for line in lines {
+        match Relayed::parse(&line) {
+            Some(found) => relayed = Some(found),
+            None => println!("{line}"),
+        }
+    }
+    relayed
 }
 
 impl Soaked {
@@ -119,8 +182,8 @@ impl Soaked {
         let output = child.stdout.take().ok_or("no output")?;
         let mut lines = BufReader::new(output).lines();
         lines.next().ok_or("the relay did not start")??;
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
-        Ok(Self { child })
+        let output = std::thread::spawn(move || show(lines.map_while(Result::ok)));
+        Ok(Self { child, output: Some(output) })
     }
 
     fn resident(&self) -> f64 {
@@ -128,12 +191,13 @@ impl Soaked {
     }
 
     /// Has it stop, print its counters and judge them.
-    fn finish(&mut self) -> Outcome<()> {
+    fn finish(&mut self) -> Outcome<Relayed> {
         drop(self.child.stdin.take());
-        match self.child.wait()?.success() {
-            true => Ok(()),
-            false => Err("the counters do not balance".into()),
+        if !self.child.wait()?.success() {
+            return Err("the counters do not balance".into());
         }
+        let relayed = self.output.take().and_then(|output| output.join().ok()).flatten();
+        relayed.ok_or_else(|| "the relay said nothing about its datagrams".into())
     }
 }
 
@@ -210,7 +274,7 @@ async fn change(
     apply(relay, op).await
 }
 
-async fn apply(relay: &Relay, op: Op) -> Outcome<()> {
+pub(crate) async fn apply(relay: &Relay, op: Op) -> Outcome<()> {
     for applied in relay.clone().apply(&[op]).await? {
         applied?;
     }
@@ -221,7 +285,16 @@ async fn apply(relay: &Relay, op: Op) -> Outcome<()> {
 fn balance(relay: &Relay) -> Outcome<()> {
     let mut left = relay.connections();
     for service in relay.status() {
-        println!("{}: {:?}, refused {}", service.key, service.counters, service.refused);
+        let ServiceStatus { key, counters, losses, refused, .. } = &service;
+        println!("{key}: {counters:?}, {losses:?}, refused {refused}");
+        if counters.packets_in > 0 {
+            println!(
+                "{RELAYED}{} {} {}",
+                counters.packets_in,
+                counters.packets_out,
+                losses.total()
+            );
+        }
         for server in service.destinations {
             println!("  {} {:?} failures {}", server.address, server.load, server.failures);
             left += usize::try_from(server.load.total())?;

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::contender::Contender;
-use crate::load::{self, Plan};
 
 /// How long strace gets to attach to every thread.
 const ATTACH: Duration = Duration::from_secs(1);
 
-/// System calls by name for each request of `plan`; empty without strace or without a process.
-pub(crate) fn count(contender: &Contender, plan: Plan) -> Outcome<BTreeMap<String, f64>> {
+/// System calls by name for each of `units` of what `work` does; empty without strace or without a
+/// process.
+pub(crate) fn count(
+    contender: &Contender,
+    units: usize,
+    work: impl FnOnce() -> Outcome<()>,
+) -> Outcome<BTreeMap<String, f64>> {
     let pids = contender.pids();
     if pids.is_empty() || Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
         return Ok(BTreeMap::new());
@@ -26,13 +30,13 @@ pub(crate) fn count(contender: &Contender, plan: Plan) -> Outcome<BTreeMap<Strin
     }
     let mut strace = command.spawn()?;
     std::thread::sleep(ATTACH);
-    let run = load::run(contender.tcp, plan);
+    let run = work();
     Command::new("kill").args(["-INT", &strace.id().to_string()]).status()?;
     strace.wait()?;
     run?;
     let text = fs::read_to_string(&file)?;
     fs::remove_file(&file)?;
-    Ok(read(&text, plan.total))
+    Ok(read(&text, units))
 }
 
 /// Reads the table that `strace -c` prints: name last, count fourth.

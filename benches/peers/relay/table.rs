@@ -55,6 +55,13 @@ impl Results {
 
     /// Prints medians and ratios as Markdown.
     pub(crate) fn print(&self, rounds: usize) {
+        if rounds > 0 {
+            self.print_rounds(rounds);
+        }
+        self.print_memory();
+    }
+
+    fn print_rounds(&self, rounds: usize) {
         println!("Medians of {rounds} rounds, contenders in turn within each.\n");
         self.head();
         for (label, work, figure) in ROWS {
@@ -62,7 +69,11 @@ impl Results {
         }
         self.row("system calls per connection", |name| self.total_calls(Work::Connect, name));
         self.row("system calls per request", |name| self.total_calls(Work::Request, name));
+        self.row("system calls per UDP round trip", |name| self.total_calls(Work::Datagram, name));
         self.print_calls();
+    }
+
+    fn print_memory(&self) {
         let connections = self.idle.values().map(|memory| memory.connections).max().unwrap_or(0);
         println!("\nMemory for each of {connections} idle connections, bytes.\n");
         self.head();
@@ -77,20 +88,25 @@ impl Results {
         self.calls.get(&(work, name))?.get("total").copied()
     }
 
-    /// The system calls of a short connection, each that is made at least once in twenty.
+    /// The system calls of a short connection and of a UDP round trip, each that is made at least
+    /// once in twenty.
     fn print_calls(&self) {
         println!();
-        for (name, calls) in self.connect_calls() {
-            let often = calls.iter().filter(|(call, count)| **count >= 0.05 && *call != "total");
-            let often: Vec<_> = often.map(|(call, count)| format!("{call} {count:.1}")).collect();
-            println!("{name}, a short connection: {}.", often.join(", "));
+        for (what, work) in
+            [("a short connection", Work::Connect), ("a UDP round trip", Work::Datagram)]
+        {
+            for (name, calls) in self.calls_of(work) {
+                let often = calls.iter().filter(|(call, n)| **n >= 0.05 && *call != "total");
+                let often: Vec<_> = often.map(|(call, n)| format!("{call} {n:.2}")).collect();
+                println!("- {name}, {what}: {}.", often.join(", "));
+            }
         }
     }
 
-    fn connect_calls(&self) -> impl Iterator<Item = (&'static str, &BTreeMap<String, f64>)> {
+    fn calls_of(&self, wanted: Work) -> impl Iterator<Item = (&'static str, &BTreeMap<String, f64>)> {
         let calls = self.calls.iter().filter(|(_, calls)| !calls.is_empty());
         calls
-            .filter(|((work, _), _)| *work == Work::Connect)
+            .filter(move |((work, _), _)| *work == wanted)
             .map(|((_, name), calls)| (*name, calls))
     }
 

@@ -3,6 +3,7 @@
 mod check;
 mod fields;
 mod global;
+mod relay;
 mod semantics;
 mod service;
 

@@ -20,6 +20,7 @@ impl Context<'_> {
             self.check_service(service);
             self.check_servers(service);
             self.check_proxy_protocol(service, config.dataplane, global);
+            self.check_relay_options(service, config.dataplane, global);
             if config.dataplane == DataPlane::Relay {
                 self.check_relay(service, global);
             }

@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::fields::{Fields, Section};
@@ -240,6 +241,9 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         forwarding: forwarding(fields).unwrap_or(config.network),
         helper: None,
         proxy_protocol: proxy_protocol(fields),
+        max_connections: fields.count(Directive::MaxConnections).and_then(NonZeroU32::new),
+        transparent: fields.boolean(Directive::Transparent).unwrap_or(false),
+        one_packet: fields.boolean(Directive::OnePacket).unwrap_or(false),
         check: crate::health::CheckSpec::Connect,
         interval,
         timeout: fields.duration(Directive::CheckTimeout).unwrap_or(interval),

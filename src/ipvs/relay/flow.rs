@@ -9,14 +9,15 @@ use crate::time::Instant;
 /// Bounded: a new client in a full table takes the place of the one silent for longest. A flood
 /// of forged sources then costs idle clients their flow, never the busy ones, and never memory.
 ///
-/// `F` is whatever the driver needs to find the flow.
+/// `F` is whatever the driver needs to find the flow, and `K` what a flow is known by: its client's
+/// address, unless a client may have several.
 #[derive(Debug)]
-pub struct FlowTable<F> {
-    flows: Aging<SocketAddr, F>,
+pub struct FlowTable<F, K = SocketAddr> {
+    flows: Aging<K, F>,
     timeout: Duration,
 }
 
-impl<F> FlowTable<F> {
+impl<F, K: Copy + Ord> FlowTable<F, K> {
     /// A table of at most `capacity` flows (at least one) that end after `timeout` of silence.
     #[must_use]
     pub const fn new(capacity: usize, timeout: Duration) -> Self {
@@ -36,20 +37,20 @@ impl<F> FlowTable<F> {
     }
 
     /// The flow of `client`, which begins a new period of silence now.
-    pub fn touch(&mut self, now: Instant, client: SocketAddr) -> Option<&mut F> {
+    pub fn touch(&mut self, now: Instant, client: K) -> Option<&mut F> {
         self.flows.postpone(client, now + self.timeout);
         self.flows.get_mut(client)
     }
 
     /// Makes `flow` the one of `client`. Returns the flow that had to go for it: the client's own
     /// former one, or the one silent for longest if the table is full.
-    pub fn insert(&mut self, now: Instant, client: SocketAddr, flow: F) -> Option<F> {
+    pub fn insert(&mut self, now: Instant, client: K, flow: F) -> Option<F> {
         let evicted = self.flows.insert(client, flow, now + self.timeout);
         evicted.map(|(_, flow)| flow)
     }
 
     /// Takes out the flow of `client`.
-    pub fn remove(&mut self, client: SocketAddr) -> Option<F> {
+    pub fn remove(&mut self, client: K) -> Option<F> {
         self.flows.remove(client)
     }
 
@@ -65,7 +66,7 @@ impl<F> FlowTable<F> {
     }
 
     /// Takes out every flow.
-    pub fn drain(&mut self) -> impl Iterator<Item = F> + use<F> {
+    pub fn drain(&mut self) -> impl Iterator<Item = F> + use<F, K> {
         self.flows.drain().map(|(_, flow)| flow)
     }
 }

@@ -28,11 +28,13 @@
 mod aging;
 mod flow;
 pub mod ftp;
+mod losses;
 mod options;
 mod service;
 mod status;
 
 pub use flow::FlowTable;
+pub use losses::{DatagramLosses, LossReason};
 pub use options::RelayOptions;
 pub use service::{Conflict, Ticket, VirtualService};
-pub use status::{DestinationStatus, ServiceStatus};
+pub use status::{ConnectionLimit, DestinationStatus, ServiceStatus};

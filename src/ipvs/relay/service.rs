@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::aging::Aging;
-use super::{DestinationStatus, ServiceStatus};
+use super::{ConnectionLimit, DatagramLosses, DestinationStatus, LossReason, ServiceStatus};
 use crate::ipvs::{Counters, Destination, Entry, Forwarding, Service, ServiceKey};
 use crate::net::Protocol;
 use crate::scheduler::{Flow, Pool, Scheduler, Server, ServerId};
@@ -37,6 +37,7 @@ pub struct VirtualService {
     templates: Aging<IpAddr, Template>,
     next_template: u64,
     counters: Counters,
+    losses: DatagramLosses,
     refused: u64,
 }
 
@@ -119,6 +120,7 @@ impl VirtualService {
             templates: Aging::new(MAX_TEMPLATES),
             next_template: 0,
             counters: Counters::default(),
+            losses: DatagramLosses::default(),
             refused: 0,
         }
     }
@@ -237,12 +239,14 @@ impl VirtualService {
         self.record(ticket, |counters| counters.connections += 1);
     }
 
-    /// Counts bytes passed on: `bytes_in` to the server, `bytes_out` to the client.
-    pub fn transferred(&mut self, ticket: &Ticket, bytes_in: u64, bytes_out: u64) {
-        self.record(ticket, |counters| {
-            counters.bytes_in += bytes_in;
-            counters.bytes_out += bytes_out;
-        });
+    /// Counts what has been passed on: bytes, and with UDP packets, each of which is a datagram.
+    pub fn transferred(&mut self, ticket: &Ticket, traffic: Counters) {
+        self.record(ticket, |counters| *counters += traffic);
+    }
+
+    /// Counts datagrams that were not passed on.
+    pub const fn lost(&mut self, reason: LossReason, datagrams: u64) {
+        self.losses.add(reason, datagrams);
     }
 
     /// One side has finished sending: the connection is no longer active.
@@ -281,7 +285,8 @@ impl VirtualService {
         }
     }
 
-    /// Counters and servers at this moment. `listening` is for the caller to know.
+    /// Counters and servers at this moment. `listening` and the limit of connections are for the
+    /// caller to know.
     #[must_use]
     pub fn status(&mut self, now: Instant, listening: bool) -> ServiceStatus {
         self.expire_templates(now);
@@ -290,6 +295,8 @@ impl VirtualService {
             key: self.service.key(),
             listening,
             counters: self.counters,
+            limit: ConnectionLimit::default(),
+            losses: self.losses,
             refused: self.refused,
             destinations: servers.iter().map(|server| self.describe(server)).collect(),
         }

@@ -1,13 +1,15 @@
 //! Services as the threads share them, and a connection's place in one.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::ipvs::relay::{RelayOptions, Ticket, VirtualService};
-use crate::ipvs::{Helper, ServiceKey};
+use super::listener::Origin;
+use crate::ipvs::relay::{ConnectionLimit, RelayOptions, ServiceStatus, Ticket, VirtualService};
+use crate::ipvs::{Counters, Helper, ServiceKey};
 use crate::scheduler::Flow;
 use crate::time::Instant;
 
@@ -39,13 +41,29 @@ pub(super) struct ServiceCell {
     key: ServiceKey,
     state: Mutex<VirtualService>,
     options: Mutex<RelayOptions>,
+    places: Places,
     gauge: Arc<Gauge>,
+}
+
+/// The places for clients that a service's limit leaves.
+#[derive(Debug, Default)]
+struct Places {
+    taken: AtomicU32,
+    /// Whether clients have been left in the backlog since a place was last given back.
+    wanted: AtomicBool,
+    pauses: AtomicU64,
 }
 
 impl ServiceCell {
     pub(super) fn new(service: VirtualService, options: RelayOptions, gauge: Arc<Gauge>) -> Self {
         let key = service.service().key();
-        Self { key, state: Mutex::new(service), options: Mutex::new(options), gauge }
+        Self {
+            key,
+            state: Mutex::new(service),
+            options: Mutex::new(options),
+            places: Places::default(),
+            gauge,
+        }
     }
 
     pub(super) const fn key(&self) -> ServiceKey {
@@ -66,6 +84,51 @@ impl ServiceCell {
         *self.options.lock().unwrap_or_else(PoisonError::into_inner) = options;
     }
 
+    /// Takes a place for a client, if the limit leaves one. If not, some worker will find
+    /// [`has_clients_waiting`](Self::has_clients_waiting) when one has been given back.
+    pub(super) fn take_place(self: &Arc<Self>) -> Option<Place> {
+        self.try_place().or_else(|| {
+            self.places.wanted.store(true, Ordering::SeqCst);
+            // One may have been given back by somebody who did not see yet that it is wanted.
+            let place = self.try_place();
+            if place.is_none() {
+                self.places.pauses.fetch_add(1, Ordering::Relaxed);
+            }
+            place
+        })
+    }
+
+    fn try_place(self: &Arc<Self>) -> Option<Place> {
+        let most = self.options().max_connections.map_or(u32::MAX, NonZeroU32::get);
+        let more = |taken: u32| (taken < most).then_some(taken + 1);
+        self.places.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok()?;
+        Some(Place { cell: Arc::clone(self) })
+    }
+
+    /// Whether clients wait in the backlog for a place; says so once.
+    pub(super) fn has_clients_waiting(&self) -> bool {
+        self.places.wanted.load(Ordering::SeqCst)
+            && self.places.wanted.swap(false, Ordering::SeqCst)
+    }
+
+    pub(super) fn status(&self, now: Instant, listening: bool) -> ServiceStatus {
+        let mut status = self.lock().status(now, listening);
+        status.limit = ConnectionLimit {
+            most: self.options().max_connections,
+            connected: self.places.taken.load(Ordering::SeqCst),
+            pauses: self.places.pauses.load(Ordering::Relaxed),
+        };
+        status
+    }
+
+    /// Where the connections and flows of `client` come from.
+    pub(super) fn origin(&self, client: SocketAddr) -> Origin {
+        match self.options().transparent {
+            true => Origin::Client(client.ip()),
+            false => Origin::Any,
+        }
+    }
+
     /// How many connections the whole relay has.
     pub(super) fn relay_connections(&self) -> usize {
         self.gauge.count()
@@ -73,6 +136,17 @@ impl ServiceCell {
 
     pub(super) fn helper(&self) -> Option<Helper> {
         self.lock().service().helper()
+    }
+}
+
+/// A client's place among those that its service's limit allows, given back when dropped.
+pub(super) struct Place {
+    cell: Arc<ServiceCell>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.cell.places.taken.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -122,9 +196,9 @@ impl Lease {
         }
     }
 
-    pub(super) fn transferred(&self, bytes_in: u64, bytes_out: u64) {
+    pub(super) fn transferred(&self, traffic: Counters) {
         if let Some(ticket) = &self.ticket {
-            self.cell.lock().transferred(ticket, bytes_in, bytes_out);
+            self.cell.lock().transferred(ticket, traffic);
         }
     }
 

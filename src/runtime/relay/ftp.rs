@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use super::cell::Lease;
-use super::listener::{AcceptProblem, connect, listen};
+use super::listener::{AcceptProblem, Origin, connect, listen};
 use super::poller::Interest;
 use super::tcp::{Channel, Dialing, Kind, Kit, Session, Side, Verdict, reset};
 use super::worker::{Entity, Which, Worker};
@@ -202,14 +202,15 @@ impl Worker {
 
     fn begin_data(&mut self, stream: TcpStream, peer: SocketAddr, listener: &DataListener) {
         let DataPlan { target, source, passive, .. } = listener.plan;
-        let (Some(lease), Ok(dialed)) = (self.join(listener.control), connect(target, source))
+        let origin = source.map_or(Origin::Any, Origin::Own);
+        let (Some(lease), Ok(dialed)) = (self.join(listener.control), connect(target, origin))
         else {
             return reset(stream);
         };
         let flow = Flow { source: peer, destination: target };
         let kind = Kind::Data { from_client: passive };
         let dialing = Dialing::new(flow, Vec::new(), Vec::new());
-        self.begin(stream, dialed, lease, kind, dialing);
+        self.begin(Session::new(stream, dialed, lease, kind, dialing, self.now));
     }
 
     fn join(&mut self, control: usize) -> Option<Lease> {

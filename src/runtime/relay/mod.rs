@@ -49,6 +49,7 @@ mod cell;
 mod descriptors;
 mod ftp;
 mod listener;
+mod outgoing;
 mod pipes;
 mod poller;
 mod sessions;
@@ -91,6 +92,9 @@ pub struct RelayConfig {
     pub idle_timeout: Duration,
     /// How long a UDP flow may be silent before it ends. 300 s, as in IPVS.
     pub udp_idle_timeout: Duration,
+    /// How long a server has for its answers to a datagram of a service in one-packet mode
+    /// ([`Service::one_packet`](crate::ipvs::Service::one_packet)). 3 s.
+    pub one_packet_timeout: Duration,
     /// How long a server or client may take to make an announced FTP data connection. 30 s.
     pub ftp_data_timeout: Duration,
     /// Flows a UDP service may have, divided among the workers; beyond that the one silent for
@@ -114,6 +118,7 @@ impl Default for RelayConfig {
             connect_timeout: Duration::from_secs(3),
             idle_timeout: Duration::from_secs(900),
             udp_idle_timeout: Duration::from_secs(300),
+            one_packet_timeout: Duration::from_secs(3),
             ftp_data_timeout: Duration::from_secs(30),
             max_udp_flows: 4096,
             max_connections: descriptor_room().min(50_000),
@@ -144,6 +149,20 @@ pub enum AcquireError {
     /// The relay has been shut down.
     #[error("the relay has stopped")]
     Stopped,
+}
+
+/// Why options were not taken.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// Transparent source addresses cannot be had.
+    #[error("{service}: cannot show servers the client's address: {}", transparent_problem(source))]
+    Transparent {
+        /// The first service that asks for them.
+        service: ServiceKey,
+        /// The operating system's reason.
+        source: io::Error,
+    },
 }
 
 /// What the handles share.
@@ -208,12 +227,36 @@ impl Relay {
 
     /// Takes `options` for what all services ask for, those that are added later too; services
     /// that are not in it ask for nothing. Holds for connections that are accepted from now on.
-    pub fn set_options(&self, options: BTreeMap<ServiceKey, RelayOptions>) {
+    ///
+    /// # Errors
+    /// [`OptionsError`]; nothing has changed.
+    pub fn set_options(
+        &self,
+        options: BTreeMap<ServiceKey, RelayOptions>,
+    ) -> Result<(), OptionsError> {
+        Self::check_options(&options)?;
         let mut state = self.inner.state();
         state.options = options;
         for (key, cell) in &state.services {
             cell.set_options(state.options(*key));
         }
+        drop(state);
+        // Where a limit has gone up, clients may wait.
+        self.inner.workers.iter().for_each(|worker| worker.tell(Command::Accept));
+        Ok(())
+    }
+
+    /// Whether this process may do what `options` ask for.
+    ///
+    /// # Errors
+    /// [`OptionsError`].
+    pub fn check_options(options: &BTreeMap<ServiceKey, RelayOptions>) -> Result<(), OptionsError> {
+        let asks = options.iter().find(|(_, options)| options.transparent);
+        let Some((service, _)) = asks else {
+            return Ok(());
+        };
+        listener::check_transparent()
+            .map_err(|source| OptionsError::Transparent { service: *service, source })
     }
 
     /// Makes every service of `address` listen, those added later too, or none: on an error
@@ -276,7 +319,7 @@ impl Relay {
         let state = self.inner.state();
         let now = self.inner.clock.now();
         let services = state.services.values();
-        services.map(|cell| cell.lock().status(now, state.holds(cell.key()))).collect()
+        services.map(|cell| cell.status(now, state.holds(cell.key()))).collect()
     }
 
     /// Connections and UDP flows right now, those of removed services and servers and those being
@@ -432,8 +475,18 @@ fn capabilities(config: &RelayConfig) -> Capabilities {
         schedulers: Some(known.cloned().collect()),
         scheduler_flags: true,
         any_address: true,
+        one_packet: true,
         helper_choice: true,
         ..Capabilities::nothing()
+    }
+}
+
+fn transparent_problem(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "CAP_NET_ADMIN is missing; grant it, or take `transparent` out".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

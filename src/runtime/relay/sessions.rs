@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RelayConfig;
-use super::cell::{Lease, ServiceCell};
+use super::cell::{Lease, Place, ServiceCell};
 use super::ftp::ControlState;
 use super::listener::{connect, is_exhaustion};
 use super::poller::Interest;
@@ -25,6 +25,7 @@ impl Worker {
         stream: TcpStream,
         client: SocketAddr,
         cell: &Arc<ServiceCell>,
+        place: Place,
     ) {
         let ServiceKey::Address { address, .. } = cell.key() else {
             return reset(stream);
@@ -41,7 +42,9 @@ impl Worker {
         let header = cell.options().proxy_protocol;
         let header = header.map(|version| version.header(flow.source, flow.destination));
         let header = header.unwrap_or_default();
-        self.begin(stream, dialed, lease, kind, Dialing::new(flow, tried, header));
+        let dialing = Dialing::new(flow, tried, header);
+        let session = Session::new(stream, dialed, lease, kind, dialing, self.now);
+        self.begin(session.with_place(place));
     }
 
     /// Begins to connect to the first server that may be tried; gives up when the process has run
@@ -52,9 +55,10 @@ impl Worker {
         flow: &Flow,
         tried: &mut Vec<SocketAddr>,
     ) -> Option<(Lease, TcpStream)> {
+        let origin = cell.origin(flow.source);
         loop {
             let mut lease = Lease::admit(cell, self.now, flow, tried)?;
-            match connect(lease.address(), None) {
+            match connect(lease.address(), origin) {
                 Ok(stream) => return Some((lease, stream)),
                 Err(error) if is_exhaustion(&error) => {
                     self.pause_accepting(&error);
@@ -68,17 +72,11 @@ impl Worker {
         }
     }
 
-    pub(super) fn begin(
-        &mut self,
-        accepted: TcpStream,
-        dialed: TcpStream,
-        lease: Lease,
-        kind: Kind,
-        mut dialing: Dialing,
-    ) {
+    pub(super) fn begin(&mut self, mut session: Session) {
         let index = self.slots.reserve();
-        dialing.deadline = self.now + self.config.connect_timeout;
-        let session = Session::new(accepted, dialed, lease, kind, dialing, self.now);
+        if let Phase::Dialing(dialing) = &mut session.phase {
+            dialing.deadline = self.now + self.config.connect_timeout;
+        }
         self.await_dialed(index, Box::new(session));
     }
 
@@ -182,19 +180,25 @@ impl Worker {
         {
             self.slots.retire(listener);
         }
+        let cell = Arc::clone(session.lease.cell());
         match how {
             Verdict::Done => session.close(&mut self.kit.pipes),
             _ => session.abort(&mut self.kit.pipes),
         }
         self.slots.retire(index);
+        if cell.has_clients_waiting() {
+            self.accept_waiting(cell.key());
+        }
     }
 }
 
 /// Timers.
 impl Worker {
     pub(super) fn tick(&self) -> Duration {
-        let RelayConfig { idle_timeout, udp_idle_timeout, ftp_data_timeout, .. } = self.config;
-        let quarter = idle_timeout.min(udp_idle_timeout).min(ftp_data_timeout) / 4;
+        let RelayConfig { idle_timeout, udp_idle_timeout, .. } = self.config;
+        let RelayConfig { one_packet_timeout, ftp_data_timeout, .. } = self.config;
+        let udp = udp_idle_timeout.min(one_packet_timeout);
+        let quarter = idle_timeout.min(udp).min(ftp_data_timeout) / 4;
         quarter.clamp(Duration::from_millis(10), TICK)
     }
 

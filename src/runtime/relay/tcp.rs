@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::cell::Lease;
+use super::cell::{Lease, Place};
 use super::ftp::ControlState;
 use super::pipes::{Pipe, Pipes};
 use super::poller::Event;
+use crate::ipvs::Counters;
 use crate::scheduler::Flow;
 use crate::time::Instant;
 
@@ -391,6 +392,8 @@ pub(super) struct Session {
     pub(super) phase: Phase,
     pub(super) kind: Kind,
     pub(super) lease: Lease,
+    /// A client's; FTP data connections have none.
+    place: Option<Place>,
     pub(super) last_active: Instant,
     /// Whether it waits for its turn on the ready list.
     pub(super) queued: bool,
@@ -413,9 +416,16 @@ impl Session {
             phase: Phase::Dialing(dialing),
             kind,
             lease,
+            place: None,
             last_active: now,
             queued: false,
         }
+    }
+
+    /// Keeps `place` until it ends.
+    pub(super) fn with_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// Moves bytes both ways. When one direction breaks, the other still gets its turn: a server
@@ -449,12 +459,11 @@ impl Session {
         if forth + back == 0 {
             return;
         }
-        match self.kind {
-            Kind::Data { from_client: false } => self.lease.transferred(back, forth),
-            Kind::Plain | Kind::Control(_) | Kind::Data { from_client: true } => {
-                self.lease.transferred(forth, back);
-            }
-        }
+        let (bytes_in, bytes_out) = match self.kind {
+            Kind::Data { from_client: false } => (back, forth),
+            Kind::Plain | Kind::Control(_) | Kind::Data { from_client: true } => (forth, back),
+        };
+        self.lease.transferred(Counters { bytes_in, bytes_out, ..Counters::default() });
     }
 
     /// Ends it in order; pipes go back to the pool.

@@ -1,6 +1,6 @@
 //! One worker: a thread, an epoll instance and everything that is polled there.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -20,6 +20,7 @@ use super::tcp::{Kit, Session};
 use super::udp::{UdpFlow, UdpService};
 use super::{Clock, RelayConfig};
 use crate::ipvs::ServiceKey;
+use crate::runtime::sys::Inbox;
 use crate::time::Instant;
 
 /// What the waker's events come under.
@@ -40,6 +41,8 @@ pub(super) enum Command {
     ListenUdp(Arc<ServiceCell>, UdpSocket),
     /// Accept what is waiting, then close the service's sockets here and say so.
     Unlisten(ServiceKey, oneshot::Sender<()>),
+    /// The limits of services have changed: see whether clients that wait may come in.
+    Accept,
     /// End at once; connections are reset.
     Stop,
 }
@@ -79,8 +82,11 @@ pub(super) struct Worker {
     pub(super) now: Instant,
     pub(super) slots: Slots<Entity>,
     pub(super) kit: Kit,
-    pub(super) datagram: Box<[u8]>,
+    /// Made when the first datagram comes.
+    pub(super) inbox: Option<Inbox>,
     commands: Receiver<Command>,
+    /// Where the TCP services' sockets are.
+    listeners: BTreeMap<ServiceKey, usize>,
     /// Entries with more to do than one turn allowed.
     ready: VecDeque<usize>,
     /// Connection attempts in the order of their deadlines, all of which are equally far.
@@ -108,8 +114,9 @@ impl Worker {
             now: clock.now(),
             slots: Slots::default(),
             kit: Kit::new(workers),
-            datagram: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
+            inbox: None,
             commands,
+            listeners: BTreeMap::new(),
             ready: VecDeque::new(),
             dialing: VecDeque::new(),
             accept_again: None,
@@ -238,6 +245,7 @@ impl Worker {
                     // Nobody waits any more when the other end is gone.
                     let _ = done.send(());
                 }
+                Command::Accept => self.ready.extend(self.listeners.values()),
                 Command::Stop => self.stop(),
             }
         }
@@ -249,6 +257,7 @@ impl Worker {
             tracing::error!(service = %cell.key(), %error, "relay worker cannot poll a listener");
             return self.slots.retire(index);
         }
+        self.listeners.insert(cell.key(), index);
         let listener = Box::new(ServiceListener { cell, socket });
         self.slots.put(index, Entity::Listener(listener));
     }
@@ -259,6 +268,7 @@ impl Worker {
             Entity::Udp(service) => service.key() == key,
             Entity::Session(_) | Entity::Data(_) | Entity::Flow(_) => false,
         };
+        self.listeners.remove(&key);
         for index in self.slots.indices(of_service) {
             match self.slots.take(index) {
                 Some(Entity::Listener(listener)) => {
@@ -280,6 +290,11 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Gives the service's listener a turn, if it is still there.
+    pub(super) fn accept_waiting(&mut self, key: ServiceKey) {
+        self.ready.extend(self.listeners.get(&key));
     }
 
     fn stop(&mut self) {
@@ -305,8 +320,11 @@ impl Worker {
                 self.pause_accepting(&"there are as many connections as there may be");
                 return false;
             }
+            let Some(place) = listener.cell.take_place() else {
+                return false;
+            };
             match self.accept(&listener.socket) {
-                Ok((stream, client)) => self.on_client(stream, client, &listener.cell),
+                Ok((stream, client)) => self.on_client(stream, client, &listener.cell, place),
                 Err(AcceptProblem::Skip) => {}
                 Err(AcceptProblem::Empty | AcceptProblem::Exhausted) => return false,
             }

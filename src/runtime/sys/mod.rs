@@ -1,8 +1,18 @@
-//! What no safe interface offers: the only place for `unsafe`.
+//! System calls that no safe crate offers: the only place in the project with `unsafe`.
+//!
+//! What is here is safe to call with any argument; what the kernel is handed lives for the call.
 #![allow(unsafe_code, reason = "the one place for it; see each SAFETY comment")]
+#![allow(trivial_numeric_casts, reason = "other C libraries have narrower fields")]
 
+mod datagrams;
+#[cfg(feature = "kernel")]
 mod ip_option;
+#[cfg(feature = "kernel")]
 mod link;
+mod names;
 
+pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send_trains};
+#[cfg(feature = "kernel")]
 pub(super) use ip_option::{get_ip_option, set_ip_option};
+#[cfg(feature = "kernel")]
 pub(super) use link::link_address;

@@ -13,11 +13,12 @@ use async_trait::async_trait;
 
 use super::StartError;
 use super::watch::ServerKey;
-use crate::config::{Config, DataPlane};
+use crate::config::{Config, DataPlane, Virtual};
 use crate::control::Event;
 use crate::failover::{ActionError, VirtualAddress};
 use crate::ipvs::{Applied, Backend, BackendError, Capabilities, Op, Table};
 use crate::runtime::heartbeat::Observer;
+use crate::runtime::relay::Relay;
 
 /// A data plane as the director sees it.
 #[async_trait]
@@ -81,6 +82,9 @@ pub(super) async fn start(
 
 /// Whether the running data plane is one that `config` accepts: it is chosen at the start.
 pub(super) fn check_same(plane: &dyn Plane, config: &Config) -> Result<(), StartError> {
+    if plane.name() == "relay" {
+        check_relay(config)?;
+    }
     let name = match config.dataplane {
         DataPlane::Auto => return Ok(()),
         DataPlane::Kernel => "kernel",
@@ -96,8 +100,9 @@ pub(super) fn check_same(plane: &dyn Plane, config: &Config) -> Result<(), Start
 
 /// The kernel where it is usable for this configuration, else the relay.
 async fn automatic(path: &Path, config: &Config) -> Result<(Box<dyn Plane>, String), StartError> {
-    if let Some(service) = config.active_virtuals().find(|v| v.proxy_protocol.is_some()) {
-        let reason = format!("`{}` asks for proxy_protocol, which the kernel lacks", service.name);
+    let asks = |service: &Virtual| Some((service.name.clone(), service.relay_directive()?));
+    if let Some((name, directive)) = config.active_virtuals().find_map(asks) {
+        let reason = format!("`{name}` asks for {directive}, which the kernel lacks");
         return Ok((relay(config)?, reason));
     }
     match kernel(path, config).await {
@@ -107,7 +112,14 @@ async fn automatic(path: &Path, config: &Config) -> Result<(Box<dyn Plane>, Stri
     }
 }
 
+/// Whether this process may do what `config` asks of the relay.
+fn check_relay(config: &Config) -> Result<(), StartError> {
+    Relay::check_options(&relay::options(config))
+        .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })
+}
+
 fn relay(config: &Config) -> Result<Box<dyn Plane>, StartError> {
+    check_relay(config)?;
     let relay = relay::start(config)
         .map_err(|error| StartError::NoDataPlane { name: "relay", reason: error.to_string() })?;
     Ok(Box::new(relay))

@@ -1,5 +1,6 @@
 //! The relay as the data plane of a director.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use super::Plane;
 use crate::config::Config;
 use crate::control::Event;
 use crate::failover::{ActionError, VirtualAddress};
-use crate::ipvs::BackendError;
+use crate::ipvs::relay::RelayOptions;
+use crate::ipvs::{BackendError, ServiceKey};
 use crate::runtime::director::watch::ServerKey;
 use crate::runtime::relay::{Relay, RelayConfig};
 
@@ -21,6 +23,11 @@ pub(super) fn start(config: &Config) -> io::Result<Relay> {
     relay.idle_timeout = given(config.tcp_timeout).unwrap_or(relay.idle_timeout);
     relay.udp_idle_timeout = given(config.udp_timeout).unwrap_or(relay.udp_idle_timeout);
     Relay::new(relay)
+}
+
+pub(super) fn options(config: &Config) -> BTreeMap<ServiceKey, RelayOptions> {
+    let services = config.active_virtuals();
+    services.map(|service| (service.key(), service.relay_options())).collect()
 }
 
 #[async_trait]
@@ -34,9 +41,12 @@ impl Plane for Relay {
     }
 
     async fn configure(&mut self, config: &Config) -> Result<Vec<Event>, BackendError> {
-        let services = config.active_virtuals();
-        let options = services.map(|service| (service.key(), service.relay_options()));
-        self.set_options(options.collect());
+        let set = self.set_options(options(config));
+        set.map_err(|error| BackendError::System {
+            object: "options".to_owned(),
+            attempted: "set them",
+            source: io::Error::other(error),
+        })?;
         Ok(Vec::new())
     }
 
