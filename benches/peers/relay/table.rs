@@ -103,11 +103,12 @@ impl Results {
         }
     }
 
-    fn calls_of(&self, wanted: Work) -> impl Iterator<Item = (&'static str, &BTreeMap<String, f64>)> {
+    fn calls_of(
+        &self,
+        wanted: Work,
+    ) -> impl Iterator<Item = (&'static str, &BTreeMap<String, f64>)> {
         let calls = self.calls.iter().filter(|(_, calls)| !calls.is_empty());
-        calls
-            .filter(move |((work, _), _)| *work == wanted)
-            .map(|((_, name), calls)| (*name, calls))
+        calls.filter(move |((work, _), _)| *work == wanted).map(|((_, name), calls)| (*name, calls))
     }
 
     fn memory(&self, name: &str, figure: fn(&Memory) -> f64) -> Option<f64> {

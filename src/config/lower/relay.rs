@@ -26,7 +26,8 @@ impl Context<'_> {
             let message = format!("`{name}` is a UDP service: its clients cannot wait");
             self.relay_option(service, &message, "take `max_connections` out");
         } else if plane == DataPlane::Kernel {
-            let message = format!("the kernel cannot do `max_connections`, which `{name}` asks for");
+            let message =
+                format!("the kernel cannot do `max_connections`, which `{name}` asks for");
             self.needs_relay(service, global, message);
         }
     }
