@@ -38,6 +38,7 @@ impl Descriptor {
 fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
     Some(match (directive, scope) {
         (Directive::Address, Scope::Server) => "192.0.2.21",
+        (Directive::Service, _) => "lvs",
         (Directive::Backup, _) => "192.0.2.12",
         (Directive::PrimaryPrivate, _) => "10.0.0.11",
         (Directive::BackupPrivate, _) => "10.0.0.12",
