@@ -24,13 +24,13 @@ pub(crate) struct Service {
 }
 
 /// The directives of one block, in the order in which they were set first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Block {
     scope: Scope,
     lines: Vec<Line>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Line {
     Comment(String),
     Setting(Directive, String),
@@ -92,6 +92,16 @@ impl Block {
             None => self.lines.push(Line::Setting(directive, written)),
         }
         Ok(())
+    }
+
+    /// Whether the directive was set.
+    pub(crate) fn has(&self, directive: Directive) -> bool {
+        self.lines.iter().any(|line| matches!(line, Line::Setting(set, _) if *set == directive))
+    }
+
+    /// Puts what stands in `other` behind what stands here.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.lines.append(&mut other.lines);
     }
 
     /// A comment on one line.

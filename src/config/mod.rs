@@ -38,6 +38,7 @@ mod draft;
 mod edit;
 mod effective;
 mod format;
+pub mod import;
 mod lower;
 mod manual;
 mod model;
