@@ -16,6 +16,7 @@ mod check;
 mod diff;
 mod explain;
 mod fmt;
+mod import;
 mod init;
 mod input;
 mod output;
@@ -43,6 +44,8 @@ pub(super) enum Command {
     Diff(diff::Diff),
     /// Write a first configuration with comments.
     Init(init::Init),
+    /// Express the configuration of another program as lvs.cf.
+    Import(import::Import),
 }
 
 impl Command {
@@ -54,6 +57,7 @@ impl Command {
             Self::Fmt(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Init(command) => command.run(),
+            Self::Import(command) => command.run(),
         }
     }
 

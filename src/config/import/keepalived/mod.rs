@@ -5,7 +5,7 @@ mod read;
 mod server;
 mod vrrp;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::importer::Importer;
 use read::Node;
@@ -19,11 +19,22 @@ pub(super) fn import(importer: &mut Importer<'_>) {
         .filter(|node| node.keyword() == "virtual_server_group")
         .filter_map(|node| Some((node.word(1)?, node)))
         .collect();
+    let servers = nodes.iter().filter(|node| node.keyword() == "virtual_server");
+    let used_groups: BTreeSet<&str> = servers
+        .filter(|node| node.word(1) == Some("group"))
+        .filter_map(|node| node.word(2))
+        .collect();
     let mut nat = false;
     for node in &nodes {
         match node.keyword() {
             "global_defs" => node.children.iter().for_each(|child| global(child, importer)),
-            "vrrp_instance" | "virtual_server_group" => {}
+            "vrrp_instance" => {}
+            "virtual_server_group" => {
+                let name = node.word(1).unwrap_or_default();
+                if !used_groups.contains(name) {
+                    lose(node, "no virtual_server uses this group", importer);
+                }
+            }
             "virtual_server" => nat |= server::virtual_server(node, &groups, importer),
             _ => other(node, importer),
         }
