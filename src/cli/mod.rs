@@ -5,6 +5,7 @@ pub mod ipvsadm;
 mod log;
 pub mod lvs;
 pub mod nanny;
+pub mod piranha;
 pub mod pulse;
 
 use std::fmt::Display;

@@ -92,7 +92,9 @@ macro_rules! directives {
                 }
             }
 
-            pub(crate) fn from_name(name: &str) -> Option<Self> {
+            /// The directive of this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)+
                     _ => None,
@@ -371,8 +373,14 @@ impl Directive {
     pub(crate) fn nearest(name: &str, scope: Scope) -> Option<Self> {
         let here = DESCRIPTORS.iter().filter(|row| row.scope == scope);
         nearest(name, here.map(|row| row.directive.name()))
-            .or_else(|| nearest(name, DESCRIPTORS.iter().map(|row| row.directive.name())))
             .and_then(Self::from_name)
+            .or_else(|| Self::nearest_anywhere(name))
+    }
+
+    /// The directive that `name` was most likely meant to be.
+    #[must_use]
+    pub fn nearest_anywhere(name: &str) -> Option<Self> {
+        nearest(name, DESCRIPTORS.iter().map(|row| row.directive.name())).and_then(Self::from_name)
     }
 }
 

@@ -32,11 +32,18 @@
 //! Names are not looked up: this layer does no I/O.
 
 mod diagnostic;
+mod difference;
 mod directive;
+mod draft;
 mod edit;
+mod effective;
+mod format;
+pub mod import;
 mod lower;
+mod manual;
 mod model;
 mod span;
+mod start;
 mod suggest;
 mod syntax;
 mod value;
@@ -45,10 +52,15 @@ mod value;
 mod tests;
 
 pub use diagnostic::{Code, Diagnostic, Related, Severity};
+pub use difference::{Change, Effect, What, difference};
 pub use directive::{Descriptor, Directive, Scope, Since};
 pub use edit::{EditError, Editor, Place, Spot};
+pub use effective::{Origin, Section, Setting, effective};
+pub use format::format;
+pub use manual::{manual, note};
 pub use model::{Config, DataPlane, HeartbeatVersion, Legacy, RealServer, Virtual};
 pub use span::{Position, Span};
+pub use start::Start;
 pub use syntax::Document;
 
 /// What came of reading an lvs.cf.

@@ -4,7 +4,7 @@ mod error;
 mod layout;
 mod place;
 mod tree;
-mod write;
+pub(super) mod write;
 
 #[cfg(test)]
 mod tests;

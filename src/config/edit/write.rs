@@ -10,7 +10,7 @@ use crate::config::value::{Kind, encode};
 const LONGEST_NAME: usize = 255;
 
 /// How `value` is written so that `descriptor` reads it back.
-pub(super) fn value(descriptor: &Descriptor, value: &str) -> Result<String, EditError> {
+pub(in crate::config) fn value(descriptor: &Descriptor, value: &str) -> Result<String, EditError> {
     let (kind, directive) = (descriptor.kind, descriptor.directive);
     if "x = ''".len() + value.len() > MAX_LINE {
         let reason = "the line would be longer than 16 KiB".to_owned();
@@ -41,7 +41,7 @@ pub(super) fn value(descriptor: &Descriptor, value: &str) -> Result<String, Edit
 }
 
 /// How the name of a block is written, with quotes where it needs them.
-pub(super) fn name(name: &str) -> Result<String, EditError> {
+pub(in crate::config) fn name(name: &str) -> Result<String, EditError> {
     let usable = !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(char::is_control);
     [name.to_owned(), format!("\"{name}\""), format!("'{name}'")]
         .into_iter()

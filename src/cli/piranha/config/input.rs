@@ -1,0 +1,77 @@
+//! Files as arguments.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::cli::diagnostic::render;
+use crate::cli::{Failure, log};
+use crate::config::{self, Config, Diagnostic, Document, Loaded};
+
+/// More than any lvs.cf may have, so that its own limit is what is reported.
+const MAX_BYTES: u64 = (16 << 20) + 1;
+
+/// A file that was read.
+pub(super) struct Input {
+    /// As it is called in messages.
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Input {
+    /// Reads the file at `path`, or standard input for `-`.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let standard = path.as_os_str() == "-";
+        let name = if standard { "<stdin>".to_owned() } else { path.display().to_string() };
+        let bytes = if standard {
+            read_bounded(io::stdin().lock())
+        } else {
+            fs::File::open(path).and_then(read_bounded)
+        };
+        match bytes {
+            Ok(bytes) => Ok(Self { name, bytes }),
+            Err(error) => Err(Failure::new(format!("cannot read {name}: {error}"))),
+        }
+    }
+
+    /// What it means. Shows its errors, if it has any, and not its warnings.
+    pub(super) fn usable(&self) -> Result<(Document, Config), Failure> {
+        let Loaded { document, config, diagnostics } = config::load(&self.bytes);
+        self.refuse(diagnostics)?;
+        match config {
+            Some(config) => Ok((document, config)),
+            None => Err(self.broken()),
+        }
+    }
+
+    /// Its lines, if each of them can be read.
+    pub(super) fn readable(&self) -> Result<Document, Failure> {
+        let Loaded { document, diagnostics, .. } = config::load(&self.bytes);
+        // Beyond E0199 it is values that are wrong, and how blocks go together.
+        self.refuse(diagnostics.into_iter().filter(|d| d.code.as_str() < "E0200").collect())?;
+        Ok(document)
+    }
+
+    fn refuse(&self, mut diagnostics: Vec<Diagnostic>) -> Result<(), Failure> {
+        diagnostics.retain(Diagnostic::is_error);
+        self.complain(&diagnostics);
+        if diagnostics.is_empty() { Ok(()) } else { Err(self.broken()) }
+    }
+
+    fn broken(&self) -> Failure {
+        Failure::new(format!("{}: the configuration has errors", self.name))
+    }
+
+    /// Shows `diagnostics` on standard error.
+    pub(super) fn complain(&self, diagnostics: &[Diagnostic]) {
+        if !diagnostics.is_empty() {
+            eprint!("{}", render(&self.name, &self.bytes, diagnostics, log::colors()));
+        }
+    }
+}
+
+fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

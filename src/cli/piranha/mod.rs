@@ -1,0 +1,57 @@
+//! `piranha`: the administrator's command.
+//!
+//! What it finds out goes to standard output, what it has to say about that to standard error.
+//! Subcommands may be shortened as long as one is meant. Exit codes: 0 done, 1 not, 2 for a wrong
+//! command line; [`config`] has those of its own commands.
+
+pub mod config;
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::Failure;
+
+/// The administrator's command of Piranha, the load balancer out of Linux Virtual Server.
+#[derive(Debug, Parser)]
+#[command(name = "piranha", version, infer_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check, explain, compare and bring over configurations.
+    #[command(subcommand, infer_subcommands = true)]
+    Config(config::Command),
+}
+
+/// Runs `piranha` with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Command::Config(command) = Arguments::parse().command;
+    let trouble = command.trouble();
+    match command.run() {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure(reason)) => {
+            eprintln!("piranha: {reason}");
+            ExitCode::from(trouble)
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough is no error.
+fn print(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a value as JSON, on lines of its own.
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    print(format!("{value:#}\n"))
+}

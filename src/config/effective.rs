@@ -1,0 +1,275 @@
+//! The settings in force: what was written, what follows from that, and what is so by default.
+
+use std::collections::BTreeMap;
+
+use super::model::{Config, Virtual};
+use super::syntax::{BlockKind, Shape, Statement};
+use super::value::Value;
+use super::{Descriptor, Directive, Document, Scope, Span};
+use crate::health::{CheckSpec, Expect};
+use crate::ipvs::Helper;
+
+/// Where a value comes from.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// It stands in the file, here.
+    Written(Span),
+    /// It follows from another directive.
+    Follows(Directive),
+    /// It is the default.
+    Default,
+}
+
+/// One directive and what it comes to.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Which.
+    pub directive: Directive,
+    /// The value as it stands in the file, quotes included, or as it would.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The same for every way to write the same value.
+    pub(crate) canonical: String,
+}
+
+/// The settings outside of blocks, or of one block.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// What kind of block it is.
+    pub scope: Scope,
+    /// The block's name; empty outside of blocks.
+    pub name: String,
+    /// What the data plane knows it by, such as `TCP 192.0.2.80:80` or `10.0.0.1:80`; empty outside
+    /// of blocks.
+    pub identity: String,
+    /// The settings, in the order of the manual. A directive that is not set and has no default
+    /// is not among them.
+    pub settings: Vec<Setting>,
+    /// The blocks in it.
+    pub sections: Vec<Self>,
+}
+
+impl Setting {
+    pub(crate) fn is_zero(&self) -> bool {
+        self.canonical == "0"
+    }
+}
+
+impl Section {
+    /// The setting of `directive`, if it has one.
+    #[must_use]
+    pub fn get(&self, directive: Directive) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.directive == directive)
+    }
+}
+
+/// The settings in force in `document`, which means `config`.
+///
+/// Services and servers are in the order of the file, which is the order of
+/// [`Config::virtuals`]; `failover` blocks, which nothing uses, are left out.
+#[must_use]
+pub fn effective(document: &Document, config: &Config) -> Section {
+    let written = Written::of(document);
+    let mut whole = written.section(None, Scope::Global, |_| None);
+    let virtuals = written.blocks(BlockKind::Virtual, None);
+    for (block, service) in virtuals.zip(&config.virtuals) {
+        let follows = |row: &Descriptor| service_setting(&whole, service, row);
+        let mut section = written.section(Some(block), Scope::Virtual, follows);
+        section.identity = service.key().to_string();
+        section.settings.retain(|setting| applies(setting, service));
+        for (block, server) in written.blocks(BlockKind::Server, Some(block)).zip(&service.servers)
+        {
+            let follows = |row: &Descriptor| match row.directive {
+                Directive::Port => taken_over(&section, row.directive),
+                _ => None,
+            };
+            let identity = server.address.to_string();
+            let settings = written.section(Some(block), Scope::Server, follows);
+            section.sections.push(Section { identity, ..settings });
+        }
+        whole.sections.push(section);
+    }
+    whole
+}
+
+/// What follows from other directives where a `virtual` block does not say it.
+fn service_setting(global: &Section, service: &Virtual, row: &Descriptor) -> Option<Setting> {
+    let (value, follows) = match row.directive {
+        Directive::Network => return taken_over(global, Directive::Network),
+        Directive::CheckTimeout => {
+            (format!("{}ms", service.timeout.as_millis()), Directive::Timeout)
+        }
+        Directive::Helper if service.helper == Some(Helper::Ftp) => {
+            ("ftp".to_owned(), Directive::Port)
+        }
+        Directive::Check => {
+            let (kind, follows) = match &service.check {
+                CheckSpec::Connect => ("connect", Directive::Port),
+                CheckSpec::Http(_) => ("http", Directive::Port),
+                // A UDP service that says nothing: `check = send` would want it to.
+                CheckSpec::SendExpect { send, expect: Expect::Nothing } if send.is_empty() => {
+                    return None;
+                }
+                CheckSpec::SendExpect { .. } => ("send", Directive::Send),
+            };
+            (kind.to_owned(), follows)
+        }
+        _ => return None,
+    };
+    Some(assumed(row, value, Origin::Follows(follows)))
+}
+
+/// Whether a default means anything for `service`.
+fn applies(setting: &Setting, service: &Virtual) -> bool {
+    if matches!(setting.origin, Origin::Written(_)) {
+        return true;
+    }
+    match setting.directive {
+        Directive::HttpPath | Directive::HttpHost | Directive::HttpStatus => {
+            matches!(service.check, CheckSpec::Http(_))
+        }
+        Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
+        Directive::Pmask => service.persistence.is_some() && service.address.is_ipv4(),
+        _ => true,
+    }
+}
+
+/// The setting of the block around this one.
+fn taken_over(outer: &Section, directive: Directive) -> Option<Setting> {
+    let setting = outer.get(directive)?.clone();
+    Some(Setting { origin: Origin::Follows(directive), ..setting })
+}
+
+/// The statements of a document that can be read, by block; of those that stand twice, the last.
+struct Written<'a> {
+    document: &'a Document,
+    fields: BTreeMap<(Option<usize>, Directive), &'a Statement>,
+}
+
+impl<'a> Written<'a> {
+    fn of(document: &'a Document) -> Self {
+        let assignments =
+            document.statements().iter().filter(|statement| statement.shape == Shape::Assignment);
+        let fields = assignments.filter_map(|statement| {
+            let name = document.word(document.tokens(statement).first()?);
+            Some(((statement.block, Directive::from_name(&name)?), statement))
+        });
+        Self { document, fields: fields.collect() }
+    }
+
+    fn blocks(&self, kind: BlockKind, parent: Option<usize>) -> impl Iterator<Item = usize> {
+        let blocks = self.document.blocks().iter().enumerate();
+        blocks.filter(move |(_, b)| b.kind == kind && b.parent == parent).map(|(index, _)| index)
+    }
+
+    fn section(
+        &self,
+        block: Option<usize>,
+        scope: Scope,
+        follows: impl Fn(&Descriptor) -> Option<Setting>,
+    ) -> Section {
+        let rows = Descriptor::ALL.iter().filter(|row| row.scope == scope);
+        let setting = |row: &Descriptor| {
+            let written = self.written(block, row);
+            written.or_else(|| follows(row)).or_else(|| default(row))
+        };
+        let name = block.map(|index| self.document.block_name(&self.document.blocks()[index]));
+        Section {
+            scope,
+            name: name.unwrap_or_default(),
+            identity: String::new(),
+            settings: rows.filter_map(setting).collect(),
+            sections: Vec::new(),
+        }
+    }
+
+    fn written(&self, block: Option<usize>, row: &Descriptor) -> Option<Setting> {
+        let statement = self.fields.get(&(block, row.directive))?;
+        let values = self.document.tokens(statement).get(2..)?;
+        let span = values.first()?.span.to(values.last()?.span);
+        let words: Vec<_> = values.iter().map(|value| self.document.value(value)).collect();
+        let text = &self.document.as_bytes()[span.start..span.end];
+        Some(Setting {
+            directive: row.directive,
+            value: String::from_utf8_lossy(text).into_owned(),
+            origin: Origin::Written(span),
+            canonical: canonical(&row.kind.read(&words).ok()?),
+        })
+    }
+}
+
+fn default(row: &Descriptor) -> Option<Setting> {
+    (!row.default.is_empty()).then(|| assumed(row, row.default.to_owned(), Origin::Default))
+}
+
+fn assumed(row: &Descriptor, value: String, origin: Origin) -> Setting {
+    let words: Vec<_> = value.split(' ').map(str::as_bytes).collect();
+    let read = row.kind.read(&words);
+    let canonical = read.map_or_else(|_| value.clone(), |value| canonical(&value));
+    Setting { directive: row.directive, value, origin, canonical }
+}
+
+/// The same text for every way to write the same value.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Boolean(value) => u8::from(*value).to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::Mask(mask) => format!("{:?}", mask.map(|mask| mask.prefix)),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    const FILE: &[u8] = b"primary = 192.0.2.11
+keepalive = 500ms
+virtual web {
+    active = 1
+    address = 192.0.2.80 eth0:1
+    port = http
+    server one {
+        address = 10.0.0.1
+        active = 1
+    }
+}
+";
+
+    fn section() -> Section {
+        let loaded = load(FILE);
+        effective(&loaded.document, &loaded.config.expect("a good file"))
+    }
+
+    #[test]
+    fn each_value_says_where_it_comes_from() {
+        let whole = section();
+        let keepalive = whole.get(Directive::Keepalive).unwrap();
+        let Origin::Written(span) = keepalive.origin else { panic!("{keepalive:?}") };
+        assert_eq!(&FILE[span.start..span.end], b"500ms");
+        assert_eq!(whole.get(Directive::Deadtime).unwrap().origin, Origin::Default);
+        let web = &whole.sections[0];
+        let check = web.get(Directive::Check).unwrap();
+        assert_eq!(
+            (check.value.as_str(), check.origin),
+            ("http", Origin::Follows(Directive::Port))
+        );
+        let port = web.sections[0].get(Directive::Port).unwrap();
+        assert_eq!((port.value.as_str(), port.origin), ("http", Origin::Follows(Directive::Port)));
+    }
+
+    #[test]
+    fn every_way_to_write_a_value_is_one_value() {
+        let changed = String::from_utf8(FILE.to_vec()).unwrap().replace("= http", "= 0x50");
+        let loaded = load(changed.as_bytes());
+        let other = effective(&loaded.document, &loaded.config.expect("a good file"));
+        let port =
+            |whole: &Section| whole.sections[0].get(Directive::Port).unwrap().canonical.clone();
+        assert_eq!(port(&section()), port(&other));
+    }
+}

@@ -1,0 +1,201 @@
+//! Checks. In keepalived each server has its own; in lvs.cf a service has one for all.
+
+use std::net::SocketAddr;
+
+use super::lose;
+use super::read::Node;
+use crate::config::import::importer::{Importer, milliseconds};
+use crate::config::import::ipvsadm::without_check;
+use crate::config::import::service::Service;
+use crate::net::Protocol;
+
+/// The check of a service.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Check(Vec<Vec<String>>);
+
+/// How often a service is checked.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Timing {
+    interval: Option<u64>,
+    timeout: Option<u64>,
+    retries: Option<u32>,
+}
+
+impl Timing {
+    /// Reads a setting, if it is one of these.
+    pub(super) fn read(&mut self, node: &Node, importer: &mut Importer<'_>) -> bool {
+        let value = node.word(1).unwrap_or_default();
+        let time = milliseconds(value);
+        match node.keyword() {
+            "delay_loop" => self.interval = time,
+            "connect_timeout" => self.timeout = time,
+            "retry" | "nb_get_retry" => self.retries = value.parse().ok(),
+            "delay_before_retry" => {
+                importer.replaced(node.line, "a check is repeated at its interval");
+                return true;
+            }
+            "warmup" => {
+                importer.replaced(node.line, "first checks are spread without it");
+                return true;
+            }
+            _ => return false,
+        }
+        if time.is_none() {
+            importer.lost(node.line, "no number can be read here");
+        }
+        true
+    }
+
+    /// Sets what keepalived has by default, too: its intervals are not those of lvs.cf.
+    pub(super) fn set(self, line: usize, service: &mut Service, importer: &mut Importer<'_>) {
+        let interval = format!("{}ms", self.interval.unwrap_or(60_000));
+        service.set("timeout", &interval, line, importer);
+        let timeout = format!("{}ms", self.timeout.unwrap_or(5000));
+        service.set("check_timeout", &timeout, line, importer);
+        let failures = self.retries.unwrap_or(1).saturating_add(1).to_string();
+        service.set("fall", &failures, line, importer);
+        service.set("rise", "1", line, importer);
+    }
+}
+
+impl Check {
+    pub(super) fn is_one(node: &Node) -> bool {
+        let word = node.keyword();
+        word.ends_with("_CHECK") || matches!(word, "HTTP_GET" | "SSL_GET")
+    }
+
+    /// Takes a server's check for all, or says that it is another one.
+    pub(super) fn of_server(
+        node: &Node,
+        check: &mut Option<Self>,
+        server: SocketAddr,
+        timing: Timing,
+        service: &mut Service,
+        importer: &mut Importer<'_>,
+    ) {
+        let own = Self(flat(node, server));
+        match check {
+            Some(first) if *first == own => {}
+            Some(_) => {
+                lose(
+                    node,
+                    "all servers of a service are checked in one way, and the first server's check is another one",
+                    importer,
+                );
+            }
+            None => {
+                *check = Some(own);
+                express(node, server, timing, service, importer);
+            }
+        }
+    }
+
+    /// What is to be said where no server has a check.
+    pub(super) fn finish(check: Option<Self>, service: &mut Service, importer: &mut Importer<'_>) {
+        if check.is_some() {
+            return;
+        }
+        without_check(service, importer);
+        if service.protocol() == Protocol::Tcp {
+            let reason = "keepalived does not check these servers; lvs makes a connection";
+            importer.replaced(service.line, reason);
+        }
+    }
+}
+
+/// A check as a list of its words, without what is its server's own port.
+fn flat(node: &Node, server: SocketAddr) -> Vec<Vec<String>> {
+    let mut all = vec![vec![node.keyword().to_owned()]];
+    for child in &node.children {
+        let own_port = child.keyword() == "connect_port"
+            && child.word(1) == Some(server.port().to_string().as_str());
+        if !own_port {
+            all.push(child.words.clone());
+            all.extend(flat(child, server));
+        }
+    }
+    all
+}
+
+fn express(
+    node: &Node,
+    server: SocketAddr,
+    mut timing: Timing,
+    service: &mut Service,
+    importer: &mut Importer<'_>,
+) {
+    let line = node.line;
+    match node.keyword() {
+        "TCP_CHECK" => service.set("check", "connect", line, importer),
+        "HTTP_GET" => http(node, service, importer),
+        "SSL_GET" => {
+            importer.lost(line, "HTTPS is not checked: a connection is made (`check = connect`)");
+            service.set("check", "connect", line, importer);
+        }
+        "SMTP_CHECK" => {
+            importer.replaced(line, "the greeting is checked, and no mail dialogue held");
+            service.set("check", "send", line, importer);
+            service.set("expect", "220", line, importer);
+        }
+        "MISC_CHECK" => {
+            importer.lost(line, "programs are not run as checks yet: a connection is made");
+            service.set("check", "connect", line, importer);
+        }
+        _ => {
+            importer.lost(line, "there is no such check");
+            without_check(service, importer);
+        }
+    }
+    let mut own = Timing::default();
+    for child in &node.children {
+        match child.keyword() {
+            "url" | "virtualhost" if node.keyword() == "HTTP_GET" => {}
+            "connect_port" => port(child, server, importer),
+            _ if own.read(child, importer) => {}
+            _ => lose(child, "lvs.cf has nothing like it for a check", importer),
+        }
+    }
+    timing.timeout = own.timeout.or(timing.timeout);
+    timing.retries = own.retries.or(timing.retries);
+    timing.interval = own.interval.or(timing.interval);
+    timing.set(line, service, importer);
+}
+
+fn port(node: &Node, server: SocketAddr, importer: &mut Importer<'_>) {
+    if node.word(1) != Some(server.port().to_string().as_str()) {
+        importer.lost(node.line, "a check goes to the server's own port");
+    }
+}
+
+fn http(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
+    service.set("check", "http", node.line, importer);
+    let mut urls = node.children.iter().filter(|child| child.keyword() == "url");
+    let virtual_host = node.children.iter().find(|child| child.keyword() == "virtualhost");
+    if let Some(child) = virtual_host {
+        service.set("http_host", child.word(1).unwrap_or_default(), child.line, importer);
+    }
+    let mut judged = false;
+    for child in urls.next().map(|url| url.children.as_slice()).unwrap_or_default() {
+        let value = child.word(1).unwrap_or_default();
+        match child.keyword() {
+            "path" => service.set("http_path", value, child.line, importer),
+            "virtualhost" => service.set("http_host", value, child.line, importer),
+            "status_code" if child.words.len() == 2 => {
+                judged = true;
+                service.set("http_status", value, child.line, importer);
+            }
+            "status_code" => importer.lost(child.line, "one range of status codes can be given"),
+            "digest" => {
+                judged = true;
+                importer.lost(child.line, "contents are not compared: the status is");
+            }
+            _ => lose(child, "lvs.cf has nothing like it for an HTTP check", importer),
+        }
+    }
+    if !judged {
+        service.set("http_status", "200-299", node.line, importer);
+    }
+    for url in urls {
+        lose(url, "an HTTP check asks for one path", importer);
+    }
+}

@@ -1,0 +1,115 @@
+//! keepalived.conf.
+
+mod check;
+mod read;
+mod server;
+mod vrrp;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::importer::Importer;
+use read::Node;
+
+pub(super) fn import(importer: &mut Importer<'_>) {
+    let nodes = read::read(importer);
+    let instances: Vec<_> = nodes.iter().filter(|node| node.keyword() == "vrrp_instance").collect();
+    vrrp::instances(&instances, importer);
+    let groups: BTreeMap<&str, &Node> = nodes
+        .iter()
+        .filter(|node| node.keyword() == "virtual_server_group")
+        .filter_map(|node| Some((node.word(1)?, node)))
+        .collect();
+    let servers = nodes.iter().filter(|node| node.keyword() == "virtual_server");
+    let used_groups: BTreeSet<&str> = servers
+        .filter(|node| node.word(1) == Some("group"))
+        .filter_map(|node| node.word(2))
+        .collect();
+    let mut nat = false;
+    for node in &nodes {
+        match node.keyword() {
+            "global_defs" => node.children.iter().for_each(|child| global(child, importer)),
+            "vrrp_instance" => {}
+            "virtual_server_group" => {
+                let name = node.word(1).unwrap_or_default();
+                if !used_groups.contains(name) {
+                    lose(node, "no virtual_server uses this group", importer);
+                }
+            }
+            "virtual_server" => nat |= server::virtual_server(node, &groups, importer),
+            _ => other(node, importer),
+        }
+    }
+    vrrp::unused_vips(nat, importer);
+}
+
+fn global(node: &Node, importer: &mut Importer<'_>) {
+    match node.keyword() {
+        "lvs_timeouts" => timeouts(node, importer),
+        "lvs_sync_daemon" => sync_daemon(node, importer),
+        "router_id" | "lvs_id" => importer.replaced(node.line, "nodes go by their addresses"),
+        "enable_script_security" | "script_user" => {
+            importer.replaced(node.line, "no scripts are run as another user");
+        }
+        word if word.starts_with("vrrp_garp") || word.starts_with("vrrp_gna") => {
+            importer.replaced(node.line, "announcements are repeated and refreshed without it");
+        }
+        word if word.starts_with("notification") || word.starts_with("smtp") => {
+            lose(node, "no mail is sent", importer);
+        }
+        _ => lose(node, "there is no such setting", importer),
+    }
+}
+
+fn timeouts(node: &Node, importer: &mut Importer<'_>) {
+    for pair in node.rest().chunks(2) {
+        match pair {
+            [kind, value] if matches!(kind.as_str(), "tcp" | "tcpfin" | "udp") => {
+                importer.set_global(&format!("{kind}_timeout"), value, node.line);
+            }
+            _ => importer.lost(node.line, "expected tcp, tcpfin or udp, and seconds"),
+        }
+    }
+}
+
+fn sync_daemon(node: &Node, importer: &mut Importer<'_>) {
+    importer.set_global("syncdaemon", "1", node.line);
+    if let Some(interface) = node.word(1) {
+        importer.set_global("syncd_iface", interface, node.line);
+    }
+    let mut options = node.words.iter().skip(3);
+    while let Some(option) = options.next() {
+        match (option.as_str(), options.next()) {
+            ("id", Some(id)) => importer.set_global("syncd_id", id, node.line),
+            _ => importer
+                .lost(node.line, format!("there is no `{option}` for connection synchronisation")),
+        }
+    }
+}
+
+/// Anything else outside of blocks.
+fn other(node: &Node, importer: &mut Importer<'_>) {
+    match node.keyword() {
+        "vrrp_sync_group" => {
+            let reason = "all addresses of a node move together, always";
+            importer.replaced(node.line, reason);
+            for child in &node.children {
+                match child.keyword() {
+                    "group" => {}
+                    _ => lose(child, "there is no such setting of a group", importer),
+                }
+            }
+        }
+        word if word.starts_with("include") => {
+            lose(node, "other files are not read: import them on their own", importer);
+        }
+        _ => lose(node, "lvs.cf has nothing like it", importer),
+    }
+}
+
+/// Lists a statement as lost, and everything that stands in its block.
+fn lose(node: &Node, reason: &str, importer: &mut Importer<'_>) {
+    importer.lost(node.line, reason);
+    for child in node.children.iter().filter(|child| child.line != node.line) {
+        lose(child, reason, importer);
+    }
+}

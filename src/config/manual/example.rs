@@ -1,0 +1,99 @@
+use crate::config::value::Kind;
+use crate::config::{Descriptor, Directive, Scope};
+
+impl Descriptor {
+    /// A line that sets it, as it may stand in a file.
+    #[must_use]
+    pub fn example(&self) -> String {
+        format!("{} = {}", self.directive, self.example_value())
+    }
+
+    fn example_value(&self) -> &'static str {
+        if let Some(value) = special(self.directive, self.scope) {
+            return value;
+        }
+        match self.kind {
+            Kind::Boolean | Kind::Flag => "1",
+            Kind::Integer(..) => "3",
+            Kind::Duration(_) => "10",
+            Kind::Port(_) => "8080",
+            Kind::Host => "192.0.2.11",
+            Kind::AddressDevice => "192.0.2.80 eth0:1",
+            Kind::Endpoint => "192.0.2.90:8080",
+            Kind::Mask => "255.255.255.0",
+            Kind::Choice(words) => words.last().copied().unwrap_or_default(),
+            Kind::Scheduler => "wrr",
+            Kind::Text => "\"some text\"",
+            Kind::Path => "/etc/sysconfig/ha/lvs.key",
+            Kind::Printable => "/health",
+            Kind::Payload => "\"some text\"",
+            Kind::List => "[ /srv/a /srv/b ]",
+            Kind::Status => "200-399",
+            Kind::SlowStart => "30s",
+        }
+    }
+}
+
+/// Values that say more than any value of the kind.
+fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
+    Some(match (directive, scope) {
+        (Directive::Address, Scope::Server) => "192.0.2.21",
+        (Directive::Service, _) => "lvs",
+        (Directive::Backup, _) => "192.0.2.12",
+        (Directive::PrimaryPrivate, _) => "10.0.0.11",
+        (Directive::BackupPrivate, _) => "10.0.0.12",
+        (Directive::PrimaryShared | Directive::BackupShared, _) => "/dev/sdb1",
+        (Directive::NatRouter, _) => "10.0.0.1 eth1:1",
+        (Directive::HeartbeatPort, _) => "539",
+        (Directive::HeartbeatVersion, _) => "1",
+        (Directive::Keepalive, _) => "500ms",
+        (Directive::Deadtime, _) => "2",
+        (Directive::Network, _) => "direct",
+        (Directive::SyncdIface, _) => "eth1",
+        (Directive::TcpTimeout, _) => "15m",
+        (Directive::TcpfinTimeout, _) => "2m",
+        (Directive::UdpTimeout, _) => "5m",
+        (Directive::ActiveCmd | Directive::InactiveCmd, _) => "\"/usr/local/sbin/notify lvs\"",
+        (Directive::RshCommand, _) => "ssh",
+        (Directive::Ipvsadm, _) => "/sbin/ipvsadm",
+        (Directive::DebugLevel, _) => "NONE",
+        (Directive::HardShutdown, _) => "0",
+        (Directive::Fwmark, _) => "80",
+        (Directive::Persistent, _) => "300",
+        (Directive::Helper, _) => "ftp",
+        (Directive::Check, _) => "http",
+        (Directive::Send, _) => r#""GET / HTTP/1.0\r\n\r\n""#,
+        (Directive::Expect, _) => "\"HTTP\"",
+        (Directive::SendProgram, _) => "\"/usr/local/bin/check %h %p\"",
+        (Directive::HttpHost, _) => "www.example.com",
+        (Directive::Reentry, _) => "15",
+        (Directive::LoadMonitor, _) => "none",
+        (Directive::ClientMonitor, _) => "/usr/sbin/nanny",
+        (Directive::StartCmd, _) => "\"/etc/init.d/httpd start\"",
+        (Directive::StopCmd, _) => "\"/etc/init.d/httpd stop\"",
+        (Directive::UThreshold, _) => "1000",
+        (Directive::LThreshold, _) => "800",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Code, load};
+
+    #[test]
+    fn every_example_is_a_line_the_directive_takes() {
+        for row in Descriptor::ALL {
+            let line = row.example();
+            let file = match row.scope {
+                Scope::Global => line.clone(),
+                Scope::Virtual => format!("virtual x {{\n{line}\n}}"),
+                Scope::Server => format!("virtual x {{\nserver y {{\n{line}\n}}\n}}"),
+            };
+            let about_the_value = |code: Code| ("E0004".."E0300").contains(&code.as_str());
+            let found = load(file.as_bytes()).diagnostics;
+            assert!(!found.iter().any(|d| about_the_value(d.code)), "{line}: {found:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use crate::config::{Directive, Scope};
+
+/// What there is to know about a directive beyond its one line: how it goes together with
+/// others, and the reason for it or for its default.
+#[must_use]
+pub const fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
+    Some(match (directive, scope) {
+        (Directive::Role, _) => {
+            "Of use where both addresses are on one machine, as on loopback. Leave it out where the \
+             two nodes share one file."
+        }
+        (Directive::Service, _) => {
+            "`fos` is refused: failover services are not supported. `failover` blocks of a file \
+             with `service = lvs` are read and not used, as in 0.8.6."
+        }
+        (Directive::BackupActive, _) => {
+            "Without it no heartbeats are sent or expected, and the node is always active. Counts \
+             as 0 where there is no `backup`."
+        }
+        (Directive::BackupPrivate, _) => "Not used without `primary_private`.",
+        (Directive::HeartbeatPort, _) => {
+            "The default is a privileged port, as it always was; a node without privilege needs \
+             one above 1023."
+        }
+        (Directive::HeartbeatVersion, _) => {
+            "1 is for the time in which the partner still runs Piranha 0.8.6: it is neither \
+             authenticated nor protected against replay."
+        }
+        (Directive::HeartbeatKey, _) => {
+            "The same file on both nodes, readable for root only. Without it heartbeats are not \
+             authenticated, so that an old file works unchanged; every start says so."
+        }
+        (Directive::Keepalive, _) => {
+            "Below a second it needs a unit, such as `100ms`. The same on both nodes."
+        }
+        (Directive::Deadtime, _) => {
+            "Must be above `keepalive`; three times as long survives two lost packets. Below two \
+             times, one lost packet is a takeover."
+        }
+        (Directive::Failback, _) => {
+            "Off, because a takeover back interrupts a service that works. It is also what 0.8.6 \
+             did, against its manual."
+        }
+        (Directive::Network, Scope::Virtual) => {
+            "0.8.6 had one method for all services. A service of one's own kind needs no second \
+             cluster."
+        }
+        (Directive::Dataplane, _) => {
+            "`auto` says in one line of the log which it took and why. A configuration that needs \
+             what the data plane lacks is refused before anything changes."
+        }
+        (Directive::SyncdId, _) => "Only the low 8 bits are used.",
+        (Directive::HardShutdown, _) => {
+            "Without effect: a check cannot die on its own here, and one dead check never stops \
+             the cluster."
+        }
+        (Directive::Active, Scope::Virtual) => {
+            "Off by default, as it always was: a block that does not say it draws a warning. At \
+             least one service must be active."
+        }
+        (Directive::Active, Scope::Server) => {
+            "Off by default, as it always was: a block that does not say it draws a warning."
+        }
+        (Directive::Address, Scope::Virtual) => {
+            "Several services may share one VIP; the device of the first one counts. IPv6 \
+             addresses are new."
+        }
+        (Directive::Port, Scope::Virtual) => {
+            "A name is looked up among well-known services. Write it above the `server` blocks: \
+             0.8.6 gives those above it port 80."
+        }
+        (Directive::Protocol, _) => "TCP and UDP on one port are two services.",
+        (Directive::Fwmark, _) => {
+            "Needs kernel IPVS and rules of netfilter that set the mark. `address` is still \
+             brought up, and `port` is still what checks connect to."
+        }
+        (Directive::Scheduler, _) => {
+            "One of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh and twos. `pcc` of \
+             old files means lc."
+        }
+        (Directive::Pmask, _) => {
+            "For IPv6 it is a prefix length. Without effect where `persistent` is 0."
+        }
+        (Directive::Helper, _) => {
+            "FTP names further connections inside its first one; without the helper they do not \
+             reach the same server."
+        }
+        (Directive::ProxyProtocol, _) => {
+            "Servers behind the relay see the relay's address. Every server must expect the \
+             header; checks send one too."
+        }
+        (Directive::SorryServer, _) => {
+            "Takes part only while no real server takes connections, with weight 1. 0.8.6 took no \
+             port here."
+        }
+        (Directive::Check, _) => {
+            "By default: `send` where `send` or `expect` is set or the protocol is UDP, `http` \
+             where an `http_` directive is set, or on TCP port 80 where nothing is said, as \
+             0.8.6 did; else `connect`."
+        }
+        (Directive::Send | Directive::Expect, _) => {
+            "Escapes are `\\\\`, `\\r`, `\\n`, `\\t`, `\\'` and `\\\"`. An empty value is none."
+        }
+        (Directive::UseRegex, _) => "The expression may match anywhere in the answer.",
+        (Directive::SendProgram, _) => {
+            "Not supported yet: an active service that needs it is refused, unless `check` says \
+             what to do instead."
+        }
+        (Directive::HttpStatus, _) => {
+            "By default everything below 500: a server that answers 5xx is broken, one that lacks \
+             a path nobody promised is not. 0.8.6 took any answer."
+        }
+        (Directive::Timeout, _) => {
+            "In 0.8.6 also how long a check may take; here that is `check_timeout`."
+        }
+        (Directive::Reentry, _) => {
+            "Counts only for a server that was down: the first verdict after a start needs one \
+             success. `rise` takes its place where it is set."
+        }
+        (Directive::Rise, _) => {
+            "A count where `reentry` is a time; it does not change with the interval."
+        }
+        (Directive::Fall, _) => "More than 1 keeps one lost packet from taking a server out.",
+        (Directive::SlowStart, _) => {
+            "`historical` raises it as 0.8.6 did, 0 gives it back at once, a duration raises it \
+             evenly."
+        }
+        (Directive::LoadMonitor, _) => "Not supported yet: weights stay as they are written.",
+        (Directive::QuiesceServer, _) => {
+            "A failed server that stays in the table keeps its connections; one that is taken out \
+             does not, on kernel IPVS."
+        }
+        (Directive::ClientMonitor, _) => "Any program but nanny is refused for an active service.",
+        (Directive::Weight, _) => {
+            "0 drains the server: connections that are there go on. At most 2147483647."
+        }
+        (Directive::UThreshold | Directive::LThreshold, _) => {
+            "`l_threshold` cannot be above `u_threshold`."
+        }
+        _ => return None,
+    })
+}
