@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Span;
 use crate::failover::Role;
-use crate::health::{CheckSpec, SlowStart};
+use crate::health::{CheckPath, CheckSpec, SlowStart};
 use crate::ipvs::relay::RelayOptions;
 use crate::ipvs::{
     Destination, Forwarding, Helper, Persistence, SchedulerName, Service, ServiceKey, Thresholds,
@@ -147,8 +147,10 @@ pub struct Virtual {
     /// `proxy_protocol`: the header in front of each TCP connection to a real server, off by
     /// default. Never there with UDP or with `dataplane = kernel`.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// `check`, `send`, `expect`, `use_regex`, `http_*`: how real servers are probed.
+    /// `check`, `send`, `expect`, `use_regex`, `http_*`, `tls_*`: how real servers are probed.
     pub check: CheckSpec,
+    /// `check_port`, `check_source`, `check_mark`: how a probe gets there.
+    pub check_path: CheckPath,
     /// `timeout`: how often, every 10 s by default.
     pub interval: Duration,
     /// `check_timeout`: how long connecting and reading may take; the interval by default.
