@@ -251,12 +251,13 @@ impl Plan {
         )
     }
 
-    const fn kind(&self) -> &'static str {
-        match &self.spec {
-            CheckSpec::Connect => "TCP connect",
-            CheckSpec::SendExpect { .. } if self.args.udp => "UDP send/expect",
-            CheckSpec::SendExpect { .. } => "TCP send/expect",
-            CheckSpec::Http(_) => "HTTP",
+    fn kind(&self) -> String {
+        let kind = self.spec.kind();
+        match self.spec {
+            CheckSpec::Connect | CheckSpec::SendExpect { .. } => {
+                format!("{} {kind}", if self.args.udp { "UDP" } else { "TCP" })
+            }
+            _ => kind.to_owned(),
         }
     }
 

@@ -92,7 +92,7 @@ codes! {
     InvalidPort = "E0208", "a value is not a port";
     InvalidChoice = "E0209", "a value is not one of the words allowed here";
     UnknownScheduler = "E0210", "there is no scheduler of this name";
-    InvalidStatus = "E0211", "a value is not a range of HTTP status codes";
+    InvalidStatus = "E0211", "a value is not a set of HTTP status codes";
     InvalidText = "E0212", "a text has a form or characters its directive cannot take";
     MissingDirective = "E0301", "a directive that is needed is missing";
     NothingActive = "E0302", "no virtual service is active";
@@ -134,8 +134,9 @@ codes! {
     ActiveNotSet = "W0308", "a block does not say active = 1, so it is off";
     PortAfterServers = "W0309", "a port stands behind the servers that take it over";
     SilentUdpCheck = "W0310", "a UDP check sends nothing and waits for an answer";
-    CheckTextIgnored = "W0311", "send and expect have no effect with this kind of check";
+    CheckTextIgnored = "W0311", "a directive has no effect with this kind of check";
     OldHeartbeat = "W0312", "heartbeats of version 1 are not authenticated";
+    TlsNotVerified = "W0321", "a check does not verify the server's certificate";
     LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
     SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
 }

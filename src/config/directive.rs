@@ -281,7 +281,7 @@ directives! {
         Virtual Historical Kind::Endpoint, "", "Who answers when no real server is up; the port of the service unless given.";
     }
     Check "check" {
-        Virtual Extension Kind::Choice(&["connect", "http", "send"]), "", "Kind of health check; chosen by the other directives by default.";
+        Virtual Extension Kind::Choice(&["connect", "send", "http", "https", "tls"]), "", "Kind of health check; chosen by the other directives by default.";
     }
     Send "send" {
         Virtual Historical Kind::Payload, "", "What a check sends after connecting.";
@@ -303,6 +303,54 @@ directives! {
     }
     HttpStatus "http_status" {
         Virtual Extension Kind::Status, "200-499", "Status codes that pass an HTTP check.";
+    }
+    HttpMethod "http_method" {
+        Virtual Extension Kind::Printable, "GET", "Method of an HTTP check.";
+    }
+    HttpHeader "http_header" {
+        Virtual Extension Kind::Header, "", "Further header of an HTTP check; may stand several times.";
+    }
+    HttpBody "http_body" {
+        Virtual Extension Kind::Payload, "", "What an HTTP check sends behind the headers.";
+    }
+    HttpExpect "http_expect" {
+        Virtual Extension Kind::Payload, "", "What the body of the answer must have in it; with use_regex an expression.";
+    }
+    HttpLimit "http_limit" {
+        Virtual Extension Kind::Integer(1, 1 << 20), "65536", "How many bytes of the body are searched for http_expect.";
+    }
+    TlsName "tls_name" {
+        Virtual Extension Kind::Printable, "", "Name the certificate must be for, and SNI; http_host or the server's address by default.";
+    }
+    TlsCa "tls_ca" {
+        Virtual Extension Kind::Path, "", "File with the certificates to trust instead of the system's.";
+    }
+    TlsPin "tls_pin" {
+        Virtual Extension Kind::Pin, "", "Hash of the server's public key; may stand several times.";
+    }
+    TlsCertificate "tls_certificate" {
+        Virtual Extension Kind::Path, "", "File with the certificate a check shows to the server.";
+    }
+    TlsKey "tls_key" {
+        Virtual Extension Kind::Path, "", "File with its private key; that of tls_certificate by default.";
+    }
+    TlsVerify "tls_verify" {
+        Virtual Extension Kind::Boolean, "1", "Whether a check verifies the server's certificate.";
+    }
+    TlsExpiryWarning "tls_expiry_warning" {
+        Virtual Extension Kind::Duration(0), "336h", "How long before its end a certificate is warned about; 0 is never.";
+    }
+    CheckAuth "check_auth" {
+        Virtual Extension Kind::Path, "", "File with the user:password, or the password alone, a check logs in with.";
+    }
+    CheckPort "check_port" {
+        Virtual Extension Kind::Port(1), "", "Port that is checked; that of the server by default.";
+    }
+    CheckSource "check_source" {
+        Virtual Extension Kind::Host, "", "Own address that checks come from; the kernel chooses by default.";
+    }
+    CheckMark "check_mark" {
+        Virtual Extension Kind::Integer(0, u32::MAX as i64), "0", "Firewall mark on what a check sends; 0 is none.";
     }
     Timeout "timeout" {
         Virtual Historical Kind::Duration(1), "10", "Interval of the checks.";

@@ -107,16 +107,15 @@ fn service_setting(global: &Section, service: &Virtual, row: &Descriptor) -> Opt
             ("ftp".to_owned(), Directive::Port)
         }
         Directive::Check => {
-            let (kind, follows) = match &service.check {
-                CheckSpec::Connect => ("connect", Directive::Port),
-                CheckSpec::Http(_) => ("http", Directive::Port),
+            let follows = match &service.check {
                 // A UDP service that says nothing: `check = send` would want it to.
                 CheckSpec::SendExpect { send, expect: Expect::Nothing } if send.is_empty() => {
                     return None;
                 }
-                CheckSpec::SendExpect { .. } => ("send", Directive::Send),
+                CheckSpec::SendExpect { .. } => Directive::Send,
+                _ => Directive::Port,
             };
-            (kind.to_owned(), follows)
+            (service.check.keyword().to_owned(), follows)
         }
         _ => return None,
     };

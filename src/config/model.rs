@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Directive, Span};
 use crate::failover::Role;
-use crate::health::{CheckSpec, SlowStart};
+use crate::health::{CheckPath, CheckSpec, SlowStart};
 use crate::ipvs::relay::RelayOptions;
 use crate::ipvs::{
     Destination, Forwarding, Helper, Persistence, SchedulerFlags, SchedulerName, Service,
@@ -159,8 +159,10 @@ pub struct Virtual {
     pub transparent: bool,
     /// `one_packet`: whether each datagram is scheduled for itself, off by default.
     pub one_packet: bool,
-    /// `check`, `send`, `expect`, `use_regex`, `http_*`: how real servers are probed.
+    /// `check`, `send`, `expect`, `use_regex`, `http_*`, `tls_*`: how real servers are probed.
     pub check: CheckSpec,
+    /// `check_port`, `check_source`, `check_mark`: how a probe gets there.
+    pub check_path: CheckPath,
     /// `timeout`: how often, every 10 s by default.
     pub interval: Duration,
     /// `check_timeout`: how long connecting and reading may take; the interval by default.

@@ -1,8 +1,9 @@
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::StatusSet;
 
 /// Why one check did not pass. Prints as a phrase fit for a log line: `connection refused`.
 ///
@@ -67,12 +68,39 @@ pub enum Failure {
         limit: usize,
     },
     /// The HTTP status is not one of the accepted ones.
-    #[error("expected HTTP status {}-{}, got {got}", wanted.start(), wanted.end())]
+    #[error("expected HTTP status {wanted}, got {got}")]
     WrongStatus {
         /// The accepted statuses.
-        wanted: RangeInclusive<u16>,
+        wanted: StatusSet,
         /// The status of the answer.
         got: u16,
+    },
+    /// The body of the HTTP answer has not in it what it should, as far as it was read.
+    #[error("expected {wanted} in the {searched} bytes read of the body")]
+    NotInBody {
+        /// The configured text or expression.
+        wanted: Excerpt,
+        /// How much was read.
+        searched: usize,
+    },
+    /// The TLS handshake failed, or the certificate is not accepted.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// One step of a dialogue was not answered as it should.
+    #[error("expected {wanted} {step}, got {got}")]
+    Unexpected {
+        /// Which step: `after EHLO`.
+        step: String,
+        /// What belongs there.
+        wanted: String,
+        /// What came.
+        got: Excerpt,
+    },
+    /// The answer goes beyond what a check reads.
+    #[error("the answer exceeds {limit} bytes")]
+    AnswerTooLarge {
+        /// The most a check reads, in bytes.
+        limit: usize,
     },
     /// Any other error of the network, in the operating system's words.
     #[error("{0}")]
@@ -95,6 +123,8 @@ pub enum Failure {
 pub enum Stage {
     /// The connection was not made yet.
     Connect,
+    /// The TLS handshake was not finished.
+    Handshake,
     /// The request was not all sent.
     Send,
     /// Nothing of the answer had come.
@@ -109,6 +139,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connecting",
+            Self::Handshake => "the TLS handshake",
             Self::Send => "sending",
             Self::Answer => "waiting for the answer",
             Self::Rest => "waiting for the rest of the answer",
@@ -192,7 +223,7 @@ mod tests {
                 wanted: Excerpt::new(b"220 "),
                 got: Excerpt::new(b"500 \x1b[31m\r\n"),
             },
-            Failure::WrongStatus { wanted: 200..=499, got: 503 },
+            Failure::WrongStatus { wanted: StatusSet::default(), got: 503 },
         ]
         .map(|failure| failure.to_string());
         insta::assert_snapshot!(phrases.join("\n"), @r#"

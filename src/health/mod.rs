@@ -34,4 +34,7 @@ pub use check::Check;
 pub use failure::{Excerpt, Failure, Reason, Stage};
 pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Status};
 pub use settings::{MonitorConfig, SlowStart, rise_from_reentry};
-pub use spec::{CheckSpec, Expect, HttpSpec, decode_escapes};
+pub use spec::{
+    BodyExpect, CheckPath, CheckSpec, Expect, Header, HttpSpec, Identity, Pin, StatusSet, TlsSpec,
+    decode_escapes,
+};

@@ -1,6 +1,12 @@
-use std::ops::RangeInclusive;
+mod http;
+mod path;
+mod tls;
 
 use serde::{Deserialize, Serialize};
+
+pub use http::{BodyExpect, Header, HttpSpec, StatusSet};
+pub use path::CheckPath;
+pub use tls::{Identity, Pin, TlsSpec};
 
 /// How to probe a real server, as data: what lvs.cf or a program asks for.
 #[non_exhaustive]
@@ -17,8 +23,36 @@ pub enum CheckSpec {
         /// What must come back.
         expect: Expect,
     },
-    /// An HTTP/1.1 request gets an accepted status.
+    /// An HTTP/1.1 request gets an accepted answer, over TLS where [`HttpSpec::tls`] says so.
     Http(HttpSpec),
+    /// A TLS handshake succeeds. Nothing is sent inside.
+    Tls(TlsSpec),
+}
+
+impl CheckSpec {
+    /// What `check = ...` calls it in lvs.cf.
+    #[must_use]
+    pub const fn keyword(&self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::SendExpect { .. } => "send",
+            Self::Http(HttpSpec { tls: None, .. }) => "http",
+            Self::Http(_) => "https",
+            Self::Tls(_) => "tls",
+        }
+    }
+
+    /// What kind of check it is, in a word or two.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::SendExpect { .. } => "send/expect",
+            Self::Http(HttpSpec { tls: None, .. }) => "HTTP",
+            Self::Http(_) => "HTTPS",
+            Self::Tls(_) => "TLS",
+        }
+    }
 }
 
 /// What must come back for a send/expect check to pass.
@@ -34,25 +68,6 @@ pub enum Expect {
     Anything,
     /// The first bytes of the answer match this extended regular expression somewhere.
     Regex(String),
-}
-
-/// An HTTP check.
-#[non_exhaustive]
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct HttpSpec {
-    /// The request target, `/` by default.
-    pub path: String,
-    /// The `Host` header; the server's address and port by default.
-    pub host: Option<String>,
-    /// The status codes that pass, 200 to 499 by default: a server that answers 5xx is broken,
-    /// one that answers 404 to a path it was never asked to have is not.
-    pub status: RangeInclusive<u16>,
-}
-
-impl Default for HttpSpec {
-    fn default() -> Self {
-        Self { path: "/".to_owned(), host: None, status: 200..=499 }
-    }
 }
 
 /// Decodes the escapes of `send` and `expect` as nanny does: `\\`, `\r`, `\n`, `\t`, `\'` and

@@ -1,6 +1,8 @@
 //! Packet formats: bytes on the wire to values and back. Decoders are bounded and never panic.
 
 pub mod arp;
+pub mod ber;
+pub mod certificate;
 pub mod ethernet;
 pub mod ndisc;
 pub mod proxy;

@@ -40,6 +40,15 @@ impl Fields {
         self.0.contains_key(&directive)
     }
 
+    /// Whether the directive is there with an empty text for a value.
+    pub(super) fn is_empty(&self, directive: Directive) -> bool {
+        match self.value(directive) {
+            Some(Value::Payload(text)) => text.is_empty(),
+            Some(Value::Text(text)) => text.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The place of the directive's name and values.
     pub(super) fn span(&self, directive: Directive) -> Option<Span> {
         self.0.get(&directive).map(|field| field.name.to(field.values))
@@ -48,6 +57,14 @@ impl Fields {
     /// The place of its values.
     pub(super) fn value_span(&self, directive: Directive) -> Option<Span> {
         self.0.get(&directive).map(|field| field.values)
+    }
+
+    /// Adds what stood further up to a directive that may stand several times.
+    fn gather(&self, directive: Directive, field: &mut Field) -> bool {
+        match (&mut field.value, self.value(directive)) {
+            (Some(value), Some(before)) => value.gather(before),
+            _ => false,
+        }
     }
 
     fn value(&self, directive: Directive) -> Option<&Value> {
@@ -200,7 +217,7 @@ impl Context<'_> {
         let Some(descriptor) = self.descriptor(name, scope) else {
             return;
         };
-        let field = Field {
+        let mut field = Field {
             name: name.span,
             values: match values {
                 [] => equals.span,
@@ -209,7 +226,9 @@ impl Context<'_> {
             value: self.read(descriptor, name, values),
         };
         let directive = descriptor.directive;
-        if let Some(before) = fields.0.insert(directive, field) {
+        if fields.gather(directive, &mut field) {
+            fields.0.insert(directive, field);
+        } else if let Some(before) = fields.0.insert(directive, field) {
             let message = format!("`{directive}` stands here a second time, and this one counts");
             self.report(
                 Diagnostic::new(Code::DuplicateDirective, name.span, message)

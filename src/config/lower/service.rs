@@ -30,6 +30,7 @@ impl Context<'_> {
         service.persistence = self.persistence(fields, Family::of(address));
         service.scheduler_flags = self.scheduler_flags(fields, &service.scheduler);
         service.check = self.check(fields, &service);
+        service.check_path = self.check_path(fields);
         self.unsupported(fields, &service);
         service.helper = match fields.choice(Directive::Helper) {
             Some("ftp") => Some(Helper::Ftp),
@@ -189,10 +190,8 @@ impl Context<'_> {
 
     /// An external check is never replaced by another one, unless `check` asks for that one.
     fn send_program(&mut self, fields: &Fields) {
-        if let Some(kind) = fields.choice(Directive::Check) {
-            let message = format!("`send_program` has no effect with `check = {kind}`");
-            let directive = Directive::SendProgram;
-            return self.report_at(fields, directive, Code::CheckTextIgnored, message);
+        if fields.choice(Directive::Check).is_some() {
+            return;
         }
         let span = fields.span(Directive::SendProgram).unwrap_or_default();
         let message = "checks by an external program are not supported yet";
@@ -245,6 +244,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         transparent: fields.boolean(Directive::Transparent).unwrap_or(false),
         one_packet: fields.boolean(Directive::OnePacket).unwrap_or(false),
         check: crate::health::CheckSpec::Connect,
+        check_path: Default::default(),
         interval,
         timeout: fields.duration(Directive::CheckTimeout).unwrap_or(interval),
         reentry: seconds(Directive::Reentry, 180),

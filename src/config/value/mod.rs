@@ -9,7 +9,6 @@ mod tests;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub(crate) use address::Mask;
@@ -17,7 +16,7 @@ pub(crate) use text::encode;
 
 use super::suggest::nearest;
 use super::{Code, Diagnostic, Span};
-use crate::health::SlowStart;
+use crate::health::{Header, Pin, SlowStart, StatusSet};
 use crate::ipvs::SchedulerName;
 
 /// What a directive takes.
@@ -51,8 +50,12 @@ pub(crate) enum Kind {
     Payload,
     /// `[ a b ]`
     List,
-    /// `200-399`
+    /// `200-299,304`
     Status,
+    /// `Name: value`, of which there may be several.
+    Header,
+    /// A hash of a key, of which there may be several.
+    Pin,
     SlowStart,
 }
 
@@ -72,7 +75,9 @@ pub(crate) enum Value {
     SchedulerFlags(Vec<&'static str>),
     Text(String),
     Payload(Vec<u8>),
-    Status(RangeInclusive<u16>),
+    Status(StatusSet),
+    Headers(Vec<Header>),
+    Pins(Vec<Pin>),
     SlowStart(SlowStart),
 }
 
@@ -100,6 +105,19 @@ impl Problem {
             Some(help) => diagnostic.help(help),
             None => diagnostic,
         }
+    }
+}
+
+impl Value {
+    /// Puts `before`, the value of the same directive further up, in front, if the directive may
+    /// stand several times.
+    pub(crate) fn gather(&mut self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Headers(all), Self::Headers(before)) => all.splice(0..0, before.clone()).count(),
+            (Self::Pins(all), Self::Pins(before)) => all.splice(0..0, before.clone()).count(),
+            _ => return false,
+        };
+        true
     }
 }
 
@@ -143,6 +161,8 @@ impl Kind {
             Self::Payload => Ok(Value::Payload(first.as_bytes().to_vec())),
             Self::List => list(words),
             Self::Status => number::status(first).map(Value::Status),
+            Self::Header => parsed(first).map(|header| Value::Headers(vec![header])),
+            Self::Pin => parsed(first).map(|pin| Value::Pins(vec![pin])),
             Self::SlowStart => slow_start(first).map(Value::SlowStart),
         }
     }
@@ -183,6 +203,8 @@ impl fmt::Display for Kind {
             Self::Printable => "text without blanks",
             Self::List => "list in brackets",
             Self::Status => "status codes such as 200-399",
+            Self::Header => "header such as `X-Probe: yes`",
+            Self::Pin => "sha256: and 64 hexadecimal digits",
             Self::SlowStart => "historical, 0, or a duration",
         })
     }
@@ -240,6 +262,11 @@ fn unknown(code: Code, what: &str, word: &str, allowed: &[&str]) -> Problem {
             None => format!("write one of {all}"),
         },
     )
+}
+
+/// A value whose type knows how it is written.
+fn parsed<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|reason: String| Problem::new(Code::InvalidText, reason))
 }
 
 fn list(words: &[&[u8]]) -> Result<Value, Problem> {

@@ -1,8 +1,8 @@
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Problem, Value};
 use crate::config::Code;
+use crate::health::StatusSet;
 
 /// The longest time a directive takes.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -169,17 +169,14 @@ fn well_known(name: &str) -> Option<u16> {
     })
 }
 
-pub(super) fn status(text: &str) -> Result<RangeInclusive<u16>, Problem> {
-    let code = |text: &str| text.parse().ok().filter(|code| (100..=599).contains(code));
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    match (code(first), code(last)) {
-        (Some(first), Some(last)) if first <= last => Ok(first..=last),
-        _ => {
-            let message = format!("`{text}` is not a range of HTTP status codes");
-            Err(Problem::new(Code::InvalidStatus, message)
-                .help("write one from 100 to 599, or two with a dash: `200-399`"))
-        }
-    }
+pub(super) fn status(text: &str) -> Result<StatusSet, Problem> {
+    text.parse().map_err(|_reason: String| {
+        let message = format!("`{text}` is not a range of HTTP status codes");
+        Problem::new(Code::InvalidStatus, message).help(
+            "write one from 100 to 599, two with a dash: `200-399`, or several with commas: \
+             `200-299,304`",
+        )
+    })
 }
 
 /// A remark on a number that is read as octal.

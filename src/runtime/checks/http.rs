@@ -1,170 +1,215 @@
-//! The HTTP check: one HTTP/1.1 request, judged by the status of the answer.
+//! The HTTP check: one HTTP/1.1 request, judged by the status of the answer and, where that is
+//! asked for, by its body.
 //!
-//! Status line and headers are all that is read, within 8 KiB, and `httparse` does that; a whole
-//! HTTP client would bring connection reuse, bodies and tasks that a check has no use for.
+//! `httparse` reads the headers, within 8 KiB; a whole HTTP client would bring connection reuse,
+//! redirects and tasks that a check has no use for.
+
+mod answer;
+mod body;
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use regex::bytes::Regex;
 
-use super::CheckError;
-use super::network::{Budget, close_at_once, connect, introduce};
-use crate::health::{Check, Excerpt, Failure, HttpSpec, Stage};
-use crate::wire::proxy::ProxyProtocol;
+pub use answer::Answer;
+pub use body::Body;
 
-/// The status line and headers of an HTTP answer, as they arrive.
-///
-/// ```
-/// use piranha::runtime::checks::http::Answer;
-///
-/// let mut answer = Answer::default();
-/// assert_eq!(answer.push(b"HTTP/1.1 204 No Con"), None);
-/// assert_eq!(answer.push(b"tent\r\n\r\n"), Some(Ok(204)));
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Answer {
-    received: Vec<u8>,
-}
+use super::conversation::Conversation;
+use super::network::Budget;
+use super::send_expect::compile;
+use super::tls::Tls;
+use super::{CheckError, Dialer, base64, secret};
+use crate::health::{BodyExpect, Check, Excerpt, Failure, HttpSpec};
 
-impl Answer {
-    /// The most that is kept, in bytes.
-    pub const LIMIT: usize = 8192;
-    const HEADER_LIMIT: usize = 128;
-
-    /// Takes the next bytes, and returns the status once the headers are complete.
-    ///
-    /// # Errors
-    /// [`Failure::NotHttp`] as soon as that is certain, [`Failure::HeadersTooLarge`] at
-    /// [`LIMIT`](Self::LIMIT) bytes.
-    pub fn push(&mut self, bytes: &[u8]) -> Option<Result<u16, Failure>> {
-        let room = Self::LIMIT - self.received.len();
-        let taken = &bytes[..bytes.len().min(room)];
-        self.received.extend_from_slice(taken);
-        if !self.begins_like_http() {
-            return Some(Err(self.not_http()));
-        }
-        if taken.contains(&b'\n')
-            && let Some(result) = self.parse()
-        {
-            return Some(result);
-        }
-        (self.received.len() == Self::LIMIT)
-            .then_some(Err(Failure::HeadersTooLarge { limit: Self::LIMIT }))
-    }
-
-    /// How many bytes were kept.
-    #[must_use]
-    pub fn received(&self) -> usize {
-        self.received.len()
-    }
-
-    fn begins_like_http(&self) -> bool {
-        const MAGIC: &[u8] = b"HTTP/1.";
-        self.received.starts_with(MAGIC) || MAGIC.starts_with(&self.received)
-    }
-
-    fn parse(&self) -> Option<Result<u16, Failure>> {
-        let mut headers = [httparse::EMPTY_HEADER; Self::HEADER_LIMIT];
-        let mut response = httparse::Response::new(&mut headers);
-        match response.parse(&self.received) {
-            Ok(httparse::Status::Partial) => None,
-            Ok(httparse::Status::Complete(_)) => Some(response.code.ok_or_else(|| self.not_http())),
-            Err(httparse::Error::TooManyHeaders) => {
-                Some(Err(Failure::HeadersTooLarge { limit: Self::LIMIT }))
-            }
-            Err(_) => Some(Err(self.not_http())),
-        }
-    }
-
-    fn not_http(&self) -> Failure {
-        Failure::NotHttp { got: Excerpt::new(&self.received) }
-    }
-}
-
-/// Passes if a GET is answered with an accepted status. The body is not read.
+/// Passes if a request is answered with an accepted status and body.
 pub(super) struct Http {
-    path: String,
-    host: Option<String>,
-    status: RangeInclusive<u16>,
-    proxy: Option<ProxyProtocol>,
+    spec: HttpSpec,
+    /// The value of the `Authorization` header.
+    authorization: Option<String>,
+    expect: Option<Wanted>,
+    tls: Option<Tls>,
+    dialer: Dialer,
+}
+
+/// What is looked for in a body. Plain text is an expression too: its search takes time in
+/// proportion to the body, whatever a server sends.
+struct Wanted {
+    regex: Regex,
+    shown: Excerpt,
 }
 
 impl Http {
-    pub(super) fn new(spec: &HttpSpec) -> Result<Self, CheckError> {
-        let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !spec.path.starts_with('/') || !printable(&spec.path) {
-            return Err(CheckError::Path(spec.path.clone()));
-        }
-        if let Some(host) = &spec.host
-            && (host.is_empty() || !printable(host))
-        {
-            return Err(CheckError::Host(host.clone()));
-        }
-        let (from, to) = (*spec.status.start(), *spec.status.end());
-        if from < 100 || to > 599 || from > to {
-            return Err(CheckError::Status { from, to });
-        }
+    pub(super) fn new(spec: &HttpSpec, dialer: Dialer) -> Result<Self, CheckError> {
+        validate(spec)?;
+        let authorization = spec.auth.as_deref().map(secret::read_login).transpose()?;
+        let host = spec.host.as_deref().map(without_port);
         Ok(Self {
-            path: spec.path.clone(),
-            host: spec.host.clone(),
-            status: spec.status.clone(),
-            proxy: None,
+            authorization: authorization.map(|login| {
+                let plain = format!("{}:{}", login.user, login.password);
+                format!("Basic {}", base64::encode(plain.as_bytes()))
+            }),
+            expect: spec.expect.as_ref().map(Wanted::new).transpose()?,
+            tls: spec.tls.as_ref().map(|tls| Tls::new(tls, host)).transpose()?,
+            spec: spec.clone(),
+            dialer,
         })
     }
 
-    /// For a server that expects the PROXY protocol.
-    pub(super) const fn with_proxy_protocol(mut self, proxy: Option<ProxyProtocol>) -> Self {
-        self.proxy = proxy;
-        self
-    }
-
-    fn request(&self, target: SocketAddr) -> String {
-        let (path, version) = (&self.path, env!("CARGO_PKG_VERSION"));
-        let host = self.host.clone().unwrap_or_else(|| target.to_string());
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: piranha/{version}\r\n\
-             Accept: */*\r\nConnection: close\r\n\r\n"
-        )
-    }
-
-    fn judge(&self, got: u16) -> Result<(), Failure> {
-        if self.status.contains(&got) {
-            Ok(())
-        } else {
-            Err(Failure::WrongStatus { wanted: self.status.clone(), got })
+    /// The request with the given value of the `Authorization` header, if there is to be one.
+    fn request(&self, target: SocketAddr, authorization: Option<&str>) -> Vec<u8> {
+        let HttpSpec { method, path, body, .. } = &self.spec;
+        let host = self.spec.host.clone().unwrap_or_else(|| target.to_string());
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
+        let mut add = |name: &str, value: &str| {
+            head.extend([name, ": ", value, "\r\n"]);
+        };
+        let own = self.spec.headers.iter();
+        own.for_each(|header| add(&header.name, &header.value));
+        let mut default = |name: &str, value: &str| {
+            let mut own = self.spec.headers.iter();
+            if !own.any(|header| header.name.eq_ignore_ascii_case(name)) {
+                add(name, value);
+            }
+        };
+        default("User-Agent", concat!("piranha/", env!("CARGO_PKG_VERSION")));
+        default("Accept", "*/*");
+        if let Some(authorization) = authorization {
+            add("Authorization", authorization);
         }
+        if !body.is_empty() {
+            add("Content-Length", &body.len().to_string());
+        }
+        add("Connection", "close");
+        [head.as_bytes(), b"\r\n", body].concat()
+    }
+
+    async fn ask(&self, line: &mut Conversation) -> Result<(), Failure> {
+        let server = line.server();
+        let request = self.request(server, self.authorization.as_deref());
+        let shown = self.request(server, self.authorization.as_ref().map(|_| "(secret)"));
+        line.send_shown_as(&request, &shown).await?;
+        let answer = self.headers(line).await?;
+        match &self.expect {
+            None => Ok(()),
+            Some(wanted) => self.body(line, answer, wanted).await,
+        }
+    }
+
+    async fn headers(&self, line: &mut Conversation) -> Result<Answer, Failure> {
+        let mut answer = Answer::default();
+        loop {
+            if line.read_more().await? == 0 {
+                return Err(Failure::Closed { received: answer.received() });
+            }
+            let Some(status) = answer.push(&line.take_pending()) else {
+                continue;
+            };
+            let got = status?;
+            return match self.spec.status.contains(got) {
+                true => Ok(answer),
+                false => Err(Failure::WrongStatus { wanted: self.spec.status.clone(), got }),
+            };
+        }
+    }
+
+    /// Reads until what is wanted has come, or the body is at its end or limit.
+    async fn body(
+        &self,
+        line: &mut Conversation,
+        answer: Answer,
+        wanted: &Wanted,
+    ) -> Result<(), Failure> {
+        let mut body = answer.into_body(self.spec.method != "HEAD", self.spec.body_limit);
+        let mut searched = 0;
+        loop {
+            let complete = body.is_complete();
+            // Searching again after each piece would take time with the square of the size.
+            if complete || body.kept().len() >= searched * 2 {
+                searched = body.kept().len();
+                if wanted.is_in(body.kept()) {
+                    return Ok(());
+                }
+            }
+            if complete || line.read_more().await? == 0 {
+                break;
+            }
+            body.push(&line.take_pending());
+        }
+        match wanted.is_in(body.kept()) {
+            true => Ok(()),
+            false => Err(wanted.missing(body.kept().len())),
+        }
+    }
+}
+
+impl Wanted {
+    fn new(expect: &BodyExpect) -> Result<Self, CheckError> {
+        Ok(match expect {
+            BodyExpect::Contains(text) => {
+                let pattern: String = text.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+                Self { regex: compile(&pattern)?, shown: Excerpt::new(text) }
+            }
+            BodyExpect::Regex(pattern) => {
+                Self { regex: compile(pattern)?, shown: Excerpt::new(pattern.as_bytes()) }
+            }
+        })
+    }
+
+    fn is_in(&self, body: &[u8]) -> bool {
+        self.regex.is_match(body)
+    }
+
+    fn missing(&self, searched: usize) -> Failure {
+        Failure::NotInBody { wanted: self.shown.clone(), searched }
     }
 }
 
 #[async_trait]
 impl Check for Http {
     async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
-        let budget = Budget::new(limit);
-        let mut stream = connect(target, &budget).await?;
-        introduce(&mut stream, self.proxy, &budget).await?;
-        let request = self.request(target);
-        budget.spend(Stage::Send, stream.write_all(request.as_bytes())).await?;
-        let mut answer = Answer::default();
-        let mut piece = [0; 1024];
-        loop {
-            let stage = match answer.received() {
-                0 => Stage::Answer,
-                _ => Stage::Rest,
-            };
-            let read = budget.spend(stage, stream.read(&mut piece)).await?;
-            if read == 0 {
-                let received = answer.received();
-                return Err(Failure::Closed { received });
-            }
-            if let Some(status) = answer.push(&piece[..read]) {
-                close_at_once(&stream);
-                return self.judge(status?);
-            }
+        let mut line = self.dialer.converse(target, Budget::new(limit)).await?;
+        if let Some(tls) = &self.tls {
+            line = line.start_tls(tls).await?;
         }
+        let verdict = self.ask(&mut line).await;
+        line.close();
+        verdict
     }
+}
+
+fn validate(spec: &HttpSpec) -> Result<(), CheckError> {
+    let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let method = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    if spec.method.is_empty() || !spec.method.bytes().all(method) || spec.method == "CONNECT" {
+        return Err(CheckError::Method(spec.method.clone()));
+    }
+    if !spec.path.starts_with('/') || !printable(&spec.path) {
+        return Err(CheckError::Path(spec.path.clone()));
+    }
+    if let Some(host) = &spec.host
+        && (host.is_empty() || !printable(host))
+    {
+        return Err(CheckError::Host(host.clone()));
+    }
+    for header in &spec.headers {
+        let line = format!("{}: {}", header.name, header.value);
+        line.parse::<crate::health::Header>().map_err(CheckError::Header)?;
+    }
+    if spec.body_limit > HttpSpec::BODY_MAX {
+        return Err(CheckError::BodyLimit { limit: HttpSpec::BODY_MAX });
+    }
+    Ok(())
+}
+
+/// The name or address in a `Host` header.
+fn without_port(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.trim_start_matches('[').trim_end_matches(']')
 }
 
 #[cfg(test)]
@@ -176,7 +221,7 @@ mod tests {
     fn spec(change: impl FnOnce(&mut HttpSpec)) -> Result<Http, CheckError> {
         let mut spec = HttpSpec::default();
         change(&mut spec);
-        Http::new(&spec)
+        Http::new(&spec, Dialer::default())
     }
 
     #[test]
@@ -185,19 +230,40 @@ mod tests {
         assert!(spec(|spec| spec.path = "/ HTTP/1.1\r\nX: y".into()).is_err());
         assert!(spec(|spec| spec.host = Some("a\r\nb".into())).is_err());
         assert!(spec(|spec| spec.host = Some(String::new())).is_err());
-        #[expect(clippy::reversed_empty_ranges, reason = "that is the point")]
-        let empty = spec(|spec| spec.status = 499..=200);
-        assert!(empty.is_err());
-        assert!(spec(|spec| spec.status = 0..=999).is_err());
+        assert!(spec(|spec| spec.method = "GET / HTTP/1.1\r\nX:".into()).is_err());
+        assert!(spec(|spec| spec.body_limit = usize::MAX).is_err());
+    }
+
+    fn request(http: &Http, target: &str) -> String {
+        String::from_utf8(http.request(target.parse().unwrap(), None)).unwrap()
     }
 
     #[test]
     fn the_host_is_the_servers_address_by_default() {
-        let request = spec(|_| ()).unwrap().request("[::1]:8080".parse().unwrap());
-        assert!(request.starts_with("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n"));
+        let plain = request(&spec(|_| ()).unwrap(), "[::1]:8080");
+        assert!(plain.starts_with("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n"));
         let named = spec(|spec| spec.host = Some("www.example.org".into())).unwrap();
-        let request = named.request("10.0.0.1:80".parse().unwrap());
-        assert!(request.contains("\r\nHost: www.example.org\r\n"));
+        assert!(request(&named, "10.0.0.1:80").contains("\r\nHost: www.example.org\r\n"));
+    }
+
+    #[test]
+    fn a_name_is_told_from_its_port() {
+        let names = ["www.example.org", "www.example.org:8443", "[2001:db8::1]:443", "10.0.0.1"];
+        let plain = names.map(without_port);
+        assert_eq!(plain, ["www.example.org", "www.example.org", "2001:db8::1", "10.0.0.1"]);
+    }
+
+    #[test]
+    fn headers_and_body_are_sent_and_defaults_give_way() {
+        let post = spec(|spec| {
+            (spec.method, spec.body) = ("POST".into(), b"{}".to_vec());
+            spec.headers = vec!["user-agent: probe".parse().unwrap()];
+        });
+        assert_eq!(
+            request(&post.unwrap(), "10.0.0.1:80"),
+            "POST / HTTP/1.1\r\nHost: 10.0.0.1:80\r\nuser-agent: probe\r\nAccept: */*\r\n\
+             Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+        );
     }
 
     #[test]

@@ -2,50 +2,63 @@
 //!
 //! A new kind of check is a file here, a variant of [`CheckSpec`] and a line in [`build`].
 
+mod base64;
 mod connect;
+mod conversation;
+mod dialer;
+mod handshake;
 pub mod http;
 mod network;
 mod runner;
+mod secret;
 mod send_expect;
+#[cfg_attr(not(feature = "tls"), path = "tls_missing.rs")]
+mod tls;
+mod transcript;
 
+use std::path::PathBuf;
+
+pub use dialer::Dialer;
 pub use runner::Runner;
+pub use transcript::{Line, Transcript};
 
 use crate::health::{Check, CheckSpec};
 use crate::net::Protocol;
-use crate::wire::proxy::ProxyProtocol;
 
 /// Makes the check that `spec` describes, for services of this protocol.
 ///
 /// # Errors
-/// [`CheckError`] if the description makes no sense. Nothing was sent anywhere.
+/// [`CheckError`] if the description makes no sense, or a file it names cannot be used. Nothing
+/// was sent anywhere.
 pub fn build(spec: &CheckSpec, protocol: Protocol) -> Result<Box<dyn Check>, CheckError> {
-    build_with_proxy(spec, protocol, None)
+    build_with(spec, protocol, &Dialer::default())
 }
 
-/// As [`build`], for servers that expect the PROXY protocol: what a check sends over TCP comes
-/// behind a header with the check's own addresses. A check that only connects sends none.
+/// As [`build`], for servers that are reached by way of `dialer`.
 ///
 /// # Errors
 /// [`CheckError`], as [`build`].
-pub fn build_with_proxy(
+pub fn build_with(
     spec: &CheckSpec,
     protocol: Protocol,
-    proxy: Option<ProxyProtocol>,
+    dialer: &Dialer,
 ) -> Result<Box<dyn Check>, CheckError> {
+    let dialer = dialer.clone();
     match (spec, protocol) {
-        (CheckSpec::Connect, Protocol::Tcp) => Ok(Box::new(connect::Connect)),
+        (_, Protocol::Sctp) => Err(CheckError::OverSctp),
+        (CheckSpec::Connect, Protocol::Tcp) => Ok(Box::new(connect::Connect(dialer))),
+        (CheckSpec::Connect, Protocol::Udp) => Err(CheckError::NoConnections),
         (CheckSpec::SendExpect { send, expect }, Protocol::Tcp) => {
-            Ok(Box::new(send_expect::OverTcp::new(send, expect, proxy)?))
+            Ok(Box::new(send_expect::OverTcp::new(send, expect, dialer)?))
         }
         (CheckSpec::SendExpect { send, expect }, Protocol::Udp) => {
-            Ok(Box::new(send_expect::OverUdp::new(send, expect)?))
+            Ok(Box::new(send_expect::OverUdp::new(send, expect, dialer)?))
         }
-        (CheckSpec::Http(spec), Protocol::Tcp) => {
-            Ok(Box::new(http::Http::new(spec)?.with_proxy_protocol(proxy)))
+        (CheckSpec::Http(spec), Protocol::Tcp) => Ok(Box::new(http::Http::new(spec, dialer)?)),
+        (CheckSpec::Tls(spec), Protocol::Tcp) => {
+            Ok(Box::new(handshake::Handshake::new(spec, dialer)?))
         }
-        (CheckSpec::Connect, Protocol::Udp) => Err(CheckError::NoConnections),
-        (CheckSpec::Http(_), Protocol::Udp) => Err(CheckError::HttpOverUdp),
-        (_, Protocol::Sctp) => Err(CheckError::OverSctp),
+        (CheckSpec::Http(_) | CheckSpec::Tls(_), Protocol::Udp) => Err(CheckError::HttpOverUdp),
     }
 }
 
@@ -87,12 +100,33 @@ pub enum CheckError {
     /// The host is not one an HTTP request can carry.
     #[error("bad HTTP host {0:?}: it must have no blanks or control characters")]
     Host(String),
-    /// The accepted statuses are none, or none that exist.
-    #[error("bad HTTP status range {from}-{to}: it must lie between 100 and 599")]
-    Status {
-        /// The first accepted one.
-        from: u16,
-        /// The last accepted one.
-        to: u16,
+    /// The method is not one an HTTP check can use.
+    #[error("bad HTTP method {0:?}: write a word in capitals such as HEAD, and not CONNECT")]
+    Method(String),
+    /// A header is not one an HTTP request can carry.
+    #[error("bad HTTP header: {0}")]
+    Header(String),
+    /// More of a body is to be read than a check may.
+    #[error("at most {limit} bytes of a body can be read")]
+    BodyLimit {
+        /// The most that is allowed.
+        limit: usize,
     },
+    /// A file that the check needs cannot be used.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The name to verify is neither a DNS name nor an address.
+    #[error("bad name for TLS {0:?}: it must be a DNS name or an IP address")]
+    TlsName(String),
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The crate was built without the feature that such a check needs.
+    #[error("this build has no such check: it needs the feature `{0}`")]
+    NotBuilt(&'static str),
 }

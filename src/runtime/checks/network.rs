@@ -1,17 +1,14 @@
 //! What the checks share: time limits by stage, and the meaning of the system's errors.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use socket2::SockRef;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::health::{Failure, Stage};
-use crate::wire::proxy::ProxyProtocol;
 
 /// The time of one probe, spent stage by stage.
 pub(super) struct Budget {
@@ -37,36 +34,6 @@ impl Budget {
             Err(_elapsed) => Err(Failure::TimedOut { stage, after: self.limit }),
         }
     }
-}
-
-/// Connects to `target`.
-///
-/// A connection to itself counts as refused: where nobody listens on a port of this host from the
-/// ephemeral range, the kernel may pick that very port as the source, and TCP then connects the
-/// socket to itself.
-pub(super) async fn connect(target: SocketAddr, budget: &Budget) -> Result<TcpStream, Failure> {
-    let stream = budget.spend(Stage::Connect, TcpStream::connect(target)).await?;
-    if stream.local_addr().is_ok_and(|local| local == target) {
-        close_at_once(&stream);
-        return Err(Failure::Refused);
-    }
-    Ok(stream)
-}
-
-/// Sends the PROXY protocol's header with the check's own addresses, where one is expected.
-pub(super) async fn introduce(
-    stream: &mut TcpStream,
-    proxy: Option<ProxyProtocol>,
-    budget: &Budget,
-) -> Result<(), Failure> {
-    let Some(version) = proxy else {
-        return Ok(());
-    };
-    let send = async {
-        let header = version.header(stream.local_addr()?, stream.peer_addr()?);
-        stream.write_all(&header).await
-    };
-    budget.spend(Stage::Send, send).await
 }
 
 /// Makes closing `stream` a reset, so that no TIME-WAIT entry stays on the director: ten thousand

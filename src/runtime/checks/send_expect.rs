@@ -1,16 +1,13 @@
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use regex::bytes::{Regex, RegexBuilder};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
 
-use super::CheckError;
-use super::network::{Budget, close_at_once, connect, introduce};
-use crate::health::{Check, Excerpt, Expect, Failure, Stage};
-use crate::wire::proxy::ProxyProtocol;
+use super::conversation::Conversation;
+use super::network::Budget;
+use super::{CheckError, Dialer};
+use crate::health::{Check, Excerpt, Expect, Failure};
 
 /// The most that is read of an answer.
 const ANSWER_LIMIT: usize = 4096;
@@ -23,30 +20,24 @@ const DATAGRAM_LIMIT: usize = 65_507;
 pub(super) struct OverTcp {
     send: Box<[u8]>,
     wanted: Wanted,
-    proxy: Option<ProxyProtocol>,
+    dialer: Dialer,
 }
 
 impl OverTcp {
-    pub(super) fn new(
-        send: &[u8],
-        expect: &Expect,
-        proxy: Option<ProxyProtocol>,
-    ) -> Result<Self, CheckError> {
-        Ok(Self { send: send.into(), wanted: Wanted::new(expect)?, proxy })
+    pub(super) fn new(send: &[u8], expect: &Expect, dialer: Dialer) -> Result<Self, CheckError> {
+        Ok(Self { send: send.into(), wanted: Wanted::new(expect)?, dialer })
     }
 
-    async fn read_answer(&self, stream: &mut TcpStream, budget: &Budget) -> Result<(), Failure> {
-        let mut answer = vec![0; self.wanted.most_bytes()];
-        let mut filled = 0;
+    async fn read_answer(&self, line: &mut Conversation) -> Result<(), Failure> {
+        let most = self.wanted.most_bytes();
         loop {
-            let stage = if filled == 0 { Stage::Answer } else { Stage::Rest };
-            let read = budget.spend(stage, stream.read(&mut answer[filled..])).await?;
-            filled += read;
-            if filled == 0 {
+            let read = line.read_more().await?;
+            if line.received() == 0 {
                 return Err(Failure::Closed { received: 0 });
             }
-            let complete = read == 0 || filled == answer.len();
-            if let Some(verdict) = self.wanted.judge(&answer[..filled], complete) {
+            let answer = &line.pending()[..line.pending().len().min(most)];
+            let complete = read == 0 || answer.len() == most;
+            if let Some(verdict) = self.wanted.judge(answer, complete) {
                 return verdict;
             }
         }
@@ -56,20 +47,18 @@ impl OverTcp {
 #[async_trait]
 impl Check for OverTcp {
     async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
-        let budget = Budget::new(limit);
-        let mut stream = connect(target, &budget).await?;
-        introduce(&mut stream, self.proxy, &budget).await?;
+        let mut line = self.dialer.converse(target, Budget::new(limit)).await?;
         if !self.send.is_empty() {
-            budget.spend(Stage::Send, stream.write_all(&self.send)).await?;
+            line.send(&self.send).await?;
         }
         if matches!(self.wanted, Wanted::Nothing) {
             if self.send.is_empty() {
-                close_at_once(&stream);
+                line.close();
             }
             return Ok(());
         }
-        let verdict = self.read_answer(&mut stream, &budget).await;
-        close_at_once(&stream);
+        let verdict = self.read_answer(&mut line).await;
+        line.close();
         verdict
     }
 }
@@ -79,14 +68,15 @@ impl Check for OverTcp {
 pub(super) struct OverUdp {
     send: Box<[u8]>,
     wanted: Wanted,
+    dialer: Dialer,
 }
 
 impl OverUdp {
-    pub(super) fn new(send: &[u8], expect: &Expect) -> Result<Self, CheckError> {
+    pub(super) fn new(send: &[u8], expect: &Expect, dialer: Dialer) -> Result<Self, CheckError> {
         if send.len() > DATAGRAM_LIMIT {
             return Err(CheckError::SendTooLong { length: send.len(), limit: DATAGRAM_LIMIT });
         }
-        Ok(Self { send: send.into(), wanted: Wanted::new(expect)? })
+        Ok(Self { send: send.into(), wanted: Wanted::new(expect)?, dialer })
     }
 }
 
@@ -94,23 +84,9 @@ impl OverUdp {
 impl Check for OverUdp {
     async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
         let budget = Budget::new(limit);
-        let socket = budget.spend(Stage::Connect, connected(target)).await?;
-        budget.spend(Stage::Send, socket.send(&self.send)).await?;
-        let mut answer = vec![0; ANSWER_LIMIT];
-        let length = budget.spend(Stage::Answer, socket.recv(&mut answer)).await?;
-        self.wanted.judge(&answer[..length], true).unwrap_or(Ok(()))
+        let answer = self.dialer.exchange(target, &self.send, &budget).await?;
+        self.wanted.judge(&answer, true).unwrap_or(Ok(()))
     }
-}
-
-/// A socket that takes datagrams from `target` only, and hears of its ICMP errors.
-async fn connected(target: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match target {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(target).await?;
-    Ok(socket)
 }
 
 /// What the answer must be, ready to be compared.
@@ -169,7 +145,7 @@ impl Wanted {
 }
 
 /// Bytes instead of characters and a dot that matches line ends, as POSIX has it.
-fn compile(pattern: &str) -> Result<Regex, CheckError> {
+pub(super) fn compile(pattern: &str) -> Result<Regex, CheckError> {
     RegexBuilder::new(pattern)
         .unicode(false)
         .dot_matches_new_line(true)

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, RealServer, Virtual};
-use crate::health::{self, Check, CheckSpec, MonitorConfig, rise_from_reentry};
+use crate::health::{self, Check, CheckPath, CheckSpec, MonitorConfig, rise_from_reentry};
 use crate::ipvs::ServiceKey;
 use crate::net::{OutOfRange, Protocol};
-use crate::runtime::checks::{self, CheckError, Runner};
+use crate::runtime::checks::{self, CheckError, Dialer, Runner};
 use crate::wire::proxy::ProxyProtocol;
 
 /// Outputs that may wait for the director; a check whose output finds no room waits with it.
@@ -80,6 +80,7 @@ struct Probe {
     spec: CheckSpec,
     protocol: Protocol,
     proxy: Option<ProxyProtocol>,
+    path: CheckPath,
 }
 
 impl Probe {
@@ -88,11 +89,13 @@ impl Probe {
             spec: service.check.clone(),
             protocol: service.protocol,
             proxy: service.proxy_protocol,
+            path: service.check_path,
         }
     }
 
     fn build(&self) -> Result<Arc<dyn Check>, CheckError> {
-        Ok(checks::build_with_proxy(&self.spec, self.protocol, self.proxy)?.into())
+        let dialer = Dialer::new(self.path).with_proxy_protocol(self.proxy);
+        Ok(checks::build_with(&self.spec, self.protocol, &dialer)?.into())
     }
 }
 

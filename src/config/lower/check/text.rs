@@ -1,0 +1,64 @@
+use crate::config::lower::fields::Fields;
+use crate::config::lower::{Code, Context, Diagnostic, Directive};
+use crate::config::model::Virtual;
+use crate::health::{CheckSpec, Expect, decode_escapes};
+use crate::net::Protocol;
+
+impl Context<'_> {
+    pub(super) fn send_expect(&mut self, fields: &Fields, service: &Virtual) -> CheckSpec {
+        let send = decode_escapes(fields.payload(Directive::Send).unwrap_or_default());
+        let expect = self.expect(fields);
+        if send.is_empty() && expect == Expect::Nothing {
+            self.nothing_to_send(fields, service);
+        }
+        CheckSpec::SendExpect { send, expect }
+    }
+
+    /// What `expect` wants, an expression with `use_regex`.
+    pub(super) fn expect(&mut self, fields: &Fields) -> Expect {
+        let expect = fields.payload(Directive::Expect).map(decode_escapes);
+        let regex = fields.boolean(Directive::UseRegex).unwrap_or(false);
+        match expect {
+            None => Expect::Nothing,
+            Some(bytes) if regex => self
+                .pattern(fields, Directive::Expect, bytes)
+                .map_or(Expect::Nothing, Expect::Regex),
+            Some(bytes) if bytes == b"*" => Expect::Anything,
+            Some(bytes) => Expect::Prefix(bytes),
+        }
+    }
+
+    /// A regular expression in `directive`.
+    pub(super) fn pattern(
+        &mut self,
+        fields: &Fields,
+        directive: Directive,
+        bytes: Vec<u8>,
+    ) -> Option<String> {
+        let pattern = String::from_utf8(bytes).ok();
+        if pattern.is_none() {
+            let message = "a regular expression must be UTF-8";
+            self.report_at(fields, directive, Code::InvalidText, message);
+        }
+        pattern
+    }
+
+    /// UDP has no connection to make: a check without `send` waits for an answer to nothing.
+    fn nothing_to_send(&mut self, fields: &Fields, service: &Virtual) {
+        if fields.choice(Directive::Check).is_some() {
+            let span = fields.span(Directive::Check).unwrap_or_default();
+            let message = "`check = send` needs `send` or `expect`";
+            self.report(
+                Diagnostic::new(Code::ContradictoryCheck, span, message)
+                    .help("write `check = connect` if a connection is enough"),
+            );
+        } else if service.active && service.protocol == Protocol::Udp {
+            let message =
+                "this UDP service has no `send`: its check waits for an answer to nothing";
+            self.report(
+                Diagnostic::new(Code::SilentUdpCheck, service.span, message)
+                    .help("set `send` to something the real servers answer"),
+            );
+        }
+    }
+}
