@@ -1,4 +1,4 @@
-//! The same table by this library and by Debian's ipvsadm, both ways.
+//! Ours beside Debian's ipvsadm on the same kernel: tables both ways, and every command line.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -7,6 +7,14 @@ use piranha::ipvs::{Forwarding, Table, Thresholds};
 
 use crate::lab::{fill, lab, sh, table};
 use crate::samples;
+
+mod corpus;
+#[path = "../ipvsadm/differences.rs"]
+mod differences;
+mod pair;
+
+use differences::DIFFERENCES;
+use pair::{Pair, Step};
 
 /// What ipvsadm cannot say: thresholds it does not save, local delivery it prints as routing.
 fn as_ipvsadm_says(whole: &Table) -> Table {
@@ -82,4 +90,134 @@ fn its_thresholds_and_ours_are_the_same() {
         ),
         "{listed:?}"
     );
+}
+
+/// Every list of ipvsadm, by numbers.
+const LISTS: [&str; 12] = [
+    "-S -n",
+    "-L -n",
+    "-L -n --stats",
+    "-L -n --stats --exact",
+    "-L -n --rate",
+    "-L -n --rate -X",
+    "-L -n --thresholds",
+    "-L -n --persistent-conn",
+    "-L -n --tun-info",
+    "-L -n -c",
+    "-L --timeout",
+    "-L --daemon",
+];
+
+/// Gives each line to both, on the table that `before` makes.
+fn compare(pair: &Pair, before: &[&str], lines: &[Step]) -> String {
+    let mut differences = String::new();
+    pair.reset(before);
+    for line in lines {
+        match pair.answers(line) {
+            // What was refused has changed nothing: that was compared.
+            Ok(answer) if answer.code != 0 => {}
+            Ok(_) => pair.reset(before),
+            Err(difference) => {
+                differences += &difference;
+                pair.reset(before);
+            }
+        }
+    }
+    differences
+}
+
+fn assert_alike(before: &[&str], lines: &[Step]) {
+    let _lab = lab();
+    assert!(!lines.is_empty());
+    let differences = compare(&Pair::new(), before, lines);
+    assert!(differences.is_empty(), "of {} lines\n{differences}", lines.len());
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn each_option_is_taken_or_refused_with_each_command_as_by_debians() {
+    assert_alike(&corpus::BEFORE, &corpus::each_option_with_each_command());
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn each_spelling_of_an_option_means_what_it_means_to_debians() {
+    assert_alike(&corpus::BEFORE, &corpus::each_spelling());
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn each_value_is_taken_or_refused_as_by_debians() {
+    assert_alike(&corpus::BEFORE, &corpus::values());
+    assert_alike(&corpus::BEFORE, &corpus::tunnels());
+    assert_alike(&corpus::BEFORE, &corpus::misshapen());
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn each_list_is_debians_to_the_byte() {
+    assert_alike(&corpus::MANY, &corpus::each_pair_of_views());
+    let _lab = lab();
+    let pair = Pair::new();
+    pair.reset(&corpus::MANY);
+    pair.crosswise(&LISTS).unwrap();
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn each_known_difference_is_one_and_there_is_its_reason() {
+    let _lab = lab();
+    let pair = Pair::new();
+    for difference in DIFFERENCES {
+        let Some((last, first)) = difference.shown_by.split_last() else {
+            continue;
+        };
+        pair.reset(first);
+        let step = Step { input: difference.input.to_owned(), ..Step::new(last) };
+        assert!(pair.answers(&step).is_err(), "{step} is answered alike: {}", difference.reason);
+    }
+}
+
+/// The transcripts that tests/ipvsadm replays without a kernel. A line `$ ipvsadm ...` is a command
+/// and `< ` its input.
+const TRANSCRIPTS: [&str; 9] = [
+    include_str!("../ipvsadm/golden/usage.txt"),
+    include_str!("../ipvsadm/golden/order.txt"),
+    include_str!("../ipvsadm/golden/parse.txt"),
+    include_str!("../ipvsadm/golden/edit.txt"),
+    include_str!("../ipvsadm/golden/tunnel.txt"),
+    include_str!("../ipvsadm/golden/settings.txt"),
+    include_str!("../ipvsadm/golden/restore.txt"),
+    include_str!("../ipvsadm/golden/sort.txt"),
+    include_str!("../ipvsadm/golden/names.txt"),
+];
+
+fn steps(transcript: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for line in transcript.lines() {
+        if let Some(command) = line.strip_prefix("$ ipvsadm") {
+            steps.push(Step::new(command));
+        } else if let (Some(input), Some(step)) = (line.strip_prefix('<'), steps.last_mut()) {
+            step.input += input.strip_prefix(' ').unwrap_or(input);
+            step.input.push('\n');
+        }
+    }
+    steps
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn what_was_recorded_from_debians_ipvsadm_is_what_it_and_ours_do() {
+    let _lab = lab();
+    let pair = Pair::new();
+    let mut differences = String::new();
+    for transcript in TRANSCRIPTS {
+        pair.reset(&[]);
+        for step in steps(transcript) {
+            if let Err(difference) = pair.answers(&step) {
+                differences += &difference;
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
 }

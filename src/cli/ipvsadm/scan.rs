@@ -73,19 +73,35 @@ pub(super) enum Word {
     Check,
 }
 
+/// Whether an option has a value.
+#[allow(clippy::exhaustive_enums, reason = "an option has one, may have one, or has none")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Value {
+pub enum Value {
+    /// It takes none.
     None,
+    /// It needs one: attached, or the next word.
     Required,
     /// Taken from the next word only if that does not look like an option.
     Optional,
 }
 
-struct Spelling {
-    long: &'static str,
-    short: Option<char>,
-    value: Value,
+/// An option or a command as it may be written: `--long`, and where there is one `-s`.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub struct Spelling {
+    /// Without the dashes.
+    pub long: &'static str,
+    /// Without the dash. `list` has two, and so stands in the table twice.
+    pub short: Option<char>,
+    /// Whether it has a value.
+    pub value: Value,
     word: Word,
+}
+
+/// Everything a command line is made of, commands first.
+#[must_use]
+pub const fn spellings() -> &'static [Spelling] {
+    &SPELLINGS
 }
 
 const fn flag(long: &'static str, short: Option<char>, word: Word) -> Spelling {
@@ -97,7 +113,7 @@ const fn with_value(long: &'static str, short: Option<char>, word: Word) -> Spel
 }
 
 #[rustfmt::skip]
-const SPELLINGS: [Spelling; 61] = [
+static SPELLINGS: [Spelling; 61] = [
     flag("add-service", Some('A'), Word::AddService),
     flag("edit-service", Some('E'), Word::EditService),
     flag("delete-service", Some('D'), Word::DeleteService),
