@@ -16,8 +16,8 @@ const fn differs(reason: &'static str, shown_by: &'static [&'static str]) -> Dif
 }
 
 #[rustfmt::skip]
-pub(crate) const DIFFERENCES: [Difference; 14] = [
-    differs("The help and the version are this program's own.", &["-v"]),
+pub(crate) const DIFFERENCES: [Difference; 15] = [
+    differs("The help and the version are this program's own.", &[]),
     differs(
         "Help, version and mistakes in the command line need neither privilege nor ip_vs, nor does a dry run of a change.",
         &[],
@@ -37,6 +37,7 @@ pub(crate) const DIFFERENCES: [Difference; 14] = [
     differs("An IPv4 address in brackets is refused.", &["-A -t [10.0.0.9]:80"]),
     differs("A persistence engine without persistence, which has no effect in the kernel, is left out.", &["-A -t 10.0.0.9:80 --pe sip"]),
     differs("The third scheduler flag is shown and saved for sh and mh too.", &["-A -t 10.0.0.9:80 -s sh -b flag-3", "-S -n"]),
+    differs("Commas alone are no scheduler flags; the original crashes.", &["-A -t 10.0.0.9:80 -b ,"]),
     Difference {
         reason: "In a restore, lines that begin with # are comments.",
         shown_by: &["-R"],

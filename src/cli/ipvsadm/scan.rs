@@ -183,7 +183,7 @@ pub(super) struct Item<'a> {
     pub(super) word: Word,
     /// Its value; empty where it takes none.
     pub(super) value: Option<&'a str>,
-    /// The word it stood in, bundle and value included: what messages name.
+    /// The last word it took, bundle and value included: what messages name.
     pub(super) spelled: &'a str,
 }
 
@@ -259,6 +259,7 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
         attached: Option<&'a str>,
         word: &'a str,
     ) -> Result<Item<'a>, UsageError> {
+        let mut spelled = word;
         let value = match (spelling.value, attached) {
             (Value::None, Some(_)) => {
                 return Err(problem(word, "option does not take an argument"));
@@ -267,13 +268,14 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
             (Value::Required | Value::Optional, Some(value)) => Some(value),
             (Value::Required, None) => {
                 let next = self.words.next().map(AsRef::as_ref);
-                Some(next.ok_or_else(|| problem(word, "missing argument"))?)
+                spelled = next.ok_or_else(|| problem(word, "missing argument"))?;
+                Some(spelled)
             }
             (Value::Optional, None) => {
                 self.words.next_if(|next| !next.as_ref().starts_with('-')).map(AsRef::as_ref)
             }
         };
-        Ok(Item { word: spelling.word, value, spelled: word })
+        Ok(Item { word: spelling.word, value, spelled })
     }
 }
 

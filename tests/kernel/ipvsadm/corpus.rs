@@ -70,14 +70,26 @@ fn long(spelling: &Spelling) -> String {
     }
 }
 
-/// Each command with each option, most of which it refuses.
+/// Each command with each option, most of which it refuses, and with some commands.
 pub(crate) fn each_option_with_each_command() -> Vec<Step> {
-    let lines = COMMANDS.iter().flat_map(|command| {
-        known().map(move |spelling| Step::new(&format!("{command} {}", long(spelling))))
-    });
-    let lines = lines.chain(COMMANDS.iter().map(|command| Step::new(command)));
     // A persistence engine without persistence is a known difference.
-    lines.filter(|step| !step.words.iter().any(|word| word == "--pe")).collect()
+    const LEFT_OUT: &str = "pe";
+    const SECOND_COMMANDS: [&str; 3] = ["clear", "list", "stop-daemon"];
+    let is_second = |name: &str| SECOND_COMMANDS.contains(&name);
+    let options = Vec::from_iter(
+        known().filter(|o| (is_second(o.long) || !is_command(o.long)) && o.long != LEFT_OUT),
+    );
+    let lines = COMMANDS.iter().flat_map(|command| {
+        let with = options.iter().map(move |option| format!("{command} {}", long(option)));
+        with.chain([(*command).to_owned()])
+    });
+    lines.map(|line| Step::new(&line)).collect()
+}
+
+/// Commands stand before all options in the table.
+fn is_command(name: &str) -> bool {
+    let mut commands = spellings().iter().map(|spelling| spelling.long);
+    commands.by_ref().take_while(|name| *name != "tcp-service").any(|command| command == name)
 }
 
 /// Each option in each way to write it, the wrong ones among them.
@@ -197,7 +209,7 @@ pub(crate) fn values() -> Vec<Step> {
         (
             "-A -t 10.0.0.9:80 -s sh -b %",
             "sh-fallback sh-port sh-fallback,sh-port sh-port,sh-fallback \
-            mh-port flag-1,flag-2 flag-4 , sh-port, x",
+            mh-port flag-1,flag-2 flag-4 sh-port, x",
         ),
         ("-A -t 10.0.0.9:80 -s mh -b %", "mh-fallback mh-port mh-fallback,mh-port sh-port flag-2"),
         ("-A -t 10.0.0.9:80 -b %", "flag-1 flag-2,flag-3 flag-1,flag-2,flag-3 sh-port"),

@@ -43,6 +43,9 @@ impl fmt::Display for Step {
     }
 }
 
+/// How the help and the version begin, which are each program's own.
+const BANNER: &str = "ipvsadm v1.31";
+
 /// What came of a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
@@ -52,10 +55,21 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Ours without what every complaint of a restore has more: where it is.
-    fn without_line_numbers(mut self) -> Self {
+    /// Without what always differs: the banner, and in a restore where the mistake is.
+    fn without_our_own(mut self) -> Self {
+        if let Some(banner) = self.out.find(BANNER) {
+            self.out.truncate(banner + BANNER.len());
+        }
         let lines = self.err.split_inclusive('\n');
         self.err = lines.filter(|line| !line.starts_with("  in line ")).collect();
+        self
+    }
+
+    /// The order of far-apart addresses is a known difference.
+    fn in_any_order(mut self) -> Self {
+        let mut lines: Vec<&str> = self.out.split_inclusive('\n').collect();
+        lines.sort_unstable();
+        self.out = lines.concat();
         self
     }
 }
@@ -105,40 +119,39 @@ impl Pair {
         }
     }
 
-    /// Gives `step` to both; Debian's answer if ours is the same and the tables are after it.
+    /// Gives `step` to both; Debian's answer if ours is the same.
     pub(crate) fn answers(&self, step: &Step) -> Result<Answer, String> {
         let where_ours = if step.reads() { &self.theirs } else { &self.ours };
-        let theirs = theirs(&self.theirs, step);
-        let ours = ours(where_ours, step).without_line_numbers();
-        if theirs != ours {
-            return Err(format!("{step}\n--- Debian's\n{theirs:?}\n--- ours\n{ours:?}\n"));
-        }
-        let (after_theirs, after_ours) = (state(&self.theirs), state(&self.ours));
-        if after_theirs != after_ours {
-            return Err(format!(
-                "{step}\n--- Debian's\n{after_theirs:?}\n--- ours\n{after_ours:?}\n"
-            ));
-        }
-        if !step.reads() && theirs.code == 0 {
-            self.crosswise(&["-Sn"]).map_err(|difference| format!("after {step}\n{difference}"))?;
-        }
+        let theirs = theirs(&self.theirs, step).without_our_own();
+        let ours = ours(where_ours, step).without_our_own();
+        alike(&step.to_string(), &theirs, &ours)?;
         Ok(theirs)
+    }
+
+    /// Both namespaces are the same, and the saved table is, whoever made it and whoever reads it.
+    pub(crate) fn agree(&self, after: &str) -> Result<(), String> {
+        alike(after, &state(&self.theirs), &state(&self.ours))?;
+        let save = Step::new("-S -n");
+        let saved = theirs(&self.theirs, &save).in_any_order();
+        alike(after, &saved, &theirs(&self.ours, &save).in_any_order())?;
+        alike(after, &saved, &ours(&self.theirs, &save).in_any_order())?;
+        alike(after, &saved, &ours(&self.ours, &save).in_any_order())
     }
 
     /// Each tool lists what the other made.
     pub(crate) fn crosswise(&self, lists: &[&str]) -> Result<(), String> {
-        for list in lists {
+        lists.iter().try_for_each(|list| {
             let step = Step::new(list);
-            let of_ours = theirs(&self.ours, &step);
-            let of_theirs = ours(&self.theirs, &step);
-            if of_ours != of_theirs {
-                return Err(format!(
-                    "{step}\n--- Debian's of ours\n{of_ours:?}\n--- ours of Debian's\n{of_theirs:?}\n"
-                ));
-            }
-        }
-        Ok(())
+            alike(list, &theirs(&self.ours, &step), &ours(&self.theirs, &step))
+        })
     }
+}
+
+fn alike<T: fmt::Debug + PartialEq>(what: &str, theirs: &T, ours: &T) -> Result<(), String> {
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(format!("{what}\n--- Debian's\n{theirs:?}\n--- ours\n{ours:?}\n"))
 }
 
 impl Drop for Pair {
