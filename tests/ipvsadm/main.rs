@@ -17,6 +17,8 @@ use piranha::cli::ipvsadm::{Names, Session};
 use piranha::net::Protocol;
 
 mod added;
+mod differences;
+mod manual;
 mod round_trip;
 mod shared;
 

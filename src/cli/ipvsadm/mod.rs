@@ -42,6 +42,7 @@ pub use linux::Linux;
 pub use names::{Names, NoNames, SystemNames};
 pub use parse::{Columns, Invocation, List, View, parse};
 pub use run::{CannotOpen, Open, Session};
+pub use scan::{Spelling, Value, spellings};
 
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::process::ExitCode;

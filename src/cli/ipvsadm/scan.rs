@@ -73,19 +73,35 @@ pub(super) enum Word {
     Check,
 }
 
+/// Whether an option has a value.
+#[allow(clippy::exhaustive_enums, reason = "an option has one, may have one, or has none")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Value {
+pub enum Value {
+    /// It takes none.
     None,
+    /// It needs one: attached, or the next word.
     Required,
     /// Taken from the next word only if that does not look like an option.
     Optional,
 }
 
-struct Spelling {
-    long: &'static str,
-    short: Option<char>,
-    value: Value,
+/// An option or a command as it may be written: `--long`, and where there is one `-s`.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub struct Spelling {
+    /// Without the dashes.
+    pub long: &'static str,
+    /// Without the dash. `list` has two, and so stands in the table twice.
+    pub short: Option<char>,
+    /// Whether it has a value.
+    pub value: Value,
     word: Word,
+}
+
+/// Everything a command line is made of, commands first.
+#[must_use]
+pub const fn spellings() -> &'static [Spelling] {
+    &SPELLINGS
 }
 
 const fn flag(long: &'static str, short: Option<char>, word: Word) -> Spelling {
@@ -97,7 +113,7 @@ const fn with_value(long: &'static str, short: Option<char>, word: Word) -> Spel
 }
 
 #[rustfmt::skip]
-const SPELLINGS: [Spelling; 61] = [
+static SPELLINGS: [Spelling; 61] = [
     flag("add-service", Some('A'), Word::AddService),
     flag("edit-service", Some('E'), Word::EditService),
     flag("delete-service", Some('D'), Word::DeleteService),
@@ -167,7 +183,7 @@ pub(super) struct Item<'a> {
     pub(super) word: Word,
     /// Its value; empty where it takes none.
     pub(super) value: Option<&'a str>,
-    /// The word it stood in, bundle and value included: what messages name.
+    /// The last word it took, bundle and value included: what messages name.
     pub(super) spelled: &'a str,
 }
 
@@ -243,6 +259,7 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
         attached: Option<&'a str>,
         word: &'a str,
     ) -> Result<Item<'a>, UsageError> {
+        let mut spelled = word;
         let value = match (spelling.value, attached) {
             (Value::None, Some(_)) => {
                 return Err(problem(word, "option does not take an argument"));
@@ -251,13 +268,14 @@ impl<'a, S: AsRef<str>> Scanner<'a, S> {
             (Value::Required | Value::Optional, Some(value)) => Some(value),
             (Value::Required, None) => {
                 let next = self.words.next().map(AsRef::as_ref);
-                Some(next.ok_or_else(|| problem(word, "missing argument"))?)
+                spelled = next.ok_or_else(|| problem(word, "missing argument"))?;
+                Some(spelled)
             }
             (Value::Optional, None) => {
                 self.words.next_if(|next| !next.as_ref().starts_with('-')).map(AsRef::as_ref)
             }
         };
-        Ok(Item { word: spelling.word, value, spelled: word })
+        Ok(Item { word: spelling.word, value, spelled })
     }
 }
 
