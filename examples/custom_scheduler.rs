@@ -56,7 +56,8 @@ fn hash(address: IpAddr) -> u64 {
     })
 }
 
-fn main() -> Result<(), OutOfRange> {
+/// 200 clients, each with one connection, among four servers, of which the last is quiesced.
+fn spread() -> Result<Pool, OutOfRange> {
     let mut pool = Pool::new(Box::new(BetterOfTwo));
     for (last_octet, weight) in [(1, 1), (2, 1), (3, 2), (4, 0)] {
         let address = SocketAddr::from(([10, 0, 0, last_octet], 80));
@@ -70,7 +71,11 @@ fn main() -> Result<(), OutOfRange> {
             pool.open(server);
         }
     }
+    Ok(pool)
+}
 
+fn main() -> Result<(), OutOfRange> {
+    let pool = spread()?;
     println!("200 clients by {}:", pool.scheduler());
     for server in pool.servers().as_slice() {
         println!(
@@ -81,4 +86,18 @@ fn main() -> Result<(), OutOfRange> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heavy_server_gets_most_and_the_quiesced_one_nothing() {
+        let pool = spread().unwrap();
+        let loads: Vec<_> = pool.servers().as_slice().iter().map(|s| s.load().active).collect();
+        assert_eq!(loads.iter().sum::<u32>(), 200);
+        assert_eq!(loads[0], 0, "the newest is quiesced: {loads:?}");
+        assert!(loads[1] > loads[2] && loads[1] > loads[3], "{loads:?}");
+    }
 }

@@ -1,7 +1,8 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::locality::{Cache, EXPIRATION, Whole};
-use super::{Flow, Scheduler, ServerId, Servers};
+use super::locality::{Belonging, Cache, Whole, schedule_by_locality};
+use super::{ServerId, Servers};
 use crate::time::Instant;
 
 /// `lblc`, locality-based least connection: an address that clients ask for stays with its server,
@@ -34,64 +35,25 @@ impl LocalityLeastConnection {
         Self { whole: Whole::new(), cache: Cache::new(expiration) }
     }
 
-    fn is_usable(&self, position: usize, servers: &Servers) -> bool {
-        servers.at(position).is_some_and(|server| {
-            !server.weight().is_quiesced() && !self.whole.is_overloaded(server)
-        })
+    /// The server of the address, unless it may not take the connection.
+    fn pick_known(&mut self, address: IpAddr, servers: &Servers) -> Option<usize> {
+        let known = *self.cache.recall(address)?;
+        let position = servers.position(known)?;
+        let server = servers.at(position)?;
+        let usable = !server.weight().is_quiesced() && !self.whole.is_overloaded(server);
+        usable.then_some(position)
     }
 }
 
-impl Default for LocalityLeastConnection {
-    fn default() -> Self {
-        Self::with_expiration(EXPIRATION)
-    }
-}
+schedule_by_locality!(LocalityLeastConnection, "lblc");
 
-impl Scheduler for LocalityLeastConnection {
-    fn name(&self) -> &'static str {
-        "lblc"
+impl Belonging for ServerId {
+    fn to(server: ServerId, _now: Instant) -> Self {
+        server
     }
 
-    fn pick(&mut self, flow: &Flow, servers: &Servers) -> Option<usize> {
-        let address = flow.destination.ip();
-        let known = self.cache.recall(address).map(|server| *server);
-        if let Some(position) = known.and_then(|server| servers.position(server))
-            && self.is_usable(position, servers)
-        {
-            return Some(position);
-        }
-        let chosen = self.whole.least()?;
-        let server = servers.at(chosen)?.id();
-        match self.cache.recall(address) {
-            Some(known) => *known = server,
-            None => self.cache.remember(address, server),
-        }
-        Some(chosen)
-    }
-
-    fn start(&mut self, servers: &Servers) {
-        self.cache.clear();
-        self.whole.build(servers);
-    }
-
-    fn on_added(&mut self, servers: &Servers) {
-        self.whole.build(servers);
-    }
-
-    fn on_removed(&mut self, _position: usize, servers: &Servers) {
-        self.whole.build(servers);
-    }
-
-    fn on_edited(&mut self, position: usize, servers: &Servers) {
-        self.whole.update(position, servers);
-    }
-
-    fn on_load(&mut self, position: usize, servers: &Servers) {
-        self.whole.update(position, servers);
-    }
-
-    fn handle_time(&mut self, now: Instant) {
-        self.cache.handle_time(now);
+    fn pass_to(&mut self, server: ServerId, _now: Instant, _servers: &Servers) {
+        *self = server;
     }
 }
 

@@ -1,8 +1,9 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::locality::{Cache, EXPIRATION, Whole};
+use super::locality::{Belonging, Cache, Whole, schedule_by_locality};
 use super::tournament::Cost;
-use super::{Flow, Scheduler, Server, ServerId, Servers};
+use super::{Server, ServerId, Servers};
 use crate::time::Instant;
 
 /// `lblcr`, locality-based least connection with replication: an address that clients ask for
@@ -32,9 +33,9 @@ impl ReplicatedLocalityLeastConnection {
     }
 
     /// The member of the address's set that takes the connection, if there is one.
-    fn pick_member(&mut self, flow: &Flow, servers: &Servers) -> Option<usize> {
+    fn pick_known(&mut self, address: IpAddr, servers: &Servers) -> Option<usize> {
         let (now, expiration) = (self.cache.now(), self.cache.expiration());
-        let set = self.cache.recall(flow.destination.ip())?;
+        let set = self.cache.recall(address)?;
         let least = set.least(servers);
         if set.members.len() > 1 && now - set.changed > expiration {
             set.drop_most_loaded(now, servers);
@@ -43,56 +44,7 @@ impl ReplicatedLocalityLeastConnection {
     }
 }
 
-impl Default for ReplicatedLocalityLeastConnection {
-    fn default() -> Self {
-        Self::with_expiration(EXPIRATION)
-    }
-}
-
-impl Scheduler for ReplicatedLocalityLeastConnection {
-    fn name(&self) -> &'static str {
-        "lblcr"
-    }
-
-    fn pick(&mut self, flow: &Flow, servers: &Servers) -> Option<usize> {
-        if let Some(member) = self.pick_member(flow, servers) {
-            return Some(member);
-        }
-        let chosen = self.whole.least()?;
-        let server = servers.at(chosen)?.id();
-        let (address, now) = (flow.destination.ip(), self.cache.now());
-        match self.cache.recall(address) {
-            Some(set) => set.insert(server, now, servers),
-            None => self.cache.remember(address, Set { members: vec![server], changed: now }),
-        }
-        Some(chosen)
-    }
-
-    fn start(&mut self, servers: &Servers) {
-        self.cache.clear();
-        self.whole.build(servers);
-    }
-
-    fn on_added(&mut self, servers: &Servers) {
-        self.whole.build(servers);
-    }
-
-    fn on_removed(&mut self, _position: usize, servers: &Servers) {
-        self.whole.build(servers);
-    }
-
-    fn on_edited(&mut self, position: usize, servers: &Servers) {
-        self.whole.update(position, servers);
-    }
-
-    fn on_load(&mut self, position: usize, servers: &Servers) {
-        self.whole.update(position, servers);
-    }
-
-    fn handle_time(&mut self, now: Instant) {
-        self.cache.handle_time(now);
-    }
-}
+schedule_by_locality!(ReplicatedLocalityLeastConnection, "lblcr");
 
 /// The servers of one address, the one that joined last in front.
 #[derive(Clone, Debug)]
@@ -107,16 +59,6 @@ impl Set {
         let cheaper = |a: Member, b: Member| if b.cost.is_below(a.cost) { b } else { a };
         let eligible = self.listed(servers).filter(|member| !member.cost.is_prohibitive());
         eligible.reduce(cheaper).map(|member| member.position)
-    }
-
-    /// Nothing happens if `server` is a member already. Those who left the service make room.
-    fn insert(&mut self, server: ServerId, now: Instant, servers: &Servers) {
-        if self.members.contains(&server) {
-            return;
-        }
-        self.members.retain(|&member| servers.position(member).is_some());
-        self.members.insert(0, server);
-        self.changed = now;
     }
 
     /// Of members that are in the service and not quiesced; of equals the first.
@@ -135,6 +77,22 @@ impl Set {
             let position = servers.position(id)?;
             Some(Member::new(position, servers.at(position)?))
         })
+    }
+}
+
+impl Belonging for Set {
+    fn to(server: ServerId, now: Instant) -> Self {
+        Self { members: vec![server], changed: now }
+    }
+
+    /// Nothing happens if `server` is a member already. Those who left the service make room.
+    fn pass_to(&mut self, server: ServerId, now: Instant, servers: &Servers) {
+        if self.members.contains(&server) {
+            return;
+        }
+        self.members.retain(|&member| servers.position(member).is_some());
+        self.members.insert(0, server);
+        self.changed = now;
     }
 }
 
@@ -158,6 +116,7 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::Scheduler;
     use crate::scheduler::tests::{Bench, pool, pool_by, to};
 
     const HOUR: Duration = Duration::from_secs(3600);

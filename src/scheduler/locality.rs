@@ -1,12 +1,12 @@
 //! What lblc and lblcr share: the rule of wlc over the whole service, the word "overloaded" as
-//! they mean it, and a bounded memory of destination addresses.
+//! they mean it, a bounded memory of destination addresses, and how these go together.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::tournament::{Cost, Tournament};
-use super::{Server, Servers};
+use super::{Server, ServerId, Servers};
 use crate::time::Instant;
 
 /// How long an address is remembered that nobody asks for: the kernel's `lblc_expiration` and
@@ -24,6 +24,76 @@ const SWEEPS_TO_EXPIRY: u64 = 30;
 
 /// How long an entry is idle that may go when there are too many.
 const IDLE: Duration = Duration::from_secs(6 * 60);
+
+/// What is remembered of an address: the server or the servers it belongs to.
+pub(super) trait Belonging {
+    /// An address that nobody asked for before belongs to `server`.
+    fn to(server: ServerId, now: Instant) -> Self;
+
+    /// It belongs to `server` from now on.
+    fn pass_to(&mut self, server: ServerId, now: Instant, servers: &Servers);
+}
+
+/// Makes a scheduler of a type with fields `whole` and `cache`: an address goes where the type's
+/// `pick_known` says, which is asked first, or else to the server that wlc would pick, and belongs
+/// to it then.
+macro_rules! schedule_by_locality {
+    ($scheduler:ty, $name:literal) => {
+        impl Default for $scheduler {
+            fn default() -> Self {
+                Self::with_expiration($crate::scheduler::locality::EXPIRATION)
+            }
+        }
+
+        impl $crate::scheduler::Scheduler for $scheduler {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn pick(
+                &mut self,
+                flow: &$crate::scheduler::Flow,
+                servers: &$crate::scheduler::Servers,
+            ) -> Option<usize> {
+                let address = flow.destination.ip();
+                if let Some(known) = self.pick_known(address, servers) {
+                    return Some(known);
+                }
+                let chosen = self.whole.least()?;
+                let server = servers.at(chosen)?.id();
+                self.cache.pass(address, server, servers);
+                Some(chosen)
+            }
+
+            fn start(&mut self, servers: &$crate::scheduler::Servers) {
+                self.cache.clear();
+                self.whole.build(servers);
+            }
+
+            fn on_added(&mut self, servers: &$crate::scheduler::Servers) {
+                self.whole.build(servers);
+            }
+
+            fn on_removed(&mut self, _position: usize, servers: &$crate::scheduler::Servers) {
+                self.whole.build(servers);
+            }
+
+            fn on_edited(&mut self, position: usize, servers: &$crate::scheduler::Servers) {
+                self.whole.update(position, servers);
+            }
+
+            fn on_load(&mut self, position: usize, servers: &$crate::scheduler::Servers) {
+                self.whole.update(position, servers);
+            }
+
+            fn handle_time(&mut self, now: $crate::time::Instant) {
+                self.cache.handle_time(now);
+            }
+        }
+    };
+}
+
+pub(super) use schedule_by_locality;
 
 /// All servers, as the locality schedulers look at them.
 #[derive(Clone, Debug)]
@@ -125,8 +195,20 @@ impl<T> Cache<T> {
         Some(&mut entry.value)
     }
 
+    /// From now on `address` belongs to `server`.
+    pub(super) fn pass(&mut self, address: IpAddr, server: ServerId, servers: &Servers)
+    where
+        T: Belonging,
+    {
+        let now = self.now;
+        match self.recall(address) {
+            Some(known) => known.pass_to(server, now, servers),
+            None => self.remember(address, T::to(server, now)),
+        }
+    }
+
     /// Remembers a new address, unless there are far too many already.
-    pub(super) fn remember(&mut self, address: IpAddr, value: T) {
+    fn remember(&mut self, address: IpAddr, value: T) {
         if self.entries.len() < self.nominal_size * 3 / 2 {
             self.entries.insert(address, Entry { value, last_use: self.now });
         }

@@ -112,9 +112,10 @@ impl Scheduler for WeightedRoundRobin {
     }
 }
 
-/// Of 0 and a number it is that number, so that a fold passes over weight 0.
+/// Of 0 and a number it is that number, so that a fold passes over weight 0; and once a fold came
+/// to 1, the rest costs no division.
 pub(super) const fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
-    while b != 0 {
+    while b != 0 && a != 1 {
         (a, b) = (b, a % b);
     }
     a

@@ -1,6 +1,7 @@
 //! Laws that hold for any sequence of operations and any table, under proptest. The functions in
 //! the other files of this directory are run by the fuzzer too.
 
+mod laws;
 mod plan_ops;
 mod pool_ops;
 mod rules;
@@ -8,6 +9,10 @@ mod rules;
 use piranha::ipvs::{Capabilities, Op, Table, plan};
 use piranha::net::Weight;
 use proptest::prelude::*;
+
+fn servers() -> impl Strategy<Value = Vec<laws::Row>> {
+    prop::collection::vec(any::<laws::Row>(), 0..40)
+}
 
 fn tables() -> impl Strategy<Value = Table> {
     prop::collection::vec(any::<plan_ops::Row>(), 0..24).prop_map(|rows| plan_ops::table(&rows))
@@ -19,6 +24,36 @@ proptest! {
         script in prop::collection::vec(any::<pool_ops::Step>(), 0..200),
     ) {
         pool_ops::check(&script);
+    }
+
+    #[test]
+    fn only_who_may_take_a_connection_is_picked(servers in servers()) {
+        laws::only_who_may_take_a_connection_is_picked(&servers);
+    }
+
+    #[test]
+    fn shares_over_a_cycle_are_the_weights(servers in servers()) {
+        laws::shares_over_a_cycle_are_the_weights(&servers);
+    }
+
+    #[test]
+    fn who_is_picked_costs_least(servers in servers()) {
+        laws::who_is_picked_costs_least(&servers);
+    }
+
+    #[test]
+    fn equal_histories_have_equal_picks(servers in servers()) {
+        laws::equal_histories_have_equal_picks(&servers);
+    }
+
+    #[test]
+    fn few_clients_move_when_a_server_goes(count in 2_usize..60) {
+        laws::few_clients_move_when_a_server_goes(count);
+    }
+
+    #[test]
+    fn two_nodes_have_one_table(servers in servers()) {
+        laws::two_nodes_have_one_table(&servers);
     }
 
     #[test]

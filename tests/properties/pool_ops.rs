@@ -20,8 +20,8 @@ use crate::rules::{Rules, Verdict};
 pub(crate) type Step = (u8, u8, u8, u8);
 
 /// At every step each server has the connections the model has, and what is picked is what the
-/// scheduler's rule says; of those with turns or draws (rr, wrr, twos): a server that may take a
-/// connection, and nothing only if there is none.
+/// scheduler's rule says; of those with turns (rr, wrr): a server that may take a connection, and
+/// nothing only if there is none.
 pub(crate) fn check(script: &[Step]) {
     let mut run = Run::new();
     run.set_scheduler(script.len(), 0);

@@ -27,6 +27,8 @@ pub(crate) struct Rules {
     entries: Vec<(IpAddr, Vec<ServerId>, u64, u64)>,
     /// Since the scheduler was made.
     minutes: u64,
+    /// Where the draws of twos are; not yet begun at first.
+    draws: Option<u64>,
 }
 
 impl Rules {
@@ -62,6 +64,7 @@ impl Rules {
             "mh" => mh(options, flow, list),
             "lblc" => self.lblc(flow, list),
             "lblcr" => self.lblcr(flow, list),
+            "twos" => self.twos(options, list),
             _ => return Verdict::AnyEligible,
         };
         Verdict::Exactly(choice)
@@ -112,11 +115,39 @@ impl Rules {
         Some(chosen)
     }
 
+    fn twos(&mut self, options: Options, list: &[&Model]) -> Option<ServerId> {
+        let eligible: Vec<_> = list.iter().copied().filter(|m| m.is_eligible()).collect();
+        let total: u64 = eligible.iter().map(|m| m.weight).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut counted_off = || {
+            let draws = self.draws.get_or_insert(options.seed);
+            let mut left = i128::from(draw(draws, total));
+            eligible.iter().copied().find(|m| {
+                left -= i128::from(m.weight);
+                left <= 0
+            })
+        };
+        let pair = [counted_off()?, counted_off()?];
+        wlc(&pair)
+    }
+
     fn entry(&mut self, flow: &Flow) -> Option<&mut (IpAddr, Vec<ServerId>, u64, u64)> {
         let entry = self.entries.iter_mut().find(|entry| entry.0 == flow.destination.ip())?;
         entry.2 = self.minutes;
         Some(entry)
     }
+}
+
+/// A number from 0 to `greatest`, by SplitMix64.
+fn draw(state: &mut u64, greatest: u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let one = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let two = (one ^ (one >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let bits = two ^ (two >> 31);
+    let scaled = (u128::from(bits) * (u128::from(greatest) + 1)) >> 64;
+    u64::try_from(scaled).expect("not above the greatest")
 }
 
 fn members<'a>(set: &[ServerId], list: &[&'a Model]) -> Vec<&'a Model> {
