@@ -15,4 +15,5 @@ mod proxy;
 mod support;
 mod table;
 mod tcp;
+mod transparent;
 mod udp;

@@ -355,3 +355,42 @@ async fn shutdown_resets_connections_and_ends() {
     assert_eq!(relay.connections(), 0);
     assert!(relay.acquire(vip.ip()).await.is_err());
 }
+
+#[tokio::test]
+async fn the_kernel_asks_for_the_life_of_silent_peers_on_both_sides() {
+    let mut config = config();
+    // Looks after silent connections every 10 ms.
+    config.ftp_data_timeout = Duration::from_millis(40);
+    let relay = piranha::runtime::relay::Relay::new(config).unwrap();
+    let (vip, server) = (vip(), echo_server(Ipv4Addr::LOCALHOST.into()));
+    serve(&relay, Service::new(ServiceKey::tcp(vip)), &[server]).await;
+    let client = connect(vip);
+    assert!(echoes(&client));
+    let of_client = client.local_addr().unwrap();
+    eventually("towards the client", || has_keepalive_timer(vip, of_client));
+    eventually("towards the server", || has_keepalive_timer_towards(server));
+    assert!(!has_keepalive_timer(of_client, vip), "the client's own socket asks for nothing");
+}
+
+/// Whether `/proc/net/tcp` shows a keepalive timer (`tr` is 2) on the socket with these ends.
+fn has_keepalive_timer(local: SocketAddr, remote: SocketAddr) -> bool {
+    sockets().any(|row| row[1] == hex(local) && row[2] == hex(remote) && row[5].starts_with("02:"))
+}
+
+fn has_keepalive_timer_towards(remote: SocketAddr) -> bool {
+    sockets().any(|row| row[2] == hex(remote) && row[5].starts_with("02:"))
+}
+
+fn sockets() -> impl Iterator<Item = Vec<String>> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows =
+        table.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect());
+    rows.collect::<Vec<Vec<String>>>().into_iter()
+}
+
+/// An IPv4 address as `/proc/net/tcp` writes it.
+fn hex(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { unreachable!() };
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    format!("{ip:08X}:{:04X}", address.port())
+}

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use piranha::ipvs::{Persistence, Service, ServiceKey};
+use piranha::ipvs::{Destination, Op, Persistence, Service, ServiceKey};
 use piranha::runtime::relay::Relay;
 
 use crate::support::*;
@@ -116,4 +116,88 @@ async fn persistence_holds_across_flows() {
     for _ in 0..5 {
         assert_eq!(ask(&client(vip), b"hello"), home);
     }
+}
+
+#[tokio::test]
+async fn a_burst_passes_whole_and_in_order_whatever_the_sizes() {
+    for vip in [vip(), vip6()] {
+        let relay = relay();
+        let key = ServiceKey::udp(vip);
+        serve(&relay, Service::new(key), &[udp_server(localhost(vip)).0]).await;
+        let client = client(vip);
+        // Runs of one size, which are coupled on the way, and sizes that change.
+        let sizes = (0..96).map(|n: u8| match n {
+            0..40 => 200,
+            40..60 => usize::from(n) * 10,
+            60..80 => 0,
+            _ => 1200,
+        });
+        let payloads: Vec<Vec<u8>> = (0..96).zip(sizes).map(|(n, size)| vec![n; size]).collect();
+        for payload in &payloads {
+            client.send(payload).unwrap();
+        }
+        let mut buffer = vec![0; 65536];
+        for payload in &payloads {
+            let length = client.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[2..length], payload.as_slice());
+        }
+        let counters = || status(&relay, key).counters;
+        eventually("all answers are counted", || counters().packets_out == 96);
+        assert_eq!((counters().packets_in, counters().connections), (96, 1));
+        assert_eq!(status(&relay, key).losses.total(), 0);
+    }
+}
+
+#[tokio::test]
+async fn in_one_packet_mode_each_datagram_is_scheduled_for_itself() {
+    for vip in [vip(), vip6()] {
+        let mut config = config();
+        config.one_packet_timeout = Duration::from_millis(100);
+        let relay = Relay::new(config).unwrap();
+        let key = ServiceKey::udp(vip);
+        let servers = [udp_server(localhost(vip)).0, udp_server(localhost(vip)).0];
+        serve(&relay, Service::new(key).with_one_packet(true), &servers).await;
+        let client = client(vip);
+        let asked: Vec<u16> = (0..6).map(|_| ask(&client, b"hello")).collect();
+        assert_ne!(asked[0], asked[1]);
+        assert!(asked.chunks(2).all(|pair| pair == &asked[..2]), "{asked:?}");
+        assert_eq!(status(&relay, key).counters.connections, 6);
+        balances(&relay);
+    }
+}
+
+#[tokio::test]
+async fn datagrams_in_one_packet_mode_never_have_more_than_the_bound_of_flows() {
+    let mut config = config();
+    config.workers = NonZeroUsize::new(1);
+    config.max_udp_flows = 8;
+    let relay = Relay::new(config).unwrap();
+    let vip = vip();
+    let key = ServiceKey::udp(vip);
+    let server = udp_server(localhost(vip)).0;
+    serve(&relay, Service::new(key).with_one_packet(true), &[server]).await;
+    let client = client(vip);
+    for _ in 0..50 {
+        ask(&client, b"hello");
+        assert!(relay.connections() <= 9);
+    }
+    relay.release(vip.ip()).await;
+    balances(&relay);
+}
+
+#[tokio::test]
+async fn a_datagram_that_no_server_can_take_is_counted_and_the_next_is_tried_anew() {
+    let relay = relay();
+    let (vip, (server, _)) = (vip(), udp_server([127, 0, 0, 1].into()));
+    let key = ServiceKey::udp(vip);
+    serve(&relay, Service::new(key), &[]).await;
+    let client = client(vip);
+    for _ in 0..3 {
+        client.send(b"hello").unwrap();
+    }
+    eventually("they are counted", || status(&relay, key).losses.no_server == 3);
+    apply(&relay, Op::AddDestination(key, Destination::new(server))).await;
+    assert_eq!(ask(&client, b"hello"), server.port());
+    let status = status(&relay, key);
+    assert_eq!((status.losses.total(), status.counters.packets_in), (3, 1));
 }

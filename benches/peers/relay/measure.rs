@@ -106,6 +106,8 @@ pub(crate) struct Memory {
     pub(crate) buffers: f64,
     /// Kernel objects of sockets, files and epoll.
     pub(crate) slab: f64,
+    /// All kernel objects of the machine, whoever has made them (`Slab` in `/proc/meminfo`).
+    pub(crate) all_slab: f64,
 }
 
 impl Memory {
@@ -120,6 +122,7 @@ impl Memory {
             resident: pids.into_iter().map(resident).sum(),
             buffers: socket_buffers(),
             slab: slab(),
+            all_slab: kilobytes("/proc/meminfo", "Slab:"),
         }
     }
 
@@ -132,6 +135,7 @@ impl Memory {
             resident: each(self.resident, before.resident),
             buffers: each(self.buffers, before.buffers),
             slab: each(self.slab, before.slab),
+            all_slab: each(self.all_slab, before.all_slab),
         }
     }
 }
@@ -180,8 +184,18 @@ pub(crate) fn resident(pid: u32) -> f64 {
 }
 
 /// Caches that a connection takes objects from (slabinfo(5), which only root may read).
-const CACHES: [&str; 7] =
-    ["TCP", "TCPv6", "sock_inode_cache", "filp", "eventpoll_epi", "ep_head", "dentry"];
+const CACHES: [&str; 10] = [
+    "TCP",
+    "TCPv6",
+    "sock_inode_cache",
+    "filp",
+    "eventpoll_epi",
+    "eventpoll_pwq",
+    "ep_head",
+    "dentry",
+    "tcp_bind_bucket",
+    "tcp_bind2_bucket",
+];
 
 fn slab() -> f64 {
     let text = fs::read_to_string("/proc/slabinfo").unwrap_or_default();

@@ -75,6 +75,8 @@ fn print(direct: &Memory, relayed: &Memory) {
     row("kernel objects, clients and servers too", relayed.slab);
     row("- of the same connections without a relay", direct.slab);
     row("- the relay's part", relayed.slab - direct.slab);
+    row("all of the machine's kernel objects", relayed.all_slab);
+    row("- of the same connections without a relay", direct.all_slab);
     row("socket buffers, clients and servers too", relayed.buffers);
     row("relay and its part of the kernel", relayed.resident + relayed.slab - direct.slab);
 }

@@ -144,6 +144,12 @@ pub(super) struct Place {
     cell: Arc<ServiceCell>,
 }
 
+impl Place {
+    pub(super) const fn cell(&self) -> &Arc<ServiceCell> {
+        &self.cell
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.cell.places.taken.fetch_sub(1, Ordering::SeqCst);

@@ -18,23 +18,47 @@ use crate::scheduler::Flow;
 /// How exact timeouts are, at best.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A client that has been let in.
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) address: SocketAddr,
+    pub(super) place: Place,
+}
+
+/// Why no connection to a server was begun.
+enum DialProblem {
+    /// No server may be tried, or none is left.
+    NoServer,
+    /// The process has run out of something.
+    Exhausted,
+}
+
 impl Worker {
-    /// A client has connected: finds it a server, or resets it if there is none.
-    pub(super) fn on_client(
-        &mut self,
-        stream: TcpStream,
-        client: SocketAddr,
-        cell: &Arc<ServiceCell>,
-        place: Place,
-    ) {
-        let ServiceKey::Address { address, .. } = cell.key() else {
-            return reset(stream);
+    /// A client has connected: finds it a server, or resets it if there is none. One for whose
+    /// server the process has no descriptor left waits as those in the backlog do.
+    pub(super) fn on_client(&mut self, client: Client) {
+        let ServiceKey::Address { address, .. } = client.place.cell().key() else {
+            return reset(client.stream);
         };
-        let flow = Flow { source: client, destination: address };
+        let flow = Flow { source: client.address, destination: address };
         let mut tried = Vec::new();
-        let Some((lease, dialed)) = self.dial(cell, &flow, &mut tried) else {
-            return reset(stream);
-        };
+        match self.dial(client.place.cell(), &flow, &mut tried) {
+            Ok((lease, dialed)) => self.welcome(client, flow, tried, lease, dialed),
+            Err(DialProblem::NoServer) => reset(client.stream),
+            Err(DialProblem::Exhausted) => self.stalled.push(client),
+        }
+    }
+
+    fn welcome(
+        &mut self,
+        client: Client,
+        flow: Flow,
+        tried: Vec<SocketAddr>,
+        lease: Lease,
+        dialed: TcpStream,
+    ) {
+        let Client { stream, address: client, place } = client;
+        let cell = place.cell();
         let kind = match cell.helper() {
             Some(Helper::Ftp) => Kind::Control(Box::new(ControlState::new(client.ip()))),
             None => Kind::Plain,
@@ -54,15 +78,16 @@ impl Worker {
         cell: &Arc<ServiceCell>,
         flow: &Flow,
         tried: &mut Vec<SocketAddr>,
-    ) -> Option<(Lease, TcpStream)> {
+    ) -> Result<(Lease, TcpStream), DialProblem> {
         let origin = cell.origin(flow.source);
         loop {
-            let mut lease = Lease::admit(cell, self.now, flow, tried)?;
+            let lease = Lease::admit(cell, self.now, flow, tried);
+            let mut lease = lease.ok_or(DialProblem::NoServer)?;
             match connect(lease.address(), origin) {
-                Ok(stream) => return Some((lease, stream)),
+                Ok(stream) => return Ok((lease, stream)),
                 Err(error) if is_exhaustion(&error) => {
                     self.pause_accepting(&error);
-                    return None;
+                    return Err(DialProblem::Exhausted);
                 }
                 Err(_) => {
                     lease.mark_failed();
@@ -161,7 +186,7 @@ impl Worker {
             (Kind::Plain | Kind::Control(_), Phase::Dialing(dialing)) => {
                 dialing.tried.push(failed);
                 dialing.deadline = self.now + self.config.connect_timeout;
-                self.dial(&cell, &dialing.flow, &mut dialing.tried)
+                self.dial(&cell, &dialing.flow, &mut dialing.tried).ok()
             }
             // A data connection goes to its control connection's server or nowhere.
             (Kind::Data { .. }, _) | (_, Phase::Relaying) => None,
@@ -206,6 +231,9 @@ impl Worker {
         self.expire_dialing();
         if self.accept_again.is_some_and(|at| at <= self.now) {
             self.accept_again = None;
+            for client in std::mem::take(&mut self.stalled) {
+                self.on_client(client);
+            }
             self.work_all(|entity| matches!(entity, Entity::Listener(_) | Entity::Data(_)));
         }
         if self.next_tick.is_some_and(|at| at <= self.now) {

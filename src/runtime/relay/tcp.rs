@@ -480,3 +480,31 @@ impl Session {
         reset(self.dialed.stream);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn dialed() -> (Side, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut side = Side::connecting(stream);
+        side.writable = true;
+        (side, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn nothing_but_a_first_short_write_leaves_without_nodelay() {
+        let (mut short, _peer) = dialed();
+        short.write(b"first").unwrap();
+        assert!(!short.stream.nodelay().unwrap(), "the first bytes leave at once in any case");
+        short.write(b"second").unwrap();
+        assert!(short.stream.nodelay().unwrap());
+
+        let (mut long, _peer) = dialed();
+        long.write(&[0; 2000]).unwrap();
+        assert!(long.stream.nodelay().unwrap());
+    }
+}

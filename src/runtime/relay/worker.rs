@@ -15,6 +15,7 @@ use super::cell::ServiceCell;
 use super::ftp::DataListener;
 use super::listener::{AcceptProblem, BACKLOG, accept, judge_accept};
 use super::poller::{Event, Events, Interest, Poller};
+use super::sessions::Client;
 use super::slots::Slots;
 use super::tcp::{Kit, Session};
 use super::udp::{UdpFlow, UdpService};
@@ -92,6 +93,8 @@ pub(super) struct Worker {
     /// Connection attempts in the order of their deadlines, all of which are equally far.
     pub(super) dialing: VecDeque<(Instant, usize)>,
     pub(super) accept_again: Option<Instant>,
+    /// Clients accepted with the last descriptor: few, since accepting pauses then.
+    pub(super) stalled: Vec<Client>,
     /// When it may be said again that accepting pauses.
     next_warning: Instant,
     pub(super) next_tick: Option<Instant>,
@@ -120,6 +123,7 @@ impl Worker {
             ready: VecDeque::new(),
             dialing: VecDeque::new(),
             accept_again: None,
+            stalled: Vec::new(),
             next_warning: Instant::ZERO,
             next_tick: None,
             stopped: false,
@@ -324,9 +328,16 @@ impl Worker {
                 return false;
             };
             match self.accept(&listener.socket) {
-                Ok((stream, client)) => self.on_client(stream, client, &listener.cell, place),
+                Ok((stream, address)) => self.on_client(Client { stream, address, place }),
                 Err(AcceptProblem::Skip) => {}
-                Err(AcceptProblem::Empty | AcceptProblem::Exhausted) => return false,
+                // Another worker may have found no place while this one held it for nobody.
+                Err(AcceptProblem::Empty) => {
+                    drop(place);
+                    if !listener.cell.has_clients_waiting() {
+                        return false;
+                    }
+                }
+                Err(AcceptProblem::Exhausted) => return false,
             }
         }
         true

@@ -238,3 +238,40 @@ const fn length_of(size: usize) -> libc::socklen_t {
 const fn count_of(messages: usize) -> libc::c_uint {
     messages as libc::c_uint
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn every_datagram_is_received_or_counted_as_an_overrun() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.connect(receiver.local_addr().unwrap()).unwrap();
+        const SENT: usize = 3000;
+        for _ in 0..SENT {
+            sender.send(&[7; 500]).unwrap();
+        }
+        let mut inbox = Inbox::new();
+        let mut received = 0;
+        while let Ok(count) = inbox.receive(&receiver) {
+            received += count;
+        }
+        let lost = usize::try_from(overruns(&receiver).unwrap()).unwrap();
+        assert!(lost > 0, "the buffer has room for some hundred");
+        assert_eq!(received + lost, SENT);
+    }
+
+    #[test]
+    fn an_error_says_what_the_operating_system_said() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let nothing = Inbox::new().receive(&socket).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        let parts = [IoSlice::new(b"to nowhere")];
+        let unconnected = send_trains(&socket, None, &[Train { parts: &parts, segment: 0 }]);
+        assert!(unconnected.is_err());
+        assert_eq!(send_trains(&socket, None, &[]).unwrap(), 0);
+    }
+}
