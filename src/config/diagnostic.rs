@@ -255,6 +255,16 @@ impl Sink {
         }
     }
 
+    /// Whether an error more would be kept; if not, none need be put into words.
+    pub(crate) fn has_room(&self) -> bool {
+        self.errors.len() < Self::LIMIT
+    }
+
+    /// Counts an error that was not put into words.
+    pub(crate) fn drop_one(&mut self) {
+        self.dropped += 1;
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }

@@ -402,13 +402,26 @@ directives! {
     }
 }
 
+/// The row of each directive in each scope.
+const ROWS: [[Option<usize>; SCOPES]; DESCRIPTORS.len()] = {
+    let mut rows = [[None; SCOPES]; DESCRIPTORS.len()];
+    let mut row = 0;
+    while row < DESCRIPTORS.len() {
+        rows[DESCRIPTORS[row].directive as usize][DESCRIPTORS[row].scope as usize] = Some(row);
+        row += 1;
+    }
+    rows
+};
+
+const SCOPES: usize = 3;
+
 const FORWARDING: &[&str] = &["nat", "direct", "tunnel"];
 
 impl Directive {
     /// What is known of it in `scope`, or `None` if it cannot stand there.
     #[must_use]
     pub fn descriptor(self, scope: Scope) -> Option<&'static Descriptor> {
-        DESCRIPTORS.iter().find(|row| row.directive == self && row.scope == scope)
+        ROWS[self as usize][scope as usize].map(|row| &DESCRIPTORS[row])
     }
 
     /// The scopes it can stand in.

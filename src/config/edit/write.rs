@@ -67,7 +67,7 @@ impl Document {
         };
         let values = self.tokens(statement).get(2..)?;
         let last = values.last()?;
-        let whole = last.quote != Quote::Open && last.span.end == self.as_bytes().len();
+        let whole = last.quote != Quote::Open && last.span().end == self.as_bytes().len();
         whole.then(|| values.iter().map(|value| self.value(value)).collect())
     }
 }

@@ -43,6 +43,7 @@ impl Context<'_> {
 
     fn servers(&mut self, block: &BlockSection, blocks: &[BlockSection], service: &mut Virtual) {
         let mut inherited = None;
+        service.servers.reserve_exact(block.children.len());
         for child in block.children.iter().map(|&index| &blocks[index]) {
             if child.kind == BlockKind::Server {
                 if !child.fields.mentions(Directive::Port) {
