@@ -29,7 +29,7 @@ pub(in crate::config) fn value(descriptor: &Descriptor, value: &str) -> Result<S
         let line = Document::parse(format!("x = {written}").as_bytes());
         let words = line.only_values().unwrap_or_default();
         let as_meant = !verbatim || words == [value.as_bytes()];
-        if !as_meant || kind.arity().unwrap_or(words.len()) != words.len() {
+        if !as_meant || words.is_empty() || kind.arity().unwrap_or(words.len()) != words.len() {
             continue;
         }
         match kind.read(&words) {

@@ -42,12 +42,23 @@ impl Fields {
 
     /// Takes a directive over and returns the one it replaces.
     pub(super) fn insert(&mut self, field: Field) -> Option<Field> {
-        match self.0.iter_mut().find(|known| known.directive == field.directive) {
+        let apart = is_kept_apart(field.directive);
+        let same = |known: &&mut Field| !apart && known.directive == field.directive;
+        match self.0.iter_mut().find(same) {
             Some(known) => Some(std::mem::replace(known, field)),
             None => {
                 self.0.push(field);
                 None
             }
+        }
+    }
+
+    /// How often a directive stands there that may do so several times.
+    pub(super) fn times(&self, directive: Directive) -> usize {
+        match self.value(directive) {
+            Some(Value::Headers(headers)) => headers.len(),
+            Some(Value::Pins(pins)) => pins.len(),
+            _ => self.all(directive).count(),
         }
     }
 
@@ -137,11 +148,16 @@ impl Fields {
         }
     }
 
-    pub(super) fn endpoint(&self, directive: Directive) -> Option<(IpAddr, Option<u16>)> {
-        match self.value(directive)? {
-            Value::Endpoint(address, port) => Some((*address, *port)),
-            _ => None,
+    pub(super) fn endpoints(&self, directive: Directive) -> &[(IpAddr, Option<u16>)] {
+        match self.value(directive) {
+            Some(Value::Endpoints(endpoints)) => endpoints,
+            _ => &[],
         }
+    }
+
+    /// A directive that may stand several times, each time it does.
+    pub(super) fn all(&self, directive: Directive) -> impl Iterator<Item = &Field> {
+        self.0.iter().filter(move |field| field.directive == directive)
     }
 
     pub(super) fn mask(&self, directive: Directive) -> Option<Mask> {
@@ -178,4 +194,9 @@ impl Fields {
     pub(super) fn special(&self, directive: Directive) -> Option<&Value> {
         self.value(directive)
     }
+}
+
+/// Whether each of several is kept with its own place, instead of in one list.
+const fn is_kept_apart(directive: Directive) -> bool {
+    matches!(directive, Directive::HeartbeatPath)
 }

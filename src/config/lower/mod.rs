@@ -2,6 +2,7 @@
 
 mod check;
 mod fields;
+mod forwarding;
 mod global;
 mod read;
 mod relay;

@@ -9,6 +9,9 @@ use crate::config::syntax::{Block, BlockKind, Quote, Shape, Statement, Token};
 use crate::config::value::{Kind, Value};
 use crate::config::{Code, Diagnostic, Span};
 
+/// How often a directive counts that may stand several times.
+const MOST_OF_ONE: usize = 64;
+
 impl Context<'_> {
     /// Reads the directives among `statements` that stand outside of any block.
     pub(super) fn read_global(&mut self, statements: &[Statement], fields: &mut Fields) {
@@ -86,6 +89,10 @@ impl Context<'_> {
             value: self.read(descriptor, name, values),
         };
         let span = field.name;
+        if directive.is_repeatable() && fields.times(directive) == MOST_OF_ONE {
+            let message = format!("`{directive}` stands here more than {MOST_OF_ONE} times");
+            return self.report(Diagnostic::new(Code::OutOfRange, span, message));
+        }
         let gathered = fields.gather(directive, &mut field);
         if let Some(before) = fields.insert(field).filter(|_| !gathered) {
             let message = format!("`{directive}` stands here a second time, and this one counts");
@@ -185,12 +192,19 @@ impl Context<'_> {
         let end = values.last().map_or(self.span(name).end + 2, |last| self.span(last).end);
         let end = end.min(self.base + self.document.as_bytes().len());
         let directive = descriptor.directive;
-        let (message, help) = if let Kind::AddressDevice = descriptor.kind {
-            let message = format!("`{directive}` needs an address and a device");
-            (message, format!("write `{directive} = 192.0.2.80 eth0:1`"))
-        } else {
-            let message = format!("`{directive}` has no value");
-            (message, format!("a value here is: {}", descriptor.value()))
+        let (message, help) = match descriptor.kind {
+            Kind::AddressDevice => (
+                format!("`{directive}` needs an address and a device"),
+                format!("write `{directive} = 192.0.2.80 eth0:1`"),
+            ),
+            Kind::AddressPair => (
+                format!("`{directive}` needs the primary's address and the backup's"),
+                format!("write `{directive} = 10.20.0.1 10.20.0.2`"),
+            ),
+            _ => (
+                format!("`{directive}` has no value"),
+                format!("a value here is: {}", descriptor.value()),
+            ),
         };
         let span = Span::new(self.span(name).start, end);
         self.report(Diagnostic::new(Code::MissingValue, span, message).help(help));
