@@ -108,6 +108,11 @@ codes! {
     ProxyProtocolImpossible = "E0312", "the PROXY protocol needs the relay and TCP";
     ForeignSchedulerFlag = "E0313", "a scheduler flag belongs to another scheduler";
     RelayOptionImpossible = "E0314", "a directive of the relay stands where it cannot work";
+    OnePacketImpossible = "E0315", "one-packet scheduling is for UDP and firewall marks";
+    EngineImpossible = "E0316", "a persistence engine does not go with the service";
+    TunnelImpossible = "E0317", "the settings of a tunnel do not go together";
+    InvalidRegex = "E0318", "expect is not a regular expression that can be compiled";
+    SharedPath = "E0319", "two heartbeat paths share an address";
     SendProgramUnsupported = "E0401", "checks by an external program are not supported yet";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
@@ -136,6 +141,11 @@ codes! {
     SilentUdpCheck = "W0310", "a UDP check sends nothing and waits for an answer";
     CheckTextIgnored = "W0311", "a directive has no effect with this kind of check";
     OldHeartbeat = "W0312", "heartbeats of version 1 are not authenticated";
+    TunnelIgnored = "W0313", "a setting of a tunnel has no effect";
+    PortIgnored = "W0314", "a server's own port has no effect without NAT";
+    OverlappingServices = "W0315", "a service for every port overlaps another one";
+    CheckOutlastsInterval = "W0316", "a check may take longer than the interval of checks";
+    UnknownDevice = "W0317", "this machine has no such network interface";
     TlsNotVerified = "W0321", "a check does not verify the server's certificate";
     LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
     SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
@@ -253,6 +263,16 @@ impl Sink {
         } else {
             self.dropped += 1;
         }
+    }
+
+    /// Whether an error more would be kept; if not, none need be put into words.
+    pub(crate) fn has_room(&self) -> bool {
+        self.errors.len() < Self::LIMIT
+    }
+
+    /// Counts an error that was not put into words.
+    pub(crate) fn drop_one(&mut self) {
+        self.dropped += 1;
     }
 
     pub(crate) fn has_errors(&self) -> bool {

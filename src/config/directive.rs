@@ -140,6 +140,7 @@ directives! {
     }
     Backup "backup" {
         Global Historical Kind::Host, "0.0.0.0", "Public address of the backup director.";
+        Server Extension Kind::Boolean, "0", "Whether the server waits until no other one of its service is up.";
     }
     BackupActive "backup_active" {
         Global Historical Kind::Boolean, "0", "Whether there is a second director.";
@@ -165,6 +166,9 @@ directives! {
     HeartbeatKey "heartbeat_key" {
         Global Extension Kind::Path, "", "File with the key that authenticates heartbeats.";
     }
+    HeartbeatPath "heartbeat_path" {
+        Global Extension Kind::AddressPair, "", "One more heartbeat path: address of the primary, address of the backup; may stand several times.";
+    }
     Keepalive "keepalive" {
         Global Historical Kind::Duration(1), "2", "Interval of the heartbeats.";
     }
@@ -177,6 +181,19 @@ directives! {
     Network "network" {
         Global Historical Kind::Choice(FORWARDING), "nat", "How real servers are reached.";
         Virtual Extension Kind::Choice(FORWARDING), "", "How real servers of this service are reached; the global value by default.";
+        Server Extension Kind::Choice(FORWARDING), "", "How this real server is reached; as its service says by default.";
+    }
+    TunnelType "tunnel_type" {
+        Virtual Extension Kind::Choice(TUNNELS), "ipip", "What tunnelled packets travel in, with network = tunnel.";
+        Server Extension Kind::Choice(TUNNELS), "", "What tunnelled packets to this server travel in; as its service says by default.";
+    }
+    TunnelPort "tunnel_port" {
+        Virtual Extension Kind::Port(1), "", "UDP port on which real servers take packets out of a gue tunnel, which needs it.";
+        Server Extension Kind::Port(1), "", "UDP port on which this server takes packets out of a gue tunnel; as its service says by default.";
+    }
+    TunnelChecksum "tunnel_checksum" {
+        Virtual Extension Kind::Choice(CHECKSUMS), "none", "How the outer packets of gue and gre tunnels are checksummed.";
+        Server Extension Kind::Choice(CHECKSUMS), "", "How the outer packets to this server are checksummed; as its service says by default.";
     }
     NatRouter "nat_router" {
         Global Historical Kind::AddressDevice, "", "Floating address that NAT real servers use as gateway, and its device.";
@@ -245,7 +262,7 @@ directives! {
         Server Historical Kind::Port(0), "", "Port on the real server; that of the service by default.";
     }
     Protocol "protocol" {
-        Virtual Historical Kind::Choice(&["tcp", "udp"]), "tcp", "Protocol of the service.";
+        Virtual Historical Kind::Choice(&["tcp", "udp", "sctp"]), "tcp", "Protocol of the service; sctp needs the kernel.";
     }
     Fwmark "fwmark" {
         Virtual Historical Kind::Integer(0, u32::MAX as i64), "0", "Firewall mark that makes the service instead of address and port; 0 is none.";
@@ -261,6 +278,9 @@ directives! {
     }
     Pmask "pmask" {
         Virtual Historical Kind::Mask, "255.255.255.255", "Clients that share this part of their address count as one.";
+    }
+    PersistenceEngine "persistence_engine" {
+        Virtual Extension Kind::Choice(&["sip"]), "", "What tells clients apart instead of their addresses: sip goes by the call.";
     }
     Helper "helper" {
         Virtual Extension Kind::Choice(&["ftp", "none"]), "", "Help for a protocol with further connections; ftp on TCP port 21 by default.";
@@ -278,7 +298,7 @@ directives! {
         Virtual Extension Kind::Boolean, "0", "Whether each datagram of a UDP service is scheduled for itself.";
     }
     SorryServer "sorry_server" {
-        Virtual Historical Kind::Endpoint, "", "Who answers when no real server is up; the port of the service unless given.";
+        Virtual Historical Kind::Endpoints, "", "Who answers when no real server is up, one or several; the port of the service unless given.";
     }
     Check "check" {
         Virtual Extension Kind::Choice(&["connect", "send", "http", "https", "tls"]), "", "Kind of health check; chosen by the other directives by default.";
@@ -402,19 +422,40 @@ directives! {
     }
 }
 
+/// The row of each directive in each scope.
+const ROWS: [[Option<usize>; SCOPES]; DESCRIPTORS.len()] = {
+    let mut rows = [[None; SCOPES]; DESCRIPTORS.len()];
+    let mut row = 0;
+    while row < DESCRIPTORS.len() {
+        rows[DESCRIPTORS[row].directive as usize][DESCRIPTORS[row].scope as usize] = Some(row);
+        row += 1;
+    }
+    rows
+};
+
+const SCOPES: usize = 3;
+
 const FORWARDING: &[&str] = &["nat", "direct", "tunnel"];
+const TUNNELS: &[&str] = &["ipip", "gue", "gre"];
+const CHECKSUMS: &[&str] = &["none", "csum", "remcsum"];
 
 impl Directive {
     /// What is known of it in `scope`, or `None` if it cannot stand there.
     #[must_use]
     pub fn descriptor(self, scope: Scope) -> Option<&'static Descriptor> {
-        DESCRIPTORS.iter().find(|row| row.directive == self && row.scope == scope)
+        ROWS[self as usize][scope as usize].map(|row| &DESCRIPTORS[row])
     }
 
     /// The scopes it can stand in.
     pub fn scopes(self) -> impl Iterator<Item = Scope> {
         let rows = DESCRIPTORS.iter();
         rows.filter(move |row| row.directive == self).map(|row| row.scope)
+    }
+
+    /// Whether each of several in one place counts, instead of the last one.
+    #[must_use]
+    pub const fn is_repeatable(self) -> bool {
+        matches!(self, Self::HeartbeatPath | Self::HttpHeader | Self::TlsPin)
     }
 
     /// The directive that `name` was most likely meant to be in `scope`, or else anywhere.

@@ -82,6 +82,7 @@ pub struct Loaded {
 #[must_use]
 pub fn load(bytes: &[u8]) -> Loaded {
     let document = Document::parse(bytes);
-    let (config, diagnostics) = lower::lower(&document);
+    let parts = [lower::Part::whole(&document)];
+    let (config, diagnostics) = lower::lower(&parts, document.problems().clone());
     Loaded { document, config, diagnostics }
 }

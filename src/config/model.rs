@@ -45,6 +45,8 @@ pub struct Config {
     pub heartbeat_version: HeartbeatVersion,
     /// `heartbeat_key`: the file with the key that authenticates heartbeats.
     pub heartbeat_key: Option<PathBuf>,
+    /// `heartbeat_path`: further heartbeat paths, the primary's end first.
+    pub heartbeat_paths: Vec<(IpAddr, IpAddr)>,
     /// `keepalive`: interval of the heartbeats, 2 s by default. Always below `deadtime`.
     pub keepalive: Duration,
     /// `deadtime`: silence after which the partner counts as dead, 5 s by default.
@@ -142,9 +144,10 @@ pub struct Virtual {
     pub scheduler: SchedulerName,
     /// `scheduler_flags`: none by default. Only flags that the scheduler knows.
     pub scheduler_flags: SchedulerFlags,
-    /// `persistent` and `pmask`: off by default.
+    /// `persistent`, `pmask` and `persistence_engine`: off by default.
     pub persistence: Option<Persistence>,
-    /// `network`: how the real servers are reached; the global value by default.
+    /// `network` and `tunnel_*`: how the real servers are reached; the global value by default. A
+    /// server may be reached in another way.
     pub forwarding: Forwarding,
     /// `helper`: FTP on TCP port 21 by default.
     pub helper: Option<Helper>,
@@ -157,7 +160,8 @@ pub struct Virtual {
     /// `transparent`: whether real servers see the client's address, off by default. Never on with
     /// `dataplane = kernel`, whose servers see it in any case, or with the FTP helper.
     pub transparent: bool,
-    /// `one_packet`: whether each datagram is scheduled for itself, off by default.
+    /// `one_packet`: whether each datagram is scheduled for itself, off by default. Only there with
+    /// UDP or a mark.
     pub one_packet: bool,
     /// `check`, `send`, `expect`, `use_regex`, `http_*`, `tls_*`: how real servers are probed.
     pub check: CheckSpec,
@@ -178,7 +182,7 @@ pub struct Virtual {
     /// `quiesce_server`: whether a failed server stays in the table with weight 0. Off by default.
     pub quiesce_server: bool,
     /// `sorry_server`: who answers when no real server is up.
-    pub sorry_server: Option<SocketAddr>,
+    pub sorry_servers: Vec<SocketAddr>,
     /// `load_monitor`: what measures load, where it is not `none`. Nothing acts on it yet.
     pub load_monitor: Option<String>,
     /// The `server` blocks in the order of the file, those with `active = 0` included.
@@ -255,6 +259,10 @@ pub struct RealServer {
     pub address: SocketAddr,
     /// `active`: whether it is used. Off by default.
     pub active: bool,
+    /// `backup`: whether it waits until no other server of the service is up. Off by default.
+    pub backup: bool,
+    /// `network` and `tunnel_*`: how it is reached; as the service says by default.
+    pub forwarding: Forwarding,
     /// `weight`: its share of new connections, 1 by default.
     pub weight: Weight,
     /// `u_threshold` and `l_threshold`: no limit by default.
@@ -266,9 +274,9 @@ pub struct RealServer {
 impl RealServer {
     /// The real server as a data plane takes it, at its full configured weight.
     #[must_use]
-    pub fn destination(&self, forwarding: Forwarding) -> Destination {
+    pub fn destination(&self) -> Destination {
         Destination::new(self.address)
-            .with_forwarding(forwarding)
+            .with_forwarding(self.forwarding)
             .with_weight(self.weight)
             .with_thresholds(self.thresholds)
     }

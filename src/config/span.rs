@@ -22,6 +22,12 @@ impl Span {
         Self { start, end }
     }
 
+    /// The span so many bytes further on.
+    #[must_use]
+    pub(crate) const fn shifted(self, by: usize) -> Self {
+        Self::new(self.start + by, self.end + by)
+    }
+
     /// From the start of this span to the end of `last`.
     #[must_use]
     pub(crate) const fn to(self, last: Self) -> Self {
@@ -48,18 +54,18 @@ impl fmt::Display for Position {
 /// Where the lines of a text begin. Lines end with LF, CRLF, or a CR alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineIndex {
-    starts: Vec<usize>,
+    starts: Vec<u32>,
 }
 
 impl LineIndex {
     /// Records that a line begins at `start`; to be called in ascending order.
     pub(crate) fn push(&mut self, start: usize) {
-        self.starts.push(start);
+        self.starts.push(u32::try_from(start).unwrap_or(u32::MAX));
     }
 
     /// Offset of the first byte of the line that holds `offset`.
     pub(crate) fn line_start(&self, offset: usize) -> usize {
-        self.starts[..self.count_to(offset)].last().copied().unwrap_or(0)
+        self.starts[..self.count_to(offset)].last().map_or(0, |&start| start as usize)
     }
 
     /// Line and column of `offset` in `text`.
@@ -73,7 +79,7 @@ impl LineIndex {
     }
 
     fn count_to(&self, offset: usize) -> usize {
-        self.starts.partition_point(|&start| start <= offset)
+        self.starts.partition_point(|&start| start as usize <= offset)
     }
 }
 

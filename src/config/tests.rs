@@ -61,10 +61,10 @@ fn reassembled(document: &Document) -> Vec<u8> {
     let (mut rebuilt, mut at) = (Vec::new(), 0);
     for statement in document.statements() {
         for token in document.tokens(statement) {
-            assert!(at <= token.span.start && token.span.start < token.span.end);
-            rebuilt.extend_from_slice(&document.as_bytes()[at..token.span.start]);
-            rebuilt.extend_from_slice(&document.as_bytes()[token.span.start..token.span.end]);
-            at = token.span.end;
+            assert!(at <= token.span().start && token.span().start < token.span().end);
+            rebuilt.extend_from_slice(&document.as_bytes()[at..token.span().start]);
+            rebuilt.extend_from_slice(&document.as_bytes()[token.span().start..token.span().end]);
+            at = token.span().end;
         }
     }
     rebuilt.extend_from_slice(&document.as_bytes()[at..]);
@@ -157,7 +157,7 @@ proptest! {
 fn values_of(document: &Document, name: &str) -> Vec<Span> {
     let assignments = document.statements().iter().filter(|s| s.shape == Shape::Assignment);
     let named = assignments.map(|s| document.tokens(s)).filter(|t| document.is(&t[0], name));
-    named.filter_map(|tokens| Some(tokens.get(2)?.span.to(tokens.last()?.span))).collect()
+    named.filter_map(|tokens| Some(tokens.get(2)?.span().to(tokens.last()?.span()))).collect()
 }
 
 /// Whether `new` is `old` with something put in at one place.

@@ -7,9 +7,11 @@ use crate::net::Weight;
 
 /// The table that should be in force: the configuration, as far as the servers' health allows it.
 ///
-/// A server is in the table from its first verdict on and with the weight that came with it. The
-/// sorry server stands in for a service whose servers have all had their verdict and none of
-/// which takes connections; at start, before the first verdicts, it does not serve.
+/// A server is in the table from its first verdict on and with the weight that came with it; a
+/// backup with weight 0, so that it takes nothing and finishes what it has, while any other server
+/// of the service takes connections. The sorry servers stand in for a service whose servers have
+/// all had their verdict and none of which takes connections; at start, before the first verdicts,
+/// neither they nor backups serve.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     services: BTreeMap<ServiceKey, Wanted>,
@@ -19,13 +21,15 @@ pub struct Desired {
 struct Wanted {
     service: Service,
     forwarding: Forwarding,
-    sorry: Option<SocketAddr>,
+    sorry: Vec<SocketAddr>,
     servers: BTreeMap<SocketAddr, Standing>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Standing {
     thresholds: Thresholds,
+    forwarding: Forwarding,
+    backup: bool,
     verdict: Verdict,
 }
 
@@ -84,10 +88,18 @@ impl Desired {
         self.services.values().map(Wanted::entry).collect::<Vec<_>>().into()
     }
 
-    /// The sorry server of the service `key`, while it serves.
+    /// The sorry servers of the service `key`, while they serve.
     #[must_use]
-    pub fn sorry_server(&self, key: ServiceKey) -> Option<SocketAddr> {
-        self.services.get(&key).and_then(Wanted::serving_sorry)
+    pub fn sorry_servers(&self, key: ServiceKey) -> &[SocketAddr] {
+        self.services.get(&key).map_or(&[], Wanted::serving_sorry)
+    }
+
+    /// Whether a server is a backup that has nothing to do while others of its service are up.
+    #[must_use]
+    pub fn stands_by(&self, key: ServiceKey, server: SocketAddr) -> bool {
+        self.services.get(&key).is_some_and(|wanted| {
+            wanted.servers.get(&server).is_some_and(|s| s.backup) && wanted.takes(false)
+        })
     }
 }
 
@@ -101,7 +113,7 @@ pub fn whole_table(config: &Config) -> Table {
 fn whole_entry(v: &Virtual) -> Entry {
     let mut entry = Entry::new(v.service());
     for server in v.active_servers() {
-        entry.insert(server.destination(v.forwarding));
+        entry.insert(server.destination());
     }
     entry
 }
@@ -117,11 +129,15 @@ impl Wanted {
         Self {
             service: v.service(),
             forwarding: v.forwarding,
-            sorry: v.sorry_server,
+            sorry: v.sorry_servers.clone(),
             servers: servers
                 .map(|s| {
-                    let standing =
-                        Standing { thresholds: s.thresholds, verdict: verdict(s.address) };
+                    let standing = Standing {
+                        thresholds: s.thresholds,
+                        forwarding: s.forwarding,
+                        backup: s.backup,
+                        verdict: verdict(s.address),
+                    };
                     (s.address, standing)
                 })
                 .collect(),
@@ -130,29 +146,36 @@ impl Wanted {
 
     fn entry(&self) -> Entry {
         let mut entry = Entry::new(self.service.clone());
+        let others_serve = self.takes(false);
         for (&address, standing) in &self.servers {
             if let Verdict::In(weight) = standing.verdict {
-                entry
-                    .insert(self.destination(address, weight).with_thresholds(standing.thresholds));
+                let waits = standing.backup && others_serve;
+                let destination = Destination::new(address)
+                    .with_forwarding(standing.forwarding)
+                    .with_weight(if waits { Weight::ZERO } else { weight })
+                    .with_thresholds(standing.thresholds);
+                entry.insert(destination);
             }
         }
-        if let Some(sorry) = self.serving_sorry() {
-            entry.insert(self.destination(sorry, Weight::ONE));
+        for &sorry in self.serving_sorry() {
+            let destination = Destination::new(sorry).with_forwarding(self.forwarding);
+            entry.insert(destination.with_weight(Weight::ONE));
         }
         entry
     }
 
-    fn destination(&self, address: SocketAddr, weight: Weight) -> Destination {
-        Destination::new(address).with_forwarding(self.forwarding).with_weight(weight)
-    }
-
-    fn serving_sorry(&self) -> Option<SocketAddr> {
-        let takes_connections = |standing: &Standing| match standing.verdict {
+    /// Whether any of the backups, or of the others, takes connections or may yet.
+    fn takes(&self, backups: bool) -> bool {
+        let mut pool = self.servers.values().filter(|standing| standing.backup == backups);
+        pool.any(|standing| match standing.verdict {
             Verdict::Pending => true,
             Verdict::Out => false,
             Verdict::In(weight) => !weight.is_quiesced(),
-        };
-        self.sorry.filter(|_| !self.servers.values().any(takes_connections))
+        })
+    }
+
+    fn serving_sorry(&self) -> &[SocketAddr] {
+        if self.takes(false) || self.takes(true) { &[] } else { &self.sorry }
     }
 }
 
@@ -206,13 +229,55 @@ mod tests {
     fn the_sorry_server_waits_for_every_verdict_and_for_the_last_server_to_go() {
         let (mut desired, key) = desired();
         desired.set_down(key, server(1));
-        assert_eq!(desired.sorry_server(key), None);
+        assert_eq!(desired.sorry_servers(key), []);
         desired.set_down(key, server(2));
         assert_eq!(in_table(&desired, key), [server(9)]);
         desired.set_weight(key, server(2), Some(Weight::ONE));
         assert_eq!(in_table(&desired, key), [server(2)]);
         desired.set_weight(key, server(2), Some(Weight::ZERO));
         assert_eq!(in_table(&desired, key), [server(2), server(9)], "a quiesced one takes nobody");
+    }
+
+    #[test]
+    fn a_backup_waits_for_the_last_other_server_to_go_and_comes_before_the_sorry_servers() {
+        let file = b"primary = 192.0.2.1
+            virtual web {
+                active = 1
+                address = 192.0.2.80 eth0:1
+                sorry_server = 10.0.0.8 10.0.0.9:8080
+                server a {
+                    address = 10.0.0.1
+                    active = 1
+                }
+                server b {
+                    address = 10.0.0.2
+                    active = 1
+                    backup = 1
+                    network = tunnel
+                }
+            }";
+        let config = config::load(file).config.expect("a good file");
+        let (mut desired, key) = (Desired::new(&config), config.virtuals[0].key());
+        let table = |desired: &Desired| -> Vec<_> {
+            let entry = desired.entry(key).expect("the service is there");
+            entry.destinations().map(|d| (d.address(), d.weight().get())).collect()
+        };
+        desired.set_weight(key, server(2), Some(Weight::ONE));
+        assert_eq!(table(&desired), [(server(2), 0)], "the other may yet come up");
+        assert!(desired.stands_by(key, server(2)));
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        assert_eq!(table(&desired), [(server(1), 1), (server(2), 0)]);
+        desired.set_weight(key, server(1), None);
+        assert_eq!(table(&desired), [(server(2), 1)]);
+        assert!(!desired.stands_by(key, server(2)));
+        desired.set_weight(key, server(2), None);
+        let second = SocketAddr::from(([10, 0, 0, 9], 8080));
+        assert_eq!(table(&desired), [(server(8), 1), (second, 1)]);
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        assert_eq!(table(&desired), [(server(1), 1)]);
+        let entry = whole_entry(&config.virtuals[0]);
+        let tunnelled = entry.destinations().filter(|d| d.forwarding().is_tunnel());
+        assert_eq!(tunnelled.map(Destination::address).collect::<Vec<_>>(), [server(2)]);
     }
 
     #[test]

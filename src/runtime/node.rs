@@ -109,12 +109,13 @@ fn ends(config: &Config, role: Role) -> Result<Vec<(SocketAddr, SocketAddr)>, No
     };
     let private = config.primary_private.zip(config.backup_private);
     let pairs = [Some((config.primary, backup)), private];
+    let pairs = pairs.into_iter().flatten().chain(config.heartbeat_paths.iter().copied());
     let endpoint = |address: IpAddr| SocketAddr::new(address, config.heartbeat_port);
     let both_ends = |(primary, backup)| match role {
         Role::Primary => (endpoint(primary), endpoint(backup)),
         Role::Backup => (endpoint(backup), endpoint(primary)),
     };
-    Ok(pairs.into_iter().flatten().map(both_ends).collect())
+    Ok(pairs.map(both_ends).collect())
 }
 
 fn machine(

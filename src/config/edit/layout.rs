@@ -45,9 +45,9 @@ impl Editor<'_> {
     ) -> Result<(), EditError> {
         let line = self.line(node);
         let (from, to, blank) = match words(line).as_slice() {
-            [_, _, first, .., last] => (first.span.start, last.span.end, ""),
-            [_, _, only] => (only.span.start, only.span.end, ""),
-            [.., last] => (last.span.end, last.span.end, " "),
+            [_, _, first, .., last] => (first.span().start, last.span().end, ""),
+            [_, _, only] => (only.span().start, only.span().end, ""),
+            [.., last] => (last.span().end, last.span().end, " "),
             [] => (0, 0, ""),
         };
         let replaced = [&line[..from], blank.as_bytes(), written.as_bytes(), &line[to..]].concat();
@@ -59,7 +59,7 @@ impl Editor<'_> {
 
     pub(super) fn replace_name(&mut self, block: NodeId, written: &str) -> Result<(), EditError> {
         let line = self.line(block);
-        let Some(name) = words(line).get(1).map(|name| name.span) else {
+        let Some(name) = words(line).get(1).map(|name| name.span()) else {
             return Ok(());
         };
         let replaced = [&line[..name.start], written.as_bytes(), &line[name.end..]].concat();

@@ -178,6 +178,28 @@ impl Editor<'_> {
         }
     }
 
+    /// Adds one more of a directive that [may stand several times](Directive::is_repeatable); of any
+    /// other, [sets](Self::set) it.
+    ///
+    /// # Errors
+    /// [`EditError`], and nothing was changed.
+    pub fn push(
+        &mut self,
+        place: Place<'_>,
+        directive: Directive,
+        value: &str,
+    ) -> Result<(), EditError> {
+        let scope = place.scope();
+        let node = self.find(place)?;
+        match directive.descriptor(scope).filter(|_| directive.is_repeatable()) {
+            Some(descriptor) => {
+                let written = write::value(descriptor, value)?;
+                self.add_assignment(node, directive, &written)
+            }
+            None => self.set(place, directive, value),
+        }
+    }
+
     /// Removes a directive, each time it stands there, and says whether it did.
     ///
     /// # Errors

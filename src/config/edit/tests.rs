@@ -125,6 +125,20 @@ fn a_removed_directive_goes_each_time_it_stands_there() {
 }
 
 #[test]
+fn a_directive_that_may_stand_several_times_is_added_to_the_others() {
+    let path = Directive::HeartbeatPath;
+    let text = "primary = 192.0.2.1\nheartbeat_path = 10.0.0.1 10.0.0.2 # first\n";
+    let added = edited(text, |e| {
+        e.push(Place::GLOBAL, path, "10.0.1.1 10.0.1.2")?;
+        e.push(Place::GLOBAL, Directive::Primary, "192.0.2.3")
+    });
+    let expected = format!("{text}heartbeat_path = 10.0.1.1 10.0.1.2\n");
+    assert_eq!(added, expected.replace("= 192.0.2.1\n", "= 192.0.2.3\n"));
+    let error = refused(text, |e| e.push(Place::GLOBAL, path, ""));
+    assert_eq!(error, "`heartbeat_path` does not take this value: it takes two IP addresses");
+}
+
+#[test]
 fn a_renamed_block_changes_in_its_name_alone() {
     let text = "virtual  a\t{ # first\n}\n";
     let rename = |to: &'static str| edited(text, |e| e.rename(Place::virtual_service("a"), to));

@@ -284,10 +284,10 @@ impl<'a> Builder<'a> {
             return;
         }
         if statement.shape != Shape::Brace {
-            self.close_up_to(statement.block);
+            self.close_up_to(statement.block());
         }
         self.tree.push(self.top(), self.content(statement), Line::Kept(whole));
-        if statement.shape == Shape::Close && statement.block.is_some() {
+        if statement.shape == Shape::Close && statement.block().is_some() {
             self.open.pop();
         }
     }

@@ -29,7 +29,7 @@ pub(in crate::config) fn value(descriptor: &Descriptor, value: &str) -> Result<S
         let line = Document::parse(format!("x = {written}").as_bytes());
         let words = line.only_values().unwrap_or_default();
         let as_meant = !verbatim || words == [value.as_bytes()];
-        if !as_meant || kind.arity().unwrap_or(words.len()) != words.len() {
+        if !as_meant || words.is_empty() || kind.arity().unwrap_or(words.len()) != words.len() {
             continue;
         }
         match kind.read(&words) {
@@ -67,7 +67,7 @@ impl Document {
         };
         let values = self.tokens(statement).get(2..)?;
         let last = values.last()?;
-        let whole = last.quote != Quote::Open && last.span.end == self.as_bytes().len();
+        let whole = last.quote != Quote::Open && last.span().end == self.as_bytes().len();
         whole.then(|| values.iter().map(|value| self.value(value)).collect())
     }
 }

@@ -48,7 +48,8 @@ impl Context<'_> {
         let Some(kind) = self.kind(fields, service) else {
             return CheckSpec::Connect;
         };
-        if service.protocol != Protocol::Tcp && OVER_TCP.contains(&kind) {
+        let connects = kind == "connect" && service.protocol == Protocol::Sctp;
+        if service.protocol != Protocol::Tcp && OVER_TCP.contains(&kind) && !connects {
             return self.needs_tcp(fields, kind);
         }
         self.ignored(fields, kind);
@@ -81,8 +82,8 @@ impl Context<'_> {
             }
             (Some(_), None) => Some("send"),
             (None, Some(_)) if tcp => Some("http"),
-            (None, _) if !tcp => Some("send"),
-            (None, _) if service.port == 80 && says_nothing(fields) => Some("http"),
+            (None, _) if service.protocol == Protocol::Udp => Some("send"),
+            (None, _) if tcp && service.port == 80 && says_nothing(fields) => Some("http"),
             (None, _) => Some("connect"),
         }
     }

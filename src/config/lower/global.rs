@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -5,7 +6,8 @@ use std::time::Duration;
 use super::fields::Fields;
 use super::{Code, Config, Context, Diagnostic, Directive, Span};
 use crate::config::model::{DataPlane, HeartbeatVersion, Legacy};
-use crate::failover::Role;
+use crate::config::value::Value;
+use crate::failover::{Role, pulse};
 use crate::ipvs::Forwarding;
 use crate::net::Family;
 
@@ -29,6 +31,7 @@ impl Context<'_> {
             ..plain(fields)
         };
         self.peers(fields, &mut config);
+        self.heartbeat_paths(fields, &mut config);
         self.heartbeat(fields, &config);
         if config.syncdaemon {
             let message = "connection synchronisation is not supported yet; this has no effect";
@@ -136,6 +139,23 @@ impl Context<'_> {
         );
     }
 
+    fn heartbeat_paths(&mut self, fields: &Fields, config: &mut Config) {
+        let named = [config.primary_private, config.backup_private, config.backup];
+        let mut taken: BTreeSet<_> = named.into_iter().flatten().collect();
+        taken.insert(config.primary);
+        let historical = 1 + usize::from(config.primary_private.is_some());
+        for field in fields.all(Directive::HeartbeatPath) {
+            let Some(Value::AddressPair(primary, backup)) = field.value else {
+                continue;
+            };
+            let full = config.heartbeat_paths.len() + historical == pulse::Config::PATHS_MAX;
+            match path_problem(primary, backup, full, &mut taken) {
+                Some((code, message)) => self.report(Diagnostic::new(code, field.span(), message)),
+                None => config.heartbeat_paths.push((primary, backup)),
+            }
+        }
+    }
+
     fn heartbeat(&mut self, fields: &Fields, config: &Config) {
         let Config { keepalive, deadtime, .. } = *config;
         let span = fields
@@ -167,6 +187,35 @@ impl Context<'_> {
     }
 }
 
+/// What is wrong with one more heartbeat path beside those whose addresses are `taken`.
+fn path_problem(
+    primary: IpAddr,
+    backup: IpAddr,
+    full: bool,
+    taken: &mut BTreeSet<IpAddr>,
+) -> Option<(Code, &'static str)> {
+    if primary.is_unspecified() || backup.is_unspecified() {
+        return Some((
+            Code::UnusableAddress,
+            "a heartbeat path cannot end at an unspecified address",
+        ));
+    }
+    if primary == backup {
+        return Some((Code::SamePeers, "both ends of this heartbeat path are the same address"));
+    }
+    if Family::of(primary) != Family::of(backup) {
+        let message = "the ends of this heartbeat path are not of one address family";
+        return Some((Code::FamilyMismatch, message));
+    }
+    if !(taken.insert(primary) && taken.insert(backup)) {
+        return Some((
+            Code::SharedPath,
+            "an address of this heartbeat path is one of another path",
+        ));
+    }
+    full.then_some((Code::OutOfRange, "a pair has at most eight heartbeat paths"))
+}
+
 /// Whether there is a `backup` that could not be read, which is reported where it stands.
 fn unreadable_backup(fields: &Fields) -> bool {
     fields.mentions(Directive::Backup) && fields.host(Directive::Backup).is_none()
@@ -192,10 +241,11 @@ fn plain(fields: &Fields) -> Config {
             _ => HeartbeatVersion::V2,
         },
         heartbeat_key: fields.text(Directive::HeartbeatKey).map(PathBuf::from),
+        heartbeat_paths: Vec::new(),
         keepalive: seconds(Directive::Keepalive, 2),
         deadtime: seconds(Directive::Deadtime, 5),
         failback: boolean(Directive::Failback, false),
-        network: forwarding(fields).unwrap_or_default(),
+        network: network(fields).unwrap_or_default(),
         nat_router: None,
         nat_nmask: None,
         dataplane: match fields.choice(Directive::Dataplane) {
@@ -246,8 +296,8 @@ fn role(fields: &Fields) -> Option<Role> {
     }
 }
 
-/// `network`, in either scope.
-pub(super) fn forwarding(fields: &Fields) -> Option<Forwarding> {
+/// `network`, in any scope.
+pub(super) fn network(fields: &Fields) -> Option<Forwarding> {
     match fields.choice(Directive::Network)? {
         "direct" => Some(Forwarding::Direct),
         "tunnel" => Some(Forwarding::TUNNEL),

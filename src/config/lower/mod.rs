@@ -2,20 +2,57 @@
 
 mod check;
 mod fields;
+mod forwarding;
 mod global;
+mod read;
 mod relay;
 mod semantics;
 mod service;
 
-use super::model::Config;
+use std::ops::Range;
+
+use super::diagnostic::Sink;
+use super::model::{Config, Virtual};
 use super::syntax::{BlockKind, Document};
 use super::{Code, Diagnostic, Directive, Span};
 use fields::{Fields, Section};
 
-/// The configuration that `document` means, and all there is to say about it.
-pub(super) fn lower(document: &Document) -> (Option<Config>, Vec<Diagnostic>) {
-    let mut context = Context { document, sink: document.problems().clone() };
-    let config = if document.is_oversized() { None } else { context.config() };
+/// A stretch of a file: all of it, or what lies between two includes.
+pub(super) struct Part<'a> {
+    pub(super) document: &'a Document,
+    /// What is added to offsets in the file to tell them from those in others.
+    pub(super) base: usize,
+    pub(super) statements: Range<usize>,
+}
+
+impl<'a> Part<'a> {
+    /// A whole file that includes no other.
+    pub(super) fn whole(document: &'a Document) -> Self {
+        Self { document, base: 0, statements: 0..document.statements().len() }
+    }
+
+    /// The outermost blocks that begin here, each as the numbers of itself and those in it.
+    fn groups(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        let blocks = self.document.blocks();
+        let Range { start, end } = self.statements.clone();
+        let mut at = blocks.partition_point(|block| block.header < start);
+        std::iter::from_fn(move || {
+            let first = blocks.get(at).filter(|block| block.header < end).map(|_| at)?;
+            let inner = blocks[first + 1..].iter().take_while(|block| block.parent.is_some());
+            at = first + 1 + inner.count();
+            Some(first..at)
+        })
+    }
+}
+
+/// The configuration that `parts` mean in their order, and all there is to say about it besides
+/// what is in `problems`.
+pub(super) fn lower(parts: &[Part<'_>], problems: Sink) -> (Option<Config>, Vec<Diagnostic>) {
+    let Some(first) = parts.first() else {
+        return (None, problems.finish());
+    };
+    let mut context = Context { document: first.document, base: first.base, sink: problems };
+    let config = if first.document.is_oversized() { None } else { context.config(parts) };
     let config = config.filter(|_| !context.sink.has_errors());
     (config, context.sink.finish())
 }
@@ -23,33 +60,49 @@ pub(super) fn lower(document: &Document) -> (Option<Config>, Vec<Diagnostic>) {
 /// What every step of the way needs: the text and a place for problems.
 struct Context<'a> {
     document: &'a Document,
-    sink: super::diagnostic::Sink,
+    base: usize,
+    sink: Sink,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     fn report(&mut self, diagnostic: Diagnostic) {
         self.sink.push(diagnostic);
     }
 
-    fn config(&mut self) -> Option<Config> {
-        if self.document.statements().is_empty() {
+    fn config(&mut self, parts: &[Part<'a>]) -> Option<Config> {
+        if parts.iter().all(|part| part.document.statements().is_empty()) {
             let message = "the file configures nothing";
             self.report(Diagnostic::new(Code::EmptyFile, Span::default(), message));
             return None;
         }
-        let sections = self.collect();
-        let mut config = self.global(&sections.global)?;
-        for section in &sections.blocks {
-            match section.kind {
-                BlockKind::Virtual => {
-                    let service = self.service(section, &sections.blocks, &config);
-                    config.virtuals.extend(service);
-                }
-                BlockKind::Failover | BlockKind::Server | BlockKind::Unknown => {}
+        let mut global = Fields::default();
+        for part in parts {
+            self.enter(part);
+            self.read_global(&part.document.statements()[part.statements.clone()], &mut global);
+        }
+        let mut config = self.global(&global)?;
+        for part in parts {
+            self.enter(part);
+            for group in part.groups() {
+                let sections = self.read_blocks(group);
+                config.virtuals.extend(self.group(&sections, &config));
             }
         }
-        self.check_semantics(&config, &sections.global);
+        self.check_semantics(&config, &global);
         Some(config)
+    }
+
+    fn enter(&mut self, part: &Part<'a>) {
+        (self.document, self.base) = (part.document, part.base);
+    }
+
+    /// The virtual service of an outermost block and those in it, if it is one.
+    fn group(&mut self, sections: &[BlockSection], config: &Config) -> Option<Virtual> {
+        let (outermost, _) = sections.split_first()?;
+        match outermost.kind {
+            BlockKind::Virtual => self.service(outermost, sections, config),
+            BlockKind::Failover | BlockKind::Server | BlockKind::Unknown => None,
+        }
     }
 
     /// Says that `directive` is missing, unless it is there and wrong.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::fields::Fields;
 use super::{Code, Config, Context, Diagnostic, Directive, Span};
-use crate::config::model::{DataPlane, Virtual};
+use crate::config::model::{DataPlane, RealServer, Virtual};
 use crate::ipvs::Forwarding;
 use crate::net::{Family, Protocol};
 
@@ -15,6 +15,7 @@ impl Context<'_> {
             self.nothing_active(config);
         }
         self.duplicate_services(config);
+        self.overlapping_services(config);
         self.devices(config);
         for service in config.active_virtuals() {
             self.check_service(service);
@@ -46,6 +47,28 @@ impl Context<'_> {
                     Diagnostic::new(Code::DuplicateService, service.span, message)
                         .related(first, "the first one is here")
                         .help("change address, port, protocol or mark, or set `active = 0`"),
+                );
+            }
+        }
+    }
+
+    /// A service for every port gets what no other service of its VIP and protocol names.
+    fn overlapping_services(&mut self, config: &Config) {
+        let services = || config.active_virtuals().filter(|service| service.fwmark.is_none());
+        let mut narrow: BTreeMap<_, &Virtual> = BTreeMap::new();
+        for service in services().filter(|service| service.port != 0) {
+            narrow.entry((service.address, service.protocol)).or_insert(service);
+        }
+        for every in services().filter(|service| service.port == 0) {
+            if let Some(one) = narrow.get(&(every.address, every.protocol)) {
+                let message = format!(
+                    "`{}` takes every port of {} but those of other services, such as {} of `{}`",
+                    every.name, every.address, one.port, one.name
+                );
+                self.report(
+                    Diagnostic::new(Code::OverlappingServices, every.span, message)
+                        .related(one.span, format!("`{}` is here", one.name))
+                        .help("this may be meant; clients are not kept together across the two"),
                 );
             }
         }
@@ -84,8 +107,12 @@ impl Context<'_> {
                     .help("add `persistent = 300`, or name the port"),
             );
         }
-        if let Some(sorry) = service.sorry_server {
-            self.check_family(service, sorry.ip(), "the sorry server", service.span);
+        for sorry in &service.sorry_servers {
+            let (who, way) = ("the sorry server", service.forwarding);
+            self.check_family(service, sorry.ip(), way, who, service.span);
+        }
+        if service.timeout > service.interval {
+            self.check_outlasts(service);
         }
         if service.active_servers().next().is_none() {
             let message = format!("`{}` has no active real server", service.name);
@@ -112,8 +139,10 @@ impl Context<'_> {
                         .help("set `address`, or `active = 0`"),
                 );
             } else {
-                self.check_family(service, server.address.ip(), "this real server", server.span);
+                let (who, way) = ("this real server", server.forwarding);
+                self.check_family(service, server.address.ip(), way, who, server.span);
             }
+            self.check_port(service, server);
             if let Some(first) = seen.insert(server.address, server.span) {
                 let message = format!("`{}` is a second {}", server.name, server.address);
                 self.report(
@@ -126,18 +155,54 @@ impl Context<'_> {
     }
 
     /// Only a tunnel can carry one address family in the other.
-    fn check_family(&mut self, service: &Virtual, address: IpAddr, who: &str, span: Span) {
+    fn check_family(
+        &mut self,
+        service: &Virtual,
+        address: IpAddr,
+        forwarding: Forwarding,
+        who: &str,
+        span: Span,
+    ) {
         let same = Family::of(service.address) == Family::of(address);
-        if same || service.forwarding.is_tunnel() {
+        if same || forwarding.is_tunnel() {
             return;
         }
         let message = format!(
-            "{who} is {address} and the VIP {}: `network = {}` needs one address family",
-            service.address, service.forwarding
+            "{who} is {address} and the VIP {}: `network = {forwarding}` needs one address family",
+            service.address
         );
         self.report(
             Diagnostic::new(Code::FamilyMismatch, span, message)
                 .related(service.span, "the VIP is given here"),
+        );
+    }
+
+    /// Without NAT a packet arrives with the port it was sent to.
+    fn check_port(&mut self, service: &Virtual, server: &RealServer) {
+        let translated = server.forwarding == Forwarding::Nat || service.fwmark.is_some();
+        if translated || service.port == 0 || server.address.port() == service.port {
+            return;
+        }
+        let (way, port) = (server.forwarding, service.port);
+        let message = format!(
+            "with `network = {way}` connections reach `{}` on port {port}; only checks use port {}",
+            server.name,
+            server.address.port()
+        );
+        self.report(
+            Diagnostic::new(Code::PortIgnored, server.span, message)
+                .help("use `network = nat`, or take `port` out of the `server` block"),
+        );
+    }
+
+    fn check_outlasts(&mut self, service: &Virtual) {
+        let message = format!(
+            "a check of `{}` may take {:?} and one begins every {:?}: those in between are left out",
+            service.name, service.timeout, service.interval
+        );
+        self.report(
+            Diagnostic::new(Code::CheckOutlastsInterval, service.span, message)
+                .help("set `check_timeout` to no more than `timeout`"),
         );
     }
 
@@ -147,7 +212,8 @@ impl Context<'_> {
         }
         let name = &service.name;
         if service.protocol != Protocol::Tcp {
-            let message = format!("`{name}` is a UDP service: there is no `proxy_protocol` for it");
+            let message =
+                format!("`{name}` is not a TCP service: there is no `proxy_protocol` for it");
             self.report(
                 Diagnostic::new(Code::ProxyProtocolImpossible, service.span, message)
                     .help("take `proxy_protocol` out"),
@@ -166,13 +232,21 @@ impl Context<'_> {
     }
 
     fn check_relay(&mut self, service: &Virtual, global: &Fields) {
-        let mut lacking = BTreeSet::new();
-        if service.forwarding != Forwarding::Nat {
-            lacking.insert(format!("`network = {}`", service.forwarding));
-        }
-        if service.fwmark.is_some() {
-            lacking.insert("firewall marks".to_owned());
-        }
+        let engine = service.persistence.and_then(|persistence| persistence.engine());
+        let asked = [
+            (service.fwmark.is_some(), "firewall marks"),
+            (service.protocol == Protocol::Sctp, "`protocol = sctp`"),
+            (service.one_packet, "`one_packet`"),
+            (engine.is_some(), "`persistence_engine`"),
+            (service.port == 0 && service.fwmark.is_none(), "`port = 0`"),
+        ];
+        let ways = service.active_servers().map(|server| server.forwarding);
+        let mut lacking: BTreeSet<String> = ways
+            .chain([service.forwarding])
+            .filter(|&way| way != Forwarding::Nat)
+            .map(|way| format!("`network = {way}`"))
+            .collect();
+        lacking.extend(asked.iter().filter(|(asked, _)| *asked).map(|&(_, what)| what.to_owned()));
         for what in lacking {
             let message = format!("the relay cannot do {what}, which `{}` needs", service.name);
             let chosen = global.span(Directive::Dataplane).unwrap_or_default();

@@ -1,14 +1,18 @@
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::fields::{Fields, Section};
-use super::global::forwarding;
+use super::forwarding::{Nested, is_own};
+use super::global::network;
 use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
 use crate::config::model::{RealServer, Virtual};
 use crate::config::value::Value;
 use crate::health::SlowStart;
-use crate::ipvs::{Helper, Persistence, SchedulerFlags, SchedulerName, Service, Thresholds};
+use crate::ipvs::{
+    EngineName, Forwarding, Helper, Persistence, SchedulerFlags, SchedulerName, Service, Thresholds,
+};
 use crate::net::{Family, FirewallMark, OutOfRange, Protocol, Weight};
 use crate::wire::proxy::ProxyProtocol;
 
@@ -27,7 +31,9 @@ impl Context<'_> {
         let (address, device) = fields.address_device(Directive::Address)?;
         let mut service = plain(&block.section, address, device, config);
         service.vip_nmask = self.prefix(fields, Directive::VipNmask, Family::of(address));
-        service.persistence = self.persistence(fields, Family::of(address));
+        service.forwarding = self.service_forwarding(block, blocks, config);
+        service.persistence = self.persistence(fields, &service);
+        self.one_packet(fields, &service);
         service.scheduler_flags = self.scheduler_flags(fields, &service.scheduler);
         service.check = self.check(fields, &service);
         service.check_path = self.check_path(fields);
@@ -41,14 +47,40 @@ impl Context<'_> {
         Some(service)
     }
 
+    /// How the servers of a service are reached unless they say otherwise. What is said about
+    /// tunnels may be meant for those that do.
+    fn service_forwarding(
+        &mut self,
+        block: &BlockSection,
+        blocks: &[BlockSection],
+        config: &Config,
+    ) -> Forwarding {
+        let fields = &block.fields;
+        let chosen = network(fields).unwrap_or(config.network);
+        let mut children = block.children.iter().map(|&index| &blocks[index]);
+        if !chosen.is_tunnel() && children.any(|child| child.fields.mentions(Directive::Network)) {
+            return chosen;
+        }
+        self.forwarding(Nested { inner: fields, outer: None }, config.network)
+    }
+
+    fn one_packet(&mut self, fields: &Fields, service: &Virtual) {
+        let possible = service.protocol == Protocol::Udp || service.fwmark.is_some();
+        if service.one_packet && !possible {
+            let message = "`one_packet` needs `protocol = udp` or `fwmark`";
+            self.report_at(fields, Directive::OnePacket, Code::OnePacketImpossible, message);
+        }
+    }
+
     fn servers(&mut self, block: &BlockSection, blocks: &[BlockSection], service: &mut Virtual) {
         let mut inherited = None;
+        service.servers.reserve_exact(block.children.len());
         for child in block.children.iter().map(|&index| &blocks[index]) {
             if child.kind == BlockKind::Server {
                 if !child.fields.mentions(Directive::Port) {
                     inherited.get_or_insert(child.span);
                 }
-                let server = self.server(&child.section, service.port);
+                let server = self.server(&child.section, &block.section, service);
                 service.servers.extend(server);
             }
         }
@@ -71,17 +103,30 @@ impl Context<'_> {
         }
     }
 
-    fn server(&mut self, section: &Section, port: u16) -> Option<RealServer> {
+    fn server(
+        &mut self,
+        section: &Section,
+        around: &Section,
+        service: &Virtual,
+    ) -> Option<RealServer> {
         let fields = &section.fields;
         let help = "write `address = ADDRESS` with the address of the real server";
         self.missing(fields, Directive::Address, section.span, help);
         self.active_not_set(section);
         let address = fields.host(Directive::Address)?;
-        let port = fields.port(Directive::Port).unwrap_or(port);
+        let port = fields.port(Directive::Port).unwrap_or(service.port);
+        let forwarding = if is_own(fields) {
+            let blocks = Nested { inner: fields, outer: Some(&around.fields) };
+            self.forwarding(blocks, service.forwarding)
+        } else {
+            service.forwarding
+        };
         Some(RealServer {
             name: section.name.clone(),
             address: SocketAddr::new(address, port),
             active: fields.boolean(Directive::Active).unwrap_or(false),
+            backup: fields.boolean(Directive::Backup).unwrap_or(false),
+            forwarding,
             weight: fields
                 .count(Directive::Weight)
                 .and_then(|weight| Weight::new(weight).ok())
@@ -134,7 +179,9 @@ impl Context<'_> {
         self.report(Diagnostic::new(Code::ForeignSchedulerFlag, span, message).help(help));
     }
 
-    fn persistence(&mut self, fields: &Fields, family: Family) -> Option<Persistence> {
+    fn persistence(&mut self, fields: &Fields, service: &Virtual) -> Option<Persistence> {
+        let family = Family::of(service.address);
+        let engine = self.engine(fields, service);
         let prefix =
             self.prefix(fields, Directive::Pmask, family).filter(|&prefix| prefix < family.bits());
         let Some(timeout) = fields.duration_or_none(Directive::Persistent) else {
@@ -147,12 +194,30 @@ impl Context<'_> {
         let persistence = Persistence::new(timeout)
             .and_then(|whole| prefix.map_or(Ok(whole), |prefix| whole.with_prefix(prefix)));
         match persistence {
-            Ok(persistence) => Some(persistence),
+            Ok(persistence) => Some(match engine {
+                Some(engine) => persistence.with_engine(engine),
+                None => persistence,
+            }),
             Err(error) => {
                 self.out_of_range(fields, Directive::Persistent, error);
                 None
             }
         }
+    }
+
+    /// The kernel's one engine looks into UDP packets, and only persistence has clients.
+    fn engine(&mut self, fields: &Fields, service: &Virtual) -> Option<EngineName> {
+        let engine = fields.choice(Directive::PersistenceEngine)?;
+        let possible = service.protocol == Protocol::Udp || service.fwmark.is_some();
+        if !possible || fields.duration_or_none(Directive::Persistent).is_none() {
+            let message = format!(
+                "`persistence_engine = {engine}` needs `persistent`, and `protocol = udp` or `fwmark`"
+            );
+            let directive = Directive::PersistenceEngine;
+            self.report_at(fields, directive, Code::EngineImpossible, message);
+            return None;
+        }
+        engine.parse().ok()
     }
 
     /// A block without `active` is off: the classic oversight.
@@ -210,6 +275,17 @@ fn proxy_protocol(fields: &Fields) -> Option<ProxyProtocol> {
     }
 }
 
+/// The sorry servers, each once; an unspecified address is none.
+fn sorry_servers(fields: &Fields, port: u16) -> Vec<SocketAddr> {
+    let mut seen = BTreeSet::new();
+    let endpoints = fields.endpoints(Directive::SorryServer).iter();
+    let named = endpoints.filter(|(address, _)| !address.is_unspecified());
+    named
+        .map(|&(address, own)| SocketAddr::new(address, own.unwrap_or(port)))
+        .filter(|&endpoint| seen.insert(endpoint))
+        .collect()
+}
+
 /// The directives that are taken over as they are.
 fn plain(section: &Section, address: IpAddr, device: String, config: &Config) -> Virtual {
     let fields = &section.fields;
@@ -228,6 +304,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         port,
         protocol: match fields.choice(Directive::Protocol) {
             Some("udp") => Protocol::Udp,
+            Some("sctp") => Protocol::Sctp,
             _ => Protocol::Tcp,
         },
         fwmark: fields.count(Directive::Fwmark).and_then(FirewallMark::new),
@@ -237,7 +314,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         },
         scheduler_flags: SchedulerFlags::NONE,
         persistence: None,
-        forwarding: forwarding(fields).unwrap_or(config.network),
+        forwarding: config.network,
         helper: None,
         proxy_protocol: proxy_protocol(fields),
         max_connections: fields.count(Directive::MaxConnections).and_then(NonZeroU32::new),
@@ -255,10 +332,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
             _ => SlowStart::default(),
         },
         quiesce_server: fields.boolean(Directive::QuiesceServer).unwrap_or(false),
-        sorry_server: fields
-            .endpoint(Directive::SorryServer)
-            .filter(|(address, _)| !address.is_unspecified())
-            .map(|(address, own)| SocketAddr::new(address, own.unwrap_or(port))),
+        sorry_servers: sorry_servers(fields, port),
         load_monitor: fields.text(Directive::LoadMonitor).filter(|monitor| monitor != "none"),
         servers: Vec::new(),
         span: section.span,

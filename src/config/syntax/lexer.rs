@@ -13,20 +13,36 @@ pub(crate) enum Quote {
 /// A word or a quoted text, quotes included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
-    pub(crate) span: Span,
+    // Half the size of a `Span`: a large file has millions of words.
+    start: u32,
+    end: u32,
     pub(crate) quote: Quote,
 }
 
 impl Token {
+    fn new(span: Span, quote: Quote) -> Self {
+        Self { start: narrow(span.start), end: narrow(span.end), quote }
+    }
+
+    /// With the quotes.
+    pub(crate) const fn span(&self) -> Span {
+        Span::new(self.start as usize, self.end as usize)
+    }
+
     /// Without the quotes.
     pub(crate) const fn inner(&self) -> Span {
-        let Span { start, end } = self.span;
+        let Span { start, end } = self.span();
         match self.quote {
-            Quote::None => self.span,
+            Quote::None => self.span(),
             Quote::Single | Quote::Double => Span::new(start + 1, end - 1),
             Quote::Open => Span::new(start + 1, end),
         }
     }
+}
+
+/// An offset or a count within a file of at most 16 MiB.
+pub(super) fn narrow(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
 /// Offset of the first byte of `line` that is not blank, unless it begins a comment.
@@ -54,7 +70,7 @@ pub(super) fn tokenise(text: &[u8], line: Span, tokens: &mut Vec<Token>) -> Opti
             quote @ (b'"' | b'\'') => quoted(text, Span::new(at, line.end), quote),
             _ => word(text, Span::new(at, line.end)),
         };
-        at = token.span.end;
+        at = token.span().end;
         tokens.push(token);
     }
 }
@@ -70,7 +86,7 @@ fn skip_blanks(text: &[u8], within: Span) -> usize {
 
 fn word(text: &[u8], within: Span) -> Token {
     let letters = text[within.start..within.end].iter().take_while(|&&byte| !is_blank(byte));
-    Token { span: Span::new(within.start, within.start + letters.count()), quote: Quote::None }
+    Token::new(Span::new(within.start, within.start + letters.count()), Quote::None)
 }
 
 fn quoted(text: &[u8], within: Span, quote: u8) -> Token {
@@ -79,15 +95,15 @@ fn quoted(text: &[u8], within: Span, quote: u8) -> Token {
         at += if text[at] == b'\\' { 2 } else { 1 };
     }
     if at >= within.end {
-        return Token { span: within, quote: Quote::Open };
+        return Token::new(within, Quote::Open);
     }
     let kind = if quote == b'"' { Quote::Double } else { Quote::Single };
-    Token { span: Span::new(within.start, at + 1), quote: kind }
+    Token::new(Span::new(within.start, at + 1), kind)
 }
 
 /// Whether these tokens make a statement that needs nothing more.
 fn is_complete(text: &[u8], tokens: &[Token]) -> bool {
-    let is = |token: &Token, word: &[u8]| &text[token.span.start..token.span.end] == word;
+    let is = |token: &Token, word: &[u8]| &text[token.span().start..token.span().end] == word;
     match tokens {
         [first, ..] if is(first, b"}") => true,
         [_, equals, _, ..] if is(equals, b"=") => true,

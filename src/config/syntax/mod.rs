@@ -8,6 +8,7 @@ mod outline;
 
 use std::fmt;
 
+use lexer::narrow;
 pub(crate) use lexer::{Quote, Token};
 pub(crate) use outline::{Block, BlockKind};
 
@@ -53,10 +54,21 @@ pub(crate) fn words(line: &[u8]) -> Vec<Token> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Statement {
     pub(crate) shape: Shape,
+    /// Index of the block it stands in and 1, or 0.
+    block: u32,
+    first_token: u32,
+    past_tokens: u32,
+}
+
+impl Statement {
     /// The block it stands in; a header stands in the block around its own.
-    pub(crate) block: Option<usize>,
-    first_token: usize,
-    past_tokens: usize,
+    pub(crate) const fn block(&self) -> Option<usize> {
+        (self.block as usize).checked_sub(1)
+    }
+
+    fn set_block(&mut self, block: Option<usize>) {
+        self.block = block.map_or(0, |block| narrow(block + 1));
+    }
 }
 
 /// What a statement looks like.
@@ -137,12 +149,12 @@ impl Document {
     }
 
     pub(crate) fn tokens(&self, statement: &Statement) -> &[Token] {
-        &self.tokens[statement.first_token..statement.past_tokens]
+        &self.tokens[statement.first_token as usize..statement.past_tokens as usize]
     }
 
     /// Offset of the first byte of a statement.
     pub(crate) fn start_of(&self, statement: &Statement) -> usize {
-        self.tokens(statement).first().map_or(0, |token| token.span.start)
+        self.tokens(statement).first().map_or(0, |token| token.span().start)
     }
 
     /// What a token stands for: its bytes without the quotes around them.
@@ -172,8 +184,8 @@ impl Document {
     pub(crate) fn header_span(&self, block: &Block) -> Span {
         let tokens = self.tokens(&self.statements[block.header]);
         match tokens {
-            [first, name, ..] if !self.is(name, "{") => first.span.to(name.span),
-            [first, ..] => first.span,
+            [first, name, ..] if !self.is(name, "{") => first.span().to(name.span()),
+            [first, ..] => first.span(),
             [] => Span::default(),
         }
     }
@@ -216,9 +228,9 @@ impl Document {
         }
         self.statements.push(Statement {
             shape: self.shape_of(&self.tokens[first_token..]),
-            block: None,
-            first_token,
-            past_tokens: self.tokens.len(),
+            block: 0,
+            first_token: narrow(first_token),
+            past_tokens: narrow(self.tokens.len()),
         });
     }
 

@@ -78,7 +78,7 @@ impl Outline {
             Shape::Open => self.open(document, index),
             Shape::Close => self.close(document, index),
             Shape::Assignment | Shape::Other => {
-                document.statements[index].block = self.open.last().copied();
+                document.statements[index].set_block(self.open.last().copied());
             }
         }
     }
@@ -86,9 +86,9 @@ impl Outline {
     fn open(&mut self, document: &mut Document, index: usize) {
         let first = document.tokens(&document.statements[index])[0];
         let kind = kind_of(document, &first);
-        self.make_room(document, kind, first.span);
+        self.make_room(document, kind, first.span());
         let parent = self.open.last().copied();
-        document.statements[index].block = parent;
+        document.statements[index].set_block(parent);
         if kind == BlockKind::Unknown {
             self.unknown(document, &first);
         }
@@ -130,7 +130,7 @@ impl Outline {
     fn unknown(&self, document: &mut Document, first: &Token) {
         let diagnostic = if self.open.len() >= MAX_DEPTH {
             let message = "blocks are nested more than eight deep";
-            Diagnostic::new(Code::NestedTooDeeply, first.span, message)
+            Diagnostic::new(Code::NestedTooDeeply, first.span(), message)
         } else {
             let word = document.word(first).trim_end_matches('{').to_owned();
             let message = format!("unknown block `{word}`");
@@ -139,13 +139,13 @@ impl Outline {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "a block is `virtual NAME {`, or in it `server NAME {`".to_owned(),
             };
-            Diagnostic::new(Code::UnknownBlock, first.span, message).help(help)
+            Diagnostic::new(Code::UnknownBlock, first.span(), message).help(help)
         };
         document.report(diagnostic);
     }
 
     fn stray_brace(&mut self, document: &mut Document, index: usize) {
-        let span = document.tokens(&document.statements[index])[0].span;
+        let span = document.tokens(&document.statements[index])[0].span();
         let message = "this `{` does not belong to a block";
         document.report(
             Diagnostic::new(Code::UnmatchedBrace, span, message)
@@ -157,18 +157,18 @@ impl Outline {
     fn close(&mut self, document: &mut Document, index: usize) {
         let tokens = document.tokens(&document.statements[index]);
         let (first, rest) = (tokens[0], tokens.get(1).zip(tokens.last()));
-        let behind = rest.map(|(from, to)| from.span.to(to.span));
+        let behind = rest.map(|(from, to)| from.span().to(to.span()));
         let glued = !document.is(&first, "}");
-        document.statements[index].block = self.open.last().copied();
+        document.statements[index].set_block(self.open.last().copied());
         if self.open.pop().is_none() {
             let message = "this `}` closes nothing";
             document.report(
-                Diagnostic::new(Code::UnmatchedBrace, first.span, message)
+                Diagnostic::new(Code::UnmatchedBrace, first.span(), message)
                     .help("remove it, or look for a `}` too many above"),
             );
         } else if glued {
             let message = "a `}` stands alone on its line";
-            document.report(Diagnostic::new(Code::TextAfterBrace, first.span, message));
+            document.report(Diagnostic::new(Code::TextAfterBrace, first.span(), message));
         } else if let Some(span) = behind {
             let message = "text behind `}` is ignored, as in Piranha 0.8.6";
             document.report(Diagnostic::new(Code::TextAfterClose, span, message));
@@ -195,14 +195,14 @@ impl Header {
         match brace {
             Some(2) if tokens.len() == 3 => check_name(document, index),
             Some(at) if at + 1 < tokens.len() => {
-                let span = tokens[at + 1].span.to(last.span);
+                let span = tokens[at + 1].span().to(last.span());
                 let closed = document.is(&last, "}");
                 report_one_line(document, span);
                 return if closed { Self::Closed } else { Self::Open };
             }
-            Some(1) => report_name(document, first.span, "the block has no name"),
+            Some(1) => report_name(document, first.span(), "the block has no name"),
             Some(at) => {
-                let span = tokens[1].span.to(tokens[at - 1].span);
+                let span = tokens[1].span().to(tokens[at - 1].span());
                 report_name(document, span, "the block's name is more than one word");
             }
             None => return Self::without_brace(document, first, last),
@@ -215,14 +215,14 @@ impl Header {
             let word = document.word(&last).into_owned();
             let message = "there is no blank before `{`";
             let help = format!("write `{} {{`", word.trim_end_matches('{'));
-            document.report(Diagnostic::new(Code::GluedBrace, last.span, message).help(help));
+            document.report(Diagnostic::new(Code::GluedBrace, last.span(), message).help(help));
             return Self::Open;
         }
-        let end = Span::new(last.span.end, last.span.end);
+        let end = Span::new(last.span().end, last.span().end);
         let message = format!("`{{` is missing behind `{}`", document.word(&last));
         document.report(
             Diagnostic::new(Code::MissingBrace, end, message)
-                .related(first.span, "the block begins here")
+                .related(first.span(), "the block begins here")
                 .help("the brace stands on the same line as the block's name"),
         );
         Self::BraceDue
@@ -232,10 +232,10 @@ impl Header {
 fn check_name(document: &mut Document, index: usize) {
     let name = document.tokens(&document.statements[index])[1];
     if document.is(&name, "=") {
-        report_name(document, name.span, "a block's name stands without `=`");
+        report_name(document, name.span(), "a block's name stands without `=`");
     } else if name.quote == Quote::Open {
         let message = "the quote is not closed";
-        document.report(Diagnostic::new(Code::UnterminatedQuote, name.span, message));
+        document.report(Diagnostic::new(Code::UnterminatedQuote, name.span(), message));
     }
 }
 

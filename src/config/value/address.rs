@@ -102,13 +102,23 @@ pub(super) fn address_device(text: &str, device: &str) -> Result<Value, Problem>
     Err(Problem::new(Code::InvalidText, message).help("a device is like `eth0` or `eth0:1`"))
 }
 
-pub(super) fn endpoint(text: &str) -> Result<Value, Problem> {
-    if let Ok(endpoint) = text.parse::<SocketAddr>()
-        && endpoint.port() > 0
-    {
-        return Ok(Value::Endpoint(endpoint.ip(), Some(endpoint.port())));
+/// The most endpoints of one directive.
+const ENDPOINTS_MAX: usize = 64;
+
+pub(super) fn endpoints(words: &[&[u8]]) -> Result<Value, Problem> {
+    if words.len() > ENDPOINTS_MAX {
+        let message = format!("{} addresses are more than {ENDPOINTS_MAX}", words.len());
+        return Err(Problem::new(Code::OutOfRange, message).help("name fewer"));
     }
-    host(text).map(|address| Value::Endpoint(address, None))
+    let read = |word: &&[u8]| endpoint(super::utf8(word)?);
+    words.iter().map(read).collect::<Result<_, _>>().map(Value::Endpoints)
+}
+
+fn endpoint(text: &str) -> Result<(IpAddr, Option<u16>), Problem> {
+    match text.parse::<SocketAddr>() {
+        Ok(endpoint) if endpoint.port() > 0 => Ok((endpoint.ip(), Some(endpoint.port()))),
+        _ => host(text).map(|address| (address, None)),
+    }
 }
 
 /// Reads a netmask; 0.0.0.0 and 0 are none.

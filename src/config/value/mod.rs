@@ -34,8 +34,9 @@ pub(crate) enum Kind {
     Port(u16),
     Host,
     AddressDevice,
-    /// An address, perhaps with a port.
-    Endpoint,
+    /// Addresses, each perhaps with a port.
+    Endpoints,
+    AddressPair,
     Mask,
     Choice(&'static [&'static str]),
     Scheduler,
@@ -68,7 +69,8 @@ pub(crate) enum Value {
     Port(u16),
     Host(IpAddr),
     AddressDevice(IpAddr, String),
-    Endpoint(IpAddr, Option<u16>),
+    Endpoints(Vec<(IpAddr, Option<u16>)>),
+    AddressPair(IpAddr, IpAddr),
     Mask(Option<Mask>),
     Choice(&'static str),
     Scheduler(SchedulerName),
@@ -125,8 +127,8 @@ impl Kind {
     /// How many values it takes; `None` is any number.
     pub(crate) const fn arity(self) -> Option<usize> {
         match self {
-            Self::AddressDevice => Some(2),
-            Self::List | Self::SchedulerFlags => None,
+            Self::AddressDevice | Self::AddressPair => Some(2),
+            Self::List | Self::SchedulerFlags | Self::Endpoints => None,
             _ => Some(1),
         }
     }
@@ -151,7 +153,11 @@ impl Kind {
                 let device = utf8(words.get(1).copied().unwrap_or_default())?;
                 address::address_device(first, device)
             }
-            Self::Endpoint => address::endpoint(first),
+            Self::Endpoints => address::endpoints(words),
+            Self::AddressPair => {
+                let second = utf8(words.get(1).copied().unwrap_or_default())?;
+                Ok(Value::AddressPair(address::host(first)?, address::host(second)?))
+            }
             Self::Mask => address::mask(first).map(Value::Mask),
             Self::Choice(words) => choice(first, words),
             Self::Scheduler => scheduler(first),
@@ -174,7 +180,11 @@ impl Kind {
             Self::Integer(..) | Self::Flag | Self::Duration(_) | Self::Port(_) => {
                 number::octal(first)
             }
-            Self::Host | Self::AddressDevice | Self::Endpoint => address::remark(first),
+            Self::Host | Self::AddressDevice => address::remark(first),
+            Self::Endpoints | Self::AddressPair => {
+                let words = words.iter().filter_map(|word| std::str::from_utf8(word).ok());
+                words.filter_map(address::remark).next()
+            }
             Self::Scheduler if first == "pcc" => Some(
                 Problem::new(Code::RenamedScheduler, "`pcc` is called `lc` today")
                     .help("write `scheduler = lc`"),
@@ -193,7 +203,8 @@ impl fmt::Display for Kind {
             Self::Port(_) => "port number or service name",
             Self::Host => "IP address",
             Self::AddressDevice => "IP address and device",
-            Self::Endpoint => "IP address, or address:port",
+            Self::Endpoints => "IP addresses, each alone or as address:port",
+            Self::AddressPair => "two IP addresses",
             Self::Mask => "netmask",
             Self::Choice(words) => return f.write_str(&words.join(", ")),
             Self::Scheduler => "scheduler",

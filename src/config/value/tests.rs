@@ -89,13 +89,12 @@ fn a_netmask_keeps_leading_bits_only() {
 
 #[test]
 fn a_sorry_server_may_have_a_port_of_its_own() {
-    let endpoint = |text| read(Kind::Endpoint, text);
-    let v4 = "192.0.2.9".parse().unwrap();
-    let v6 = "2001:db8::9".parse().unwrap();
-    assert_eq!(endpoint("192.0.2.9"), Ok(Value::Endpoint(v4, None)));
-    assert_eq!(endpoint("192.0.2.9:8080"), Ok(Value::Endpoint(v4, Some(8080))));
-    assert_eq!(endpoint("2001:db8::9"), Ok(Value::Endpoint(v6, None)));
-    assert_eq!(endpoint("[2001:db8::9]:80"), Ok(Value::Endpoint(v6, Some(80))));
+    let endpoint = |text| read(Kind::Endpoints, text);
+    let one = |text: &str, port| Ok(Value::Endpoints(vec![(text.parse().unwrap(), port)]));
+    assert_eq!(endpoint("192.0.2.9"), one("192.0.2.9", None));
+    assert_eq!(endpoint("192.0.2.9:8080"), one("192.0.2.9", Some(8080)));
+    assert_eq!(endpoint("2001:db8::9"), one("2001:db8::9", None));
+    assert_eq!(endpoint("[2001:db8::9]:80"), one("2001:db8::9", Some(80)));
     assert!(endpoint("192.0.2.9:0").is_err());
     assert!(endpoint("192.0.2.9:").is_err());
 }

@@ -271,12 +271,12 @@ impl Director {
         server: ServerKey,
         verdict: impl FnOnce(&mut Desired, ServiceKey, SocketAddr),
     ) {
-        let sorry_before = self.desired.sorry_server(server.service);
+        let sorry_before = self.desired.sorry_servers(server.service).to_vec();
         verdict(&mut self.desired, server.service, server.address);
         let entry = self.desired.entry(server.service);
         let result = self.table.service(server.service, entry).await;
         self.warn_of(result);
-        self.tell_sorry(server.service, sorry_before);
+        self.tell_sorry(server.service, &sorry_before);
     }
 
     fn tell_health(&self, server: ServerKey, from: Health, to: Health, reason: String) {
@@ -296,11 +296,15 @@ impl Director {
         self.tell(Event::Weight { service, server: name, address: server.address, weight });
     }
 
-    fn tell_sorry(&self, key: ServiceKey, before: Option<SocketAddr>) {
-        let now = self.desired.sorry_server(key);
-        if let (Some(address), true) = (now.or(before), now != before) {
+    fn tell_sorry(&self, key: ServiceKey, before: &[SocketAddr]) {
+        let now = self.desired.sorry_servers(key);
+        if now == before {
+            return;
+        }
+        let serving = !now.is_empty();
+        for &address in if serving { now } else { before } {
             let service = self.service_name(key);
-            self.tell(Event::SorryServer { service, address, serving: now.is_some() });
+            self.tell(Event::SorryServer { service, address, serving });
         }
     }
 
@@ -326,10 +330,13 @@ impl Director {
         }
     }
 
-    /// Says once of each server without weight that its last connection has ended.
+    /// Says once of each server without weight that its last connection has ended; not of a
+    /// backup that only waits.
     async fn look_for_drained(&mut self) {
         let unsaid = |server: &ServerKey| {
-            self.watch.names(*server).is_some() && !self.drained.contains(server)
+            self.watch.names(*server).is_some()
+                && !self.drained.contains(server)
+                && !self.desired.stands_by(server.service, server.address)
         };
         let quiesced: Vec<_> = self.table.quiesced().filter(unsaid).collect();
         if quiesced.is_empty() {
