@@ -1,13 +1,18 @@
 //! Clients, a director and real servers in network namespaces.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
 use piranha::runtime::kernel::Namespace;
 
-use crate::lab::{output, sh};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::lab::{address, output, sh};
+
+/// The director's namespace.
+pub(crate) const DIRECTOR: &str = "/run/netns/director";
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -37,20 +42,25 @@ impl Net {
     }
 
     /// All on one wire: client 10.3.0.2, director 10.3.0.1 with the VIP 10.3.0.100, servers
-    /// 10.3.0.11 and .12, which have the VIP too and keep silent about it.
+    /// 10.3.0.11 and .12, which have the VIP too and keep silent about it; the same with fd03::.
     pub(crate) fn bridged() -> Self {
         let net = Self::namespaces();
         sh("ip link add wire type bridge; ip link set wire up
             join() { ip link add v$1 type veth peer name e0 netns $1
                      ip link set v$1 master wire up
-                     ip -n $1 addr add $2/24 dev e0; ip -n $1 link set e0 up; }
-            join client 10.3.0.2; join director 10.3.0.1; join one 10.3.0.11; join two 10.3.0.12
+                     ip -n $1 addr add 10.3.0.$2/24 dev e0
+                     ip -n $1 addr add fd03::$2/64 dev e0 nodad; ip -n $1 link set e0 up; }
+            join client 2; join director 1; join one 11; join two 12
             ip -n director addr add 10.3.0.100/32 dev e0
+            # Else the director sends its tunnels' packets from the VIP, which the servers have too.
+            ip -n director addr add fd03::100/128 dev e0 nodad preferred_lft 0
             for server in one two; do
                 ip netns exec $server sysctl -qw net.ipv4.conf.all.arp_ignore=1 \\
                     net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0 \\
                     net.ipv4.conf.default.rp_filter=0
                 ip -n $server addr add 10.3.0.100/32 dev lo
+                # Nobody answers for an IPv6 address of another interface.
+                ip -n $server addr add fd03::100/128 dev lo nodad
             done");
         net
     }
@@ -137,17 +147,80 @@ fn name_from(mut stream: TcpStream) -> String {
     name
 }
 
+/// The name of the server a new connection from `source` reaches.
+pub(crate) fn ask_tcp_from(source: IpAddr, vip: SocketAddr) -> String {
+    ask_by(|| Socket::new(Domain::for_address(vip), Type::STREAM, None), source, vip)
+}
+
+/// The name of the server a new association reaches.
+pub(crate) fn ask_sctp(vip: SocketAddr) -> String {
+    // The client announces all its addresses unless it is bound to one.
+    let source = IpAddr::from([10, 1, 0, 2]);
+    ask_by(|| sctp(vip), source, vip)
+}
+
+fn ask_by(
+    open: impl FnOnce() -> io::Result<Socket> + Send,
+    source: IpAddr,
+    vip: SocketAddr,
+) -> String {
+    inside("client", || {
+        let socket = open().unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket.connect_timeout(&vip.into(), PATIENCE).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        name_from(socket.into())
+    })
+}
+
+/// A server that tells each client of SCTP its name.
+pub(crate) fn serve_sctp(name: &'static str, address: SocketAddr) {
+    let listener = inside(name, || {
+        let socket = sctp(address).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.listen(16).unwrap();
+        socket
+    });
+    answer_with(name, listener.into());
+}
+
+fn sctp(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::SCTP))
+}
+
 /// The name of the server a datagram from a new port reaches.
 pub(crate) fn ask_udp(vip: SocketAddr) -> String {
-    let any = if vip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = inside("client", || UdpSocket::bind(any).unwrap());
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut buffer = [0; 64];
-    // The first datagram over a fresh wire may be lost to address resolution.
-    let mut ask = || {
-        socket.send_to(b"who?", vip).ok()?;
-        let (length, _) = socket.recv_from(&mut buffer).ok()?;
+    Flow::new(vip).ask()
+}
+
+/// Datagrams from one port of the client.
+pub(crate) struct Flow(UdpSocket, SocketAddr);
+
+impl Flow {
+    pub(crate) fn new(vip: SocketAddr) -> Self {
+        let any = if vip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = inside("client", || UdpSocket::bind(any).unwrap());
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket, vip)
+    }
+
+    /// The name of the server the next datagram reaches.
+    pub(crate) fn ask(&self) -> String {
+        // The first datagram over a fresh wire may be lost to address resolution.
+        (0..3).find_map(|_| self.try_ask()).expect("an answer")
+    }
+
+    fn try_ask(&self) -> Option<String> {
+        let mut buffer = [0; 64];
+        self.0.send_to(b"who?", self.1).ok()?;
+        let (length, _) = self.0.recv_from(&mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
-    };
-    (0..3).find_map(|_| ask()).expect("an answer")
+    }
+}
+
+/// Asks six times; round robin gives three to each.
+pub(crate) fn is_shared(ask: impl Fn(SocketAddr) -> String, vip: &str) {
+    let mut answers: Vec<_> = (0..6).map(|_| ask(address(vip))).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, ["one", "one", "one", "two", "two", "two"]);
 }
