@@ -8,7 +8,7 @@ use piranha::ipvs::{Forwarding, Service};
 use piranha::runtime::kernel::Client;
 use socket2::{Domain, Socket, Type};
 
-use crate::lab::{address, lab, server, sh, tcp, wait_for};
+use crate::lab::{address, lab, modprobe, server, tcp, wait_for};
 use crate::net::{DIRECTOR, Net, inside, open};
 
 /// One line at a time over a control connection.
@@ -111,7 +111,7 @@ fn in_parentheses(reply: &str) -> &str {
 
 /// A service of two FTP servers in the director; gives its VIP.
 fn balance(vip: &str, servers: [&str; 2]) -> SocketAddr {
-    sh("$(cat /proc/sys/kernel/modprobe) ip_vs_ftp");
+    modprobe("ip_vs_ftp");
     for (name, at) in ["one", "two"].into_iter().zip(servers) {
         serve_ftp(name, address(at));
     }

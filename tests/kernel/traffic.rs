@@ -7,10 +7,10 @@ use piranha::ipvs::{Forwarding, Persistence, Service, ServiceKey};
 use piranha::net::{Family, FirewallMark};
 use piranha::runtime::kernel::{Client, Namespace};
 
-use crate::lab::{address, lab, server, sh, tcp, wait_for};
+use crate::lab::{address, lab, modprobe, server, sh, tcp, wait_for};
 use crate::net::{
-    DIRECTOR, Flow, Net, ask_sctp, ask_tcp, ask_tcp_from, ask_udp, is_shared, open, serve_sctp,
-    serve_tcp, serve_udp,
+    DIRECTOR, Flow, Net, ask_sctp, ask_tcp, ask_tcp_from, ask_udp, ip_in, is_shared, open,
+    serve_sctp, serve_tcp, serve_udp,
 };
 
 fn rr(key: ServiceKey) -> Service {
@@ -127,7 +127,7 @@ fn direct_routing_carries_udp_over_both_families() {
 fn nat_carries_sctp() {
     let _lab = lab();
     let _net = Net::routed();
-    sh("$(cat /proc/sys/kernel/modprobe) sctp");
+    modprobe("sctp");
     serve_sctp("one", address("10.2.1.2:9090"));
     serve_sctp("two", address("10.2.2.2:9090"));
     let key = ServiceKey::sctp(address("10.1.0.100:9"));
@@ -184,9 +184,9 @@ fn persistence_with_a_prefix_takes_neighbours_for_one_client() {
         for (name, one) in ["one", "two"].into_iter().zip(servers) {
             serve_tcp(name, address(one));
         }
-        for source in near.iter().chain([&far]) {
-            sh(&format!("ip -n client addr add {source} dev d0 nodad"));
-        }
+        let sources = near.iter().chain([&far]);
+        let add = sources.map(|source| format!("addr add {source} dev d0 nodad\n"));
+        ip_in("client", &add.collect::<String>());
         let key = tcp(vip);
         let mut client = balance(key, servers, Forwarding::Nat);
         let shared = minute.with_prefix(prefix).unwrap();
