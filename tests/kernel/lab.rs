@@ -1,7 +1,7 @@
 //! What every test of the lab begins with.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,6 +47,13 @@ pub(crate) fn sh(command: &str) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command}: {errors}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Loads a module as the kernel would do it itself.
+pub(crate) fn modprobe(module: &str) {
+    if !Path::new("/sys/module").join(module).exists() {
+        sh(&format!("$(cat /proc/sys/kernel/modprobe) {module}"));
+    }
 }
 
 /// Waits for something that takes a while, not longer than 20 s.

@@ -1,64 +1,111 @@
 //! Clients, a director and real servers in network namespaces.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use piranha::runtime::kernel::Namespace;
 
-use crate::lab::{output, sh};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::lab::address;
+
+/// The director's namespace.
+pub(crate) const DIRECTOR: &str = "/run/netns/director";
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const NAMESPACES: [&str; 4] = ["client", "director", "one", "two"];
+
 /// Namespaces `client`, `director`, `one` and `two`, gone when this is dropped.
+///
+/// A process takes long in the lab, so `ip` does as much as it can in each.
 pub(crate) struct Net;
 
 impl Net {
     /// The director routes between the client (10.1.0.2, fd01::2) and the servers (10.2.N.2,
     /// fd02:N::2), whose way back is through it. VIPs: 10.1.0.100 and fd01::100.
     pub(crate) fn routed() -> Self {
-        let net = Self::namespaces();
-        sh(
-            "link() { ip link add $2 netns $1 type veth peer name $4 netns $3
-                     ip -n $1 addr add $5 dev $2; ip -n $1 addr add $6 dev $2 nodad
-                     ip -n $3 addr add $7 dev $4; ip -n $3 addr add $8 dev $4 nodad
-                     ip -n $1 link set $2 up; ip -n $3 link set $4 up; }
-            link director c0 client d0 10.1.0.1/24 fd01::1/64 10.1.0.2/24 fd01::2/64
-            link director s1 one d0 10.2.1.1/24 fd02:1::1/64 10.2.1.2/24 fd02:1::2/64
-            link director s2 two d0 10.2.2.1/24 fd02:2::1/64 10.2.2.2/24 fd02:2::2/64
-            ip -n one route add default via 10.2.1.1; ip -n two route add default via 10.2.2.1
-            ip -n one route add default via fd02:1::1; ip -n two route add default via fd02:2::1
-            ip -n director addr add 10.1.0.100/32 dev c0
-            ip -n director addr add fd01::100/128 dev c0 nodad
-            ip netns exec director sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+        let net = Self::namespaces(
+            "link add c0 netns director type veth peer name d0 netns client
+            link add s1 netns director type veth peer name d0 netns one
+            link add s2 netns director type veth peer name d0 netns two",
         );
+        let address = |v4: &str, v6: &str, link: &str| {
+            format!(
+                "addr add {v4}/24 dev {link}\naddr add {v6}/64 dev {link} nodad\nlink set {link} up\n"
+            )
+        };
+        let director = address("10.1.0.1", "fd01::1", "c0")
+            + &address("10.2.1.1", "fd02:1::1", "s1")
+            + &address("10.2.2.1", "fd02:2::1", "s2")
+            + "addr add 10.1.0.100/32 dev c0\naddr add fd01::100/128 dev c0 nodad\n";
+        ip_in("director", &director);
+        ip_in("client", &address("10.1.0.2", "fd01::2", "d0"));
+        for (n, name) in [(1, "one"), (2, "two")] {
+            let own = address(&format!("10.2.{n}.2"), &format!("fd02:{n}::2"), "d0");
+            let back =
+                format!("route add default via 10.2.{n}.1\nroute add default via fd02:{n}::1");
+            ip_in(name, &(own + &back));
+        }
+        set("director", &["ipv4/ip_forward", "ipv6/conf/all/forwarding"], "1");
         net
     }
 
     /// All on one wire: client 10.3.0.2, director 10.3.0.1 with the VIP 10.3.0.100, servers
-    /// 10.3.0.11 and .12, which have the VIP too and keep silent about it.
+    /// 10.3.0.11 and .12, which have the VIP too and keep silent about it; the same with fd03::.
     pub(crate) fn bridged() -> Self {
-        let net = Self::namespaces();
-        sh("ip link add wire type bridge; ip link set wire up
-            join() { ip link add v$1 type veth peer name e0 netns $1
-                     ip link set v$1 master wire up
-                     ip -n $1 addr add $2/24 dev e0; ip -n $1 link set e0 up; }
-            join client 10.3.0.2; join director 10.3.0.1; join one 10.3.0.11; join two 10.3.0.12
-            ip -n director addr add 10.3.0.100/32 dev e0
-            for server in one two; do
-                ip netns exec $server sysctl -qw net.ipv4.conf.all.arp_ignore=1 \\
-                    net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0 \\
-                    net.ipv4.conf.default.rp_filter=0
-                ip -n $server addr add 10.3.0.100/32 dev lo
-            done");
+        let ports = NAMESPACES.map(|name| {
+            format!(
+                "link add v{name} type veth peer name e0 netns {name}
+                link set v{name} master wire up\n"
+            )
+        });
+        let net = Self::namespaces(&format!(
+            "link add wire type bridge\nlink set wire up\n{}",
+            ports.concat()
+        ));
+        for (name, end) in NAMESPACES.into_iter().zip([2, 1, 11, 12]) {
+            ip_in(
+                name,
+                &format!(
+                    "addr add 10.3.0.{end}/24 dev e0
+                    addr add fd03::{end}/64 dev e0 nodad
+                    link set e0 up
+                    {}",
+                    match name {
+                        "client" => "",
+                        // Not preferred: else the director sends its tunnels' packets from the
+                        // VIP, which the servers have too.
+                        "director" =>
+                            "addr add 10.3.0.100/32 dev e0
+                            addr add fd03::100/128 dev e0 nodad preferred_lft 0",
+                        // Nobody answers for an IPv6 address of another interface.
+                        _ =>
+                            "addr add 10.3.0.100/32 dev lo
+                            addr add fd03::100/128 dev lo nodad",
+                    }
+                ),
+            );
+        }
+        for server in ["one", "two"] {
+            set(server, &["ipv4/conf/all/arp_ignore"], "1");
+            set(server, &["ipv4/conf/all/arp_announce"], "2");
+            // Of an interface to come, too.
+            set(server, &["ipv4/conf/all/rp_filter", "ipv4/conf/default/rp_filter"], "0");
+        }
         net
     }
 
-    fn namespaces() -> Self {
-        sh("for name in client director one two; do
-                ip netns add $name; ip -n $name link set lo up
-            done");
+    fn namespaces(links: &str) -> Self {
+        let add = NAMESPACES.map(|name| format!("netns add {name}\n")).concat();
+        ip(&[], &format!("{add}{links}"));
+        for name in NAMESPACES {
+            ip_in(name, "link set lo up");
+        }
         Self
     }
 }
@@ -66,14 +113,41 @@ impl Net {
 impl Drop for Net {
     fn drop(&mut self) {
         // A namespace lives on while a socket is left in it, so its links are taken out first.
-        output(
-            "for name in client director one two; do
-                for link in c0 d0 s1 s2 e0; do ip -n $name link del $link; done
-                ip netns del $name
-            done
-            ip link del wire",
-        );
+        let routed = ["c0", "s1", "s2"].map(|link| format!("link del {link}\n")).concat();
+        let _ = run_ip(&["-n", "director"], &routed);
+        let bridged = NAMESPACES.map(|name| format!("link del v{name}\n")).concat();
+        let gone = NAMESPACES.map(|name| format!("netns del {name}\n")).concat();
+        let _ = run_ip(&[], &format!("{bridged}link del wire\n{gone}"));
     }
+}
+
+/// Runs commands of `ip`, one in each line, in the namespace `name`. All must succeed.
+pub(crate) fn ip_in(name: &str, commands: &str) {
+    ip(&["-n", name], commands);
+}
+
+fn ip(options: &[&str], commands: &str) {
+    let output = run_ip(options, commands);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{options:?}: {commands}: {errors}");
+}
+
+fn run_ip(options: &[&str], commands: &str) -> Output {
+    let mut command = Command::new("ip");
+    command.args(options).args(["-force", "-batch", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Sets sysctls below `net` of a namespace.
+pub(crate) fn set(name: &str, sysctls: &[&str], value: &str) {
+    inside(name, || {
+        for sysctl in sysctls {
+            fs::write(format!("/proc/sys/net/{sysctl}"), value).unwrap();
+        }
+    });
 }
 
 pub(crate) fn inside<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
@@ -137,17 +211,80 @@ fn name_from(mut stream: TcpStream) -> String {
     name
 }
 
+/// The name of the server a new connection from `source` reaches.
+pub(crate) fn ask_tcp_from(source: IpAddr, vip: SocketAddr) -> String {
+    ask_by(|| Socket::new(Domain::for_address(vip), Type::STREAM, None), source, vip)
+}
+
+/// The name of the server a new association reaches.
+pub(crate) fn ask_sctp(vip: SocketAddr) -> String {
+    // The client announces all its addresses unless it is bound to one.
+    let source = IpAddr::from([10, 1, 0, 2]);
+    ask_by(|| sctp(vip), source, vip)
+}
+
+fn ask_by(
+    open: impl FnOnce() -> io::Result<Socket> + Send,
+    source: IpAddr,
+    vip: SocketAddr,
+) -> String {
+    inside("client", || {
+        let socket = open().unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket.connect_timeout(&vip.into(), PATIENCE).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        name_from(socket.into())
+    })
+}
+
+/// A server that tells each client of SCTP its name.
+pub(crate) fn serve_sctp(name: &'static str, address: SocketAddr) {
+    let listener = inside(name, || {
+        let socket = sctp(address).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.listen(16).unwrap();
+        socket
+    });
+    answer_with(name, listener.into());
+}
+
+fn sctp(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::SCTP))
+}
+
 /// The name of the server a datagram from a new port reaches.
 pub(crate) fn ask_udp(vip: SocketAddr) -> String {
-    let any = if vip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = inside("client", || UdpSocket::bind(any).unwrap());
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut buffer = [0; 64];
-    // The first datagram over a fresh wire may be lost to address resolution.
-    let mut ask = || {
-        socket.send_to(b"who?", vip).ok()?;
-        let (length, _) = socket.recv_from(&mut buffer).ok()?;
+    Flow::new(vip).ask()
+}
+
+/// Datagrams from one port of the client.
+pub(crate) struct Flow(UdpSocket, SocketAddr);
+
+impl Flow {
+    pub(crate) fn new(vip: SocketAddr) -> Self {
+        let any = if vip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = inside("client", || UdpSocket::bind(any).unwrap());
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket, vip)
+    }
+
+    /// The name of the server the next datagram reaches.
+    pub(crate) fn ask(&self) -> String {
+        // The first datagram over a fresh wire may be lost to address resolution.
+        (0..3).find_map(|_| self.try_ask()).expect("an answer")
+    }
+
+    fn try_ask(&self) -> Option<String> {
+        let mut buffer = [0; 64];
+        self.0.send_to(b"who?", self.1).ok()?;
+        let (length, _) = self.0.recv_from(&mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
-    };
-    (0..3).find_map(|_| ask()).expect("an answer")
+    }
+}
+
+/// Asks six times; round robin gives three to each.
+pub(crate) fn is_shared(ask: impl Fn(SocketAddr) -> String, vip: &str) {
+    let mut answers: Vec<_> = (0..6).map(|_| ask(address(vip))).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, ["one", "one", "one", "two", "two", "two"]);
 }

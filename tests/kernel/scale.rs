@@ -1,81 +1,61 @@
-//! Thousands of services, ours against Debian's ipvsadm. Figures are printed, not judged.
+//! Thousands of services. `benches/peers/ipvsadm/run` measures; here they only have to be right.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::time::Instant;
+use piranha::ipvs::{Backend, Destination, Op, Service, ServiceKey, Table, plan};
+use piranha::net::Weight;
+use piranha::runtime::kernel::{AsyncClient, Kernel};
 
-use piranha::ipvs::{Op, Service, Table};
-use piranha::runtime::kernel::Client;
+use crate::lab::{lab, server, tcp};
 
-use crate::lab::{lab, results, server, sh, tcp};
+const SERVICES: u32 = 10_000;
 
-const SERVICES: u32 = 5000;
-const SERVERS: u32 = 4;
-
-fn ops() -> Vec<Op> {
-    (0..SERVICES)
-        .flat_map(|n| {
-            let key = tcp(&format!("10.{}.{}.1:80", 100 + n / 250, n % 250));
-            let add = move |s| Op::AddDestination(key, server(&format!("10.0.{s}.{}:80", n % 250)));
-            [Op::AddService(Service::new(key))].into_iter().chain((0..SERVERS).map(add))
-        })
-        .collect()
+fn key(n: u32) -> ServiceKey {
+    tcp(&format!("10.{}.{}.1:80", 100 + n / 250, n % 250))
 }
 
-/// Rules as ipvsadm reads them.
-fn rules(ops: &[Op]) -> String {
-    let mut rules = String::new();
-    for op in ops {
-        match op {
-            Op::AddService(service) => {
-                let vip = service.key().to_string();
-                writeln!(rules, "-A -t {} -s wlc", vip.trim_start_matches("TCP ")).unwrap();
-            }
-            Op::AddDestination(key, d) => {
-                let vip = key.to_string();
-                let vip = vip.trim_start_matches("TCP ");
-                writeln!(rules, "-a -t {vip} -r {} -m -w 1", d.address()).unwrap();
-            }
-            _ => unreachable!(),
+fn servers(n: u32) -> [Destination; 2] {
+    [server(&format!("10.0.0.{}:80", n % 250 + 1)), server(&format!("10.0.1.{}:80", n % 250 + 1))]
+}
+
+fn whole() -> Table {
+    let mut table = Table::new();
+    for n in 0..SERVICES {
+        let entry = table.insert(Service::new(key(n)).with_scheduler("rr".parse().unwrap()));
+        for destination in servers(n) {
+            entry.insert(destination);
         }
     }
-    rules
+    table
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let start = Instant::now();
-    let result = work();
-    (result, start.elapsed().as_secs_f64())
-}
-
-fn load(client: &mut Client, ops: &[Op]) {
-    assert!(client.apply(ops).unwrap().iter().all(Result::is_ok));
+/// One round; gives what it took, all of which must have succeeded.
+async fn reconcile(kernel: &mut Kernel, desired: &Table) -> Vec<Op> {
+    let observed = kernel.observe().await.unwrap();
+    let ops = plan(desired, &observed, kernel.capabilities()).unwrap();
+    assert!(kernel.apply(&ops).await.unwrap().iter().all(Result::is_ok));
+    ops
 }
 
 #[test]
 #[ignore = "needs the kernel lab: tests/kernel/run"]
-fn five_thousand_services_load_list_and_clear() {
+fn ten_thousand_services_arrive_need_nothing_more_change_by_one_and_go() {
     let mut lab = lab();
-    let ops = ops();
-    fs::write("/run/rules", rules(&ops)).unwrap();
-    let ((), our_load) = timed(|| load(&mut lab.client, &ops));
-    let (ours, our_list) = timed(|| lab.client.list().unwrap());
-    assert_eq!(ours.len(), SERVICES as usize);
-    assert!(ours.iter().all(|one| one.destinations.len() == SERVERS as usize));
-    let (_, its_list) = timed(|| sh("ipvsadm -Ln >/run/listed"));
-    let table: Table = lab.client.table().unwrap();
-    let ((), our_clear) = timed(|| lab.client.danger_flush().unwrap());
-    let (_, its_load) = timed(|| sh("ipvsadm -R </run/rules"));
-    assert_eq!(lab.client.table().unwrap(), table);
-    let (_, its_clear) = timed(|| sh("ipvsadm -C"));
-    let figures = format!(
-        "{SERVICES} services x {SERVERS} servers, one run, seconds: ours, Debian's ipvsadm, ratio\n\
-         load  {our_load:8.3} {its_load:8.3} {:6.1}\n\
-         list  {our_list:8.3} {its_list:8.3} {:6.1}\n\
-         clear {our_clear:8.3} {its_clear:8.3} {:6.1}\n",
-        its_load / our_load,
-        its_list / our_list,
-        its_clear / our_clear,
-    );
-    fs::write(results().join("figures"), figures).unwrap();
+    let mut desired = whole();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(async {
+        let mut kernel = Kernel::new(AsyncClient::new().unwrap()).await.unwrap();
+        let ops = reconcile(&mut kernel, &desired).await;
+        assert_eq!(ops.len(), 3 * SERVICES as usize);
+        assert_eq!(lab.client.table().unwrap(), desired);
+
+        assert_eq!(reconcile(&mut kernel, &desired).await, []);
+
+        let drained = servers(4711)[0].with_weight(Weight::ZERO);
+        desired.get_mut(&key(4711)).unwrap().insert(drained);
+        let changed = [Op::EditDestination(key(4711), drained)];
+        assert_eq!(reconcile(&mut kernel, &desired).await, changed);
+
+        let ops = reconcile(&mut kernel, &Table::new()).await;
+        assert_eq!(ops.len(), SERVICES as usize);
+        assert_eq!(lab.client.services().unwrap(), []);
+    });
 }

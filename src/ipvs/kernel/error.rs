@@ -23,7 +23,8 @@ pub struct KernelError {
 pub enum Reason {
     /// The kernel has no IPVS, or its module is not loaded.
     NoIpvs,
-    /// Reading too needs `CAP_NET_ADMIN` in the initial user namespace (EPERM).
+    /// Reading too needs `CAP_NET_ADMIN` (EPERM): in the initial user namespace, or, by socket
+    /// options, in the one that owns the network namespace.
     NotPrivileged,
     /// A service, a destination or a daemon that is there already (EEXIST).
     Exists,
@@ -228,8 +229,9 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::NoIpvs => "the kernel has no IPVS: load the module with `modprobe ip_vs`",
             Self::NotPrivileged => {
-                "not permitted: it takes CAP_NET_ADMIN in the initial user namespace, so run as \
-                 root on the host; root in an unprivileged container is not enough"
+                "not permitted: it takes CAP_NET_ADMIN in the initial user namespace, or for IPv4 in \
+                 the one that owns the network namespace; run as root on the host, or in a user and \
+                 network namespace of your own"
             }
             Self::Exists => "already exists",
             Self::NoService => "there is no such service",

@@ -64,3 +64,65 @@ fn number(attribute: &Attribute<'_>) -> Result<u64, Malformed> {
         _ => attribute.u64(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::abi::service;
+    use super::super::attribute::Writer;
+    use super::*;
+
+    /// Attributes of a service as a kernel sends them that has both nests, or only the older.
+    fn nests(with_wide: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = Writer(&mut bytes);
+        writer.nest(service::STATS, |nest| {
+            // Byte counters had 64 bits from the start.
+            nest.u32(stats::CONNECTIONS, u32::MAX)
+                .bytes(stats::BYTES_IN, &(1_u64 << 40).to_ne_bytes())
+                .u32(stats::BYTE_RATE_OUT, 7);
+        });
+        if with_wide {
+            writer.nest(service::STATS64, |nest| {
+                nest.bytes(11, &[])
+                    .bytes(stats::CONNECTIONS, &(1_u64 << 33).to_ne_bytes())
+                    .bytes(stats::BYTES_IN, &(1_u64 << 41).to_ne_bytes());
+            });
+        }
+        bytes
+    }
+
+    fn read_all(bytes: &[u8]) -> (Counters, Rates) {
+        let mut totals = Totals::default();
+        for attribute in Attributes::new(bytes).map(Result::unwrap) {
+            match attribute.kind() {
+                service::STATS => totals.read_narrow(&attribute).unwrap(),
+                _ => totals.read_wide(&attribute).unwrap(),
+            }
+        }
+        totals.best()
+    }
+
+    #[test]
+    fn a_kernel_without_64_bit_counters_is_read_by_its_32_bit_ones() {
+        let (counters, rates) = read_all(&nests(false));
+        assert_eq!((counters.connections, counters.bytes_in), (u32::MAX.into(), 1 << 40));
+        assert_eq!(rates.bytes_out, 7);
+    }
+
+    #[test]
+    fn the_64_bit_counters_are_taken_where_both_come() {
+        let (counters, rates) = read_all(&nests(true));
+        assert_eq!((counters.connections, counters.bytes_in), (1 << 33, 1 << 41));
+        assert_eq!(rates, Rates::default());
+    }
+
+    #[test]
+    fn a_counter_of_another_length_is_malformed() {
+        let mut bytes = Vec::new();
+        Writer(&mut bytes).nest(service::STATS, |nest| {
+            nest.bytes(stats::CONNECTIONS, &[0; 3]);
+        });
+        let nest = Attributes::new(&bytes).next().unwrap().unwrap();
+        assert!(Totals::default().read_narrow(&nest).is_err());
+    }
+}

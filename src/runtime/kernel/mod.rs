@@ -1,6 +1,7 @@
 //! Control of the kernel's IPVS: a blocking client, one for tokio, and the data plane over it.
 //!
 //! What is said and how it is read is [`ipvs::kernel`](crate::ipvs::kernel)'s; here are the sockets.
+//! Which of the kernel's two interfaces is spoken, a client finds out: see [`Transport`].
 
 mod answers;
 mod async_client;

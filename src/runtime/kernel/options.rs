@@ -52,9 +52,9 @@ impl Options {
     fn call(&self, call: &mut OptionCall<'_>) -> io::Result<usize> {
         let name = call.name();
         if call.is_get() {
-            sys::get_ip_option(&self.socket, name, call.value_mut())
+            sys::get_ipvs_option(&self.socket, name, call.value_mut())
         } else {
-            sys::set_ip_option(&self.socket, name, call.value()).map(|()| 0)
+            sys::set_ipvs_option(&self.socket, name, call.value()).map(|()| 0)
         }
     }
 }

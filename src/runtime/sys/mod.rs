@@ -13,6 +13,6 @@ mod names;
 
 pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send_trains};
 #[cfg(feature = "kernel")]
-pub(super) use ip_option::{get_ip_option, set_ip_option};
+pub(super) use ip_option::{get_ipvs_option, set_ipvs_option};
 #[cfg(feature = "kernel")]
 pub(super) use link::link_address;
