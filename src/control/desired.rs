@@ -9,7 +9,8 @@ use crate::net::Weight;
 ///
 /// A server is in the table from its first verdict on and with the weight that came with it. The
 /// sorry server stands in for a service whose servers have all had their verdict and none of
-/// which takes connections; at start, before the first verdicts, it does not serve.
+/// which takes connections; at start, before the first verdicts, it does not serve. What a data
+/// plane kept from an earlier life is [adopted](Self::adopt) and holds until the first verdict.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     services: BTreeMap<ServiceKey, Wanted>,
@@ -20,6 +21,8 @@ struct Wanted {
     service: Service,
     forwarding: Forwarding,
     sorry: Option<SocketAddr>,
+    /// Whether the sorry server served when the table was adopted.
+    sorry_adopted: bool,
     servers: BTreeMap<SocketAddr, Standing>,
 }
 
@@ -32,6 +35,8 @@ struct Standing {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Verdict {
     Pending,
+    /// In the table before anything was known of it.
+    Adopted(Weight),
     Out,
     In(Weight),
 }
@@ -52,6 +57,16 @@ impl Desired {
         self.services = config.active_virtuals().map(wanted).collect();
     }
 
+    /// Leaves the servers that `table` has where they are until their first verdict: their
+    /// connections go on over a restart.
+    pub fn adopt(&mut self, table: &Table) {
+        for (key, wanted) in &mut self.services {
+            if let Some(entry) = table.get(key) {
+                wanted.adopt(entry);
+            }
+        }
+    }
+
     /// Notes what the table should hold for a server: `None` to be out, 0 to be quiesced. A server
     /// that is not configured (any more) is ignored.
     pub fn set_weight(&mut self, key: ServiceKey, server: SocketAddr, weight: Option<Weight>) {
@@ -66,7 +81,7 @@ impl Desired {
     pub fn set_down(&mut self, key: ServiceKey, server: SocketAddr) {
         let wanted = self.services.get_mut(&key);
         if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server))
-            && standing.verdict == Verdict::Pending
+            && matches!(standing.verdict, Verdict::Pending | Verdict::Adopted(_))
         {
             standing.verdict = Verdict::Out;
         }
@@ -118,6 +133,7 @@ impl Wanted {
             service: v.service(),
             forwarding: v.forwarding,
             sorry: v.sorry_server,
+            sorry_adopted: before.is_some_and(|wanted| wanted.sorry_adopted),
             servers: servers
                 .map(|s| {
                     let standing =
@@ -128,10 +144,20 @@ impl Wanted {
         }
     }
 
+    fn adopt(&mut self, entry: &Entry) {
+        for (&address, standing) in &mut self.servers {
+            if let (Verdict::Pending, Some(present)) = (standing.verdict, entry.get(address)) {
+                standing.verdict = Verdict::Adopted(present.weight());
+            }
+        }
+        let sorry = self.sorry.filter(|sorry| !self.servers.contains_key(sorry));
+        self.sorry_adopted = sorry.is_some_and(|sorry| entry.get(sorry).is_some());
+    }
+
     fn entry(&self) -> Entry {
         let mut entry = Entry::new(self.service.clone());
         for (&address, standing) in &self.servers {
-            if let Verdict::In(weight) = standing.verdict {
+            if let Verdict::In(weight) | Verdict::Adopted(weight) = standing.verdict {
                 entry
                     .insert(self.destination(address, weight).with_thresholds(standing.thresholds));
             }
@@ -148,9 +174,9 @@ impl Wanted {
 
     fn serving_sorry(&self) -> Option<SocketAddr> {
         let takes_connections = |standing: &Standing| match standing.verdict {
-            Verdict::Pending => true,
+            Verdict::Pending => !self.sorry_adopted,
             Verdict::Out => false,
-            Verdict::In(weight) => !weight.is_quiesced(),
+            Verdict::In(weight) | Verdict::Adopted(weight) => !weight.is_quiesced(),
         };
         self.sorry.filter(|_| !self.servers.values().any(takes_connections))
     }
@@ -213,6 +239,35 @@ mod tests {
         assert_eq!(in_table(&desired, key), [server(2)]);
         desired.set_weight(key, server(2), Some(Weight::ZERO));
         assert_eq!(in_table(&desired, key), [server(2), server(9)], "a quiesced one takes nobody");
+    }
+
+    #[test]
+    fn what_an_earlier_life_left_holds_until_the_first_verdict() {
+        let (earlier, key) = {
+            let (mut desired, key) = desired();
+            desired.set_weight(key, server(1), Some(Weight::ONE));
+            desired.set_weight(key, server(2), Some(Weight::ZERO));
+            (desired.table(), key)
+        };
+        let (mut desired, _) = desired();
+        desired.adopt(&earlier);
+        assert_eq!(desired.table(), earlier);
+        desired.set_down(key, server(1));
+        assert_eq!(in_table(&desired, key), [server(2), server(9)], "down without a weight before");
+        desired.set_weight(key, server(2), Some(Weight::ONE));
+        assert_eq!(in_table(&desired, key), [server(2)]);
+    }
+
+    #[test]
+    fn a_sorry_server_that_served_goes_on_until_a_server_is_back() {
+        let (mut earlier, key) = desired();
+        earlier.set_down(key, server(1));
+        earlier.set_down(key, server(2));
+        let (mut desired, _) = desired();
+        desired.adopt(&earlier.table());
+        assert_eq!(in_table(&desired, key), [server(9)]);
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        assert_eq!(in_table(&desired, key), [server(1)]);
     }
 
     #[test]

@@ -21,9 +21,6 @@ use crate::runtime::heartbeat::{self, Observer};
 use crate::time::Instant;
 use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
 
-/// The pause before a guard that died is started again.
-pub(super) const RESTART_PAUSE: Duration = Duration::from_secs(1);
-
 /// After a stall the heartbeat is given this long to give the service up before addresses that
 /// were lost meanwhile are put back: the partner may have them by now.
 const RECONSIDERATION: Duration = Duration::from_millis(200);

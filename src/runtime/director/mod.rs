@@ -106,6 +106,7 @@ impl Director {
         };
         director.configure_watch()?;
         director.configure_plane().await?;
+        director.desired.adopt(director.table.observe().await?);
         director.table.whole(&director.desired.table()).await?;
         Ok(director)
     }
