@@ -208,10 +208,16 @@ fn a_service_that_left_the_file_while_lvs_was_down_is_removed_at_the_next_start(
     let _ = lvs.end();
     assert!(table().contains("-t 10.1.0.100:80 "), "it outlives lvs");
     setting.write(&text.replace("port = 80\n", "port = 8000\n"));
-    let _lvs = Daemon::start("ip", &arguments);
+    let lvs = Daemon::start("ip", &arguments);
     wait_for("the other service", || table().contains("-t 10.1.0.100:8000 "));
     wait_for("only that", || !table().contains("-t 10.1.0.100:80 "));
     assert!(table().contains("-t 10.1.0.100:81"), "nobody's but theirs");
+    lvs.signal("TERM");
+    let _ = lvs.end();
+    setting.write(&configuration("dataplane = relay", 1, ""));
+    let mut lvs = Daemon::start("ip", &arguments);
+    lvs.expect("addresses up");
+    assert_eq!(table(), "-A -t 10.1.0.100:81 -s sh\n", "nothing is left before the relay");
 }
 
 #[test]

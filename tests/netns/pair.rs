@@ -188,3 +188,22 @@ fn directors_that_were_cut_off_from_each_other_end_with_one_owner() {
     until("the backup has given up", || pair.is_free_of(2));
     until("the client is led back", || pair.client_looks_at(1) && pair.client.answers());
 }
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn a_stalled_pulse_loses_its_addresses_and_does_not_take_them_back_when_it_goes_on() {
+    let pair = Pair::new();
+    let (mut primary, mut backup) = pair.started();
+    primary.signal("STOP");
+    let stopped = Instant::now();
+    backup.expect("active, was acquiring");
+    until("the stalled one's addresses are gone", || pair.is_free_of(1));
+    println!("gone {:?} after the stall began", stopped.elapsed());
+    until("the client follows", || pair.client_looks_at(2) && pair.client.answers());
+    primary.signal("CONT");
+    primary.expect("standby");
+    assert!(pair.is_free_of(1), "the stalled one stays without");
+    assert!(pair.is_held_by(2), "the other one keeps them");
+    until("the service answers", || pair.client.answers());
+    assert!(pair.is_free_of(1) && pair.is_held_by(2));
+}
