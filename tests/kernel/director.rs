@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::daemon::{Daemon, Files, LVS, PULSE, children, signal};
 use crate::lab::{Lab, address, lab, sh, wait_for};
-use crate::net::{Net, ask_tcp, ask_udp, inside, open, serve_tcp, serve_udp};
+use crate::net::{Net, ask_tcp, ask_udp, inside, is_served, open, serve_tcp, serve_udp};
 
 const VIP: &str = "10.1.0.100:80";
 
@@ -268,4 +268,58 @@ fn what_the_kernel_cannot_carry_is_refused_with_its_line_before_anything_changes
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("lvs.cf:"), "{log}");
     assert_eq!(table(), "");
+}
+
+/// What a director of the pair runs: NAT, with the gateway of the servers as a floating address.
+fn pair_configuration(role: &str) -> String {
+    let server = |name: &str, host: u8| {
+        format!(
+            "    server {name} {{\n        address = 10.4.0.{host}\n        port = 8080\n        \
+             active = 1\n    }}\n"
+        )
+    };
+    format!(
+        "role = {role}\nprimary = 10.3.0.1\nbackup = 10.3.0.3\nbackup_active = 1\n\
+         heartbeat_port = 5390\nkeepalive = 200ms\ndeadtime = 1s\nnetwork = nat\n\
+         nat_router = 10.4.0.254 e1:1\nnat_nmask = 255.255.255.0\ndataplane = kernel\n\
+         virtual web {{\n    active = 1\n    address = 10.3.0.100 e0:1\n    scheduler = rr\n    \
+         port = 80\n    check = connect\n    timeout = 5s\n    rise = 1\n{}{}}}\n",
+        server("one", 11),
+        server("two", 12)
+    )
+}
+
+fn has(namespace: &str, address: &str) -> bool {
+    sh(&format!("ip -n {namespace} -o -4 addr show")).contains(&format!(" {address}/"))
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn the_vip_and_the_gateway_of_a_killed_director_move_to_its_warm_partner() {
+    let _lab = lab();
+    let _net = Net::pair();
+    sh("rm -rf /run/piranha");
+    serve_tcp("one", address("10.4.0.11:8080"));
+    serve_tcp("two", address("10.4.0.12:8080"));
+    let files = Files::new();
+    let start = |namespace: &str, role: &str| {
+        let config = files.write(role, &pair_configuration(role));
+        let config = config.to_str().unwrap();
+        Daemon::start("ip", &["netns", "exec", namespace, PULSE, "-n", "-c", config])
+    };
+    let (mut primary, mut backup) = (start("director", "primary"), start("partner", "backup"));
+    primary.expect("active, was acquiring");
+    backup.expect("standby, was starting");
+    let vip = address("10.3.0.100:80");
+    wait_for("the service", || is_served(vip));
+    wait_for("the partner's table", || {
+        sh("ip netns exec partner ipvsadm -Sn").matches("-m -w 1").count() == 2
+    });
+    assert!(has("director", "10.3.0.100") && has("director", "10.4.0.254"));
+    assert!(!has("partner", "10.3.0.100") && !has("partner", "10.4.0.254"));
+    primary.signal("KILL");
+    backup.expect("active, was acquiring");
+    assert!(has("partner", "10.3.0.100") && has("partner", "10.4.0.254"));
+    assert!(!has("director", "10.3.0.100") && !has("director", "10.4.0.254"));
+    wait_for("the service again", || is_served(vip));
 }

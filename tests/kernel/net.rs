@@ -11,7 +11,7 @@ use crate::lab::{output, sh};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Namespaces `client`, `director`, `one` and `two`, gone when this is dropped.
+/// Namespaces `client`, `director`, `partner`, `one` and `two`, gone when this is dropped.
 pub(crate) struct Net;
 
 impl Net {
@@ -55,8 +55,28 @@ impl Net {
         net
     }
 
+    /// Two directors between two wires: `director` (10.3.0.1, 10.4.0.1) and `partner` (10.3.0.3,
+    /// 10.4.0.3), both forwarding, the client 10.3.0.2 on the one side, the servers 10.4.0.11 and
+    /// .12 on the other. Their gateway is 10.4.0.254, which nobody has yet.
+    pub(crate) fn pair() -> Self {
+        let net = Self::namespaces();
+        sh("for wire in wire inner; do ip link add $wire type bridge; ip link set $wire up; done
+            join() { ip link add v$1$2 type veth peer name $3 netns $1
+                     ip link set v$1$2 master $2 up
+                     ip -n $1 addr add $4/24 dev $3; ip -n $1 link set $3 up; }
+            join client wire e0 10.3.0.2
+            join director wire e0 10.3.0.1; join director inner e1 10.4.0.1
+            join partner wire e0 10.3.0.3; join partner inner e1 10.4.0.3
+            join one inner e0 10.4.0.11; join two inner e0 10.4.0.12
+            for name in one two; do ip -n $name route add default via 10.4.0.254; done
+            for name in director partner; do
+                ip netns exec $name sysctl -qw net.ipv4.ip_forward=1
+            done");
+        net
+    }
+
     fn namespaces() -> Self {
-        sh("for name in client director one two; do
+        sh("for name in client director partner one two; do
                 ip netns add $name; ip -n $name link set lo up
             done");
         Self
@@ -67,11 +87,11 @@ impl Drop for Net {
     fn drop(&mut self) {
         // A namespace lives on while a socket is left in it, so its links are taken out first.
         output(
-            "for name in client director one two; do
-                for link in c0 d0 s1 s2 e0; do ip -n $name link del $link; done
+            "for name in client director partner one two; do
+                for link in c0 d0 s1 s2 e0 e1; do ip -n $name link del $link; done
                 ip netns del $name
             done
-            ip link del wire",
+            ip link del wire; ip link del inner",
         );
     }
 }
@@ -118,6 +138,16 @@ pub(crate) fn ask_tcp(vip: SocketAddr) -> String {
     let mut name = String::new();
     open(vip).read_to_string(&mut name).unwrap();
     name
+}
+
+/// Whether a new connection reaches a server soon.
+pub(crate) fn is_served(vip: SocketAddr) -> bool {
+    let soon = Duration::from_secs(2);
+    let Ok(mut stream) = inside("client", || TcpStream::connect_timeout(&vip, soon)) else {
+        return false;
+    };
+    let mut name = String::new();
+    stream.set_read_timeout(Some(soon)).is_ok() && stream.read_to_string(&mut name).is_ok()
 }
 
 /// The name of the server a datagram from a new port reaches.
