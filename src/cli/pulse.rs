@@ -102,8 +102,8 @@ fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
     };
     let lvs = supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;
-    let mut options = addresses::Options::default();
-    options.guard = Some(std::env::current_exe()?);
+    let guard = Some(std::env::current_exe()?);
+    let options = addresses::Options { guard, ..addresses::Options::default() };
     Ok(addresses::keep(lvs, options, log::observer())?)
 }
 

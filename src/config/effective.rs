@@ -155,7 +155,7 @@ impl<'a> Written<'a> {
             document.statements().iter().filter(|statement| statement.shape == Shape::Assignment);
         let fields = assignments.filter_map(|statement| {
             let name = document.word(document.tokens(statement).first()?);
-            Some(((statement.block, Directive::from_name(&name)?), statement))
+            Some(((statement.block(), Directive::from_name(&name)?), statement))
         });
         Self { document, fields: fields.collect() }
     }
@@ -189,7 +189,7 @@ impl<'a> Written<'a> {
     fn written(&self, block: Option<usize>, row: &Descriptor) -> Option<Setting> {
         let statement = self.fields.get(&(block, row.directive))?;
         let values = self.document.tokens(statement).get(2..)?;
-        let span = values.first()?.span.to(values.last()?.span);
+        let span = values.first()?.span().to(values.last()?.span());
         let words: Vec<_> = values.iter().map(|value| self.document.value(value)).collect();
         let text = &self.document.as_bytes()[span.start..span.end];
         Some(Setting {

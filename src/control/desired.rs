@@ -11,7 +11,8 @@ use crate::net::Weight;
 /// backup with weight 0, so that it takes nothing and finishes what it has, while any other server
 /// of the service takes connections. The sorry servers stand in for a service whose servers have
 /// all had their verdict and none of which takes connections; at start, before the first verdicts,
-/// neither they nor backups serve.
+/// neither they nor backups serve. What a data plane kept from an earlier life is
+/// [adopted](Self::adopt) and holds until the first verdict.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     services: BTreeMap<ServiceKey, Wanted>,
@@ -22,6 +23,8 @@ struct Wanted {
     service: Service,
     forwarding: Forwarding,
     sorry: Vec<SocketAddr>,
+    /// Whether a sorry server served when the table was adopted.
+    sorry_adopted: bool,
     servers: BTreeMap<SocketAddr, Standing>,
 }
 
@@ -36,6 +39,8 @@ struct Standing {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Verdict {
     Pending,
+    /// In the table before anything was known of it.
+    Adopted(Weight),
     Out,
     In(Weight),
 }
@@ -56,6 +61,16 @@ impl Desired {
         self.services = config.active_virtuals().map(wanted).collect();
     }
 
+    /// Leaves the servers that `table` has where they are until their first verdict: their
+    /// connections go on over a restart.
+    pub fn adopt(&mut self, table: &Table) {
+        for (key, wanted) in &mut self.services {
+            if let Some(entry) = table.get(key) {
+                wanted.adopt(entry);
+            }
+        }
+    }
+
     /// Notes what the table should hold for a server: `None` to be out, 0 to be quiesced. A server
     /// that is not configured (any more) is ignored.
     pub fn set_weight(&mut self, key: ServiceKey, server: SocketAddr, weight: Option<Weight>) {
@@ -70,7 +85,7 @@ impl Desired {
     pub fn set_down(&mut self, key: ServiceKey, server: SocketAddr) {
         let wanted = self.services.get_mut(&key);
         if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server))
-            && standing.verdict == Verdict::Pending
+            && matches!(standing.verdict, Verdict::Pending | Verdict::Adopted(_))
         {
             standing.verdict = Verdict::Out;
         }
@@ -130,6 +145,7 @@ impl Wanted {
             service: v.service(),
             forwarding: v.forwarding,
             sorry: v.sorry_servers.clone(),
+            sorry_adopted: before.is_some_and(|wanted| wanted.sorry_adopted),
             servers: servers
                 .map(|s| {
                     let standing = Standing {
@@ -144,11 +160,21 @@ impl Wanted {
         }
     }
 
+    fn adopt(&mut self, entry: &Entry) {
+        for (&address, standing) in &mut self.servers {
+            if let (Verdict::Pending, Some(present)) = (standing.verdict, entry.get(address)) {
+                standing.verdict = Verdict::Adopted(present.weight());
+            }
+        }
+        let mut sorry = self.sorry.iter().filter(|sorry| !self.servers.contains_key(sorry));
+        self.sorry_adopted = sorry.any(|&sorry| entry.get(sorry).is_some());
+    }
+
     fn entry(&self) -> Entry {
         let mut entry = Entry::new(self.service.clone());
         let others_serve = self.takes(false);
         for (&address, standing) in &self.servers {
-            if let Verdict::In(weight) = standing.verdict {
+            if let Verdict::In(weight) | Verdict::Adopted(weight) = standing.verdict {
                 let waits = standing.backup && others_serve;
                 let destination = Destination::new(address)
                     .with_forwarding(standing.forwarding)
@@ -168,9 +194,9 @@ impl Wanted {
     fn takes(&self, backups: bool) -> bool {
         let mut pool = self.servers.values().filter(|standing| standing.backup == backups);
         pool.any(|standing| match standing.verdict {
-            Verdict::Pending => true,
+            Verdict::Pending => !self.sorry_adopted,
             Verdict::Out => false,
-            Verdict::In(weight) => !weight.is_quiesced(),
+            Verdict::In(weight) | Verdict::Adopted(weight) => !weight.is_quiesced(),
         })
     }
 
@@ -278,6 +304,35 @@ mod tests {
         let entry = whole_entry(&config.virtuals[0]);
         let tunnelled = entry.destinations().filter(|d| d.forwarding().is_tunnel());
         assert_eq!(tunnelled.map(Destination::address).collect::<Vec<_>>(), [server(2)]);
+    }
+
+    #[test]
+    fn what_an_earlier_life_left_holds_until_the_first_verdict() {
+        let (earlier, key) = {
+            let (mut desired, key) = desired();
+            desired.set_weight(key, server(1), Some(Weight::ONE));
+            desired.set_weight(key, server(2), Some(Weight::ZERO));
+            (desired.table(), key)
+        };
+        let (mut desired, _) = desired();
+        desired.adopt(&earlier);
+        assert_eq!(desired.table(), earlier);
+        desired.set_down(key, server(1));
+        assert_eq!(in_table(&desired, key), [server(2), server(9)], "down without a weight before");
+        desired.set_weight(key, server(2), Some(Weight::ONE));
+        assert_eq!(in_table(&desired, key), [server(2)]);
+    }
+
+    #[test]
+    fn a_sorry_server_that_served_goes_on_until_a_server_is_back() {
+        let (mut earlier, key) = desired();
+        earlier.set_down(key, server(1));
+        earlier.set_down(key, server(2));
+        let (mut desired, _) = desired();
+        desired.adopt(&earlier.table());
+        assert_eq!(in_table(&desired, key), [server(9)]);
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        assert_eq!(in_table(&desired, key), [server(1)]);
     }
 
     #[test]

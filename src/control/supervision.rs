@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::failover::{ActionError, ActionId, VirtualAddress};
-use crate::net::Family;
 
 /// The longest line either side accepts, in bytes: room for some ten thousand addresses.
 pub const MAX_LINE: usize = 1 << 20;
@@ -105,9 +104,9 @@ impl Terms {
         let vips = vips.map(|v| (v.address, &v.device, v.vip_nmask));
         let router = config.nat_router.iter().map(|(a, device)| (*a, device, config.nat_nmask));
         let addresses = vips.chain(router).filter(|(address, ..)| seen.insert(*address));
-        let addresses = addresses.map(|(address, device, prefix)| VirtualAddress {
-            prefix: prefix.unwrap_or(Family::of(address).bits()),
-            ..VirtualAddress::new(address, device)
+        let addresses = addresses.map(|(address, device, prefix)| {
+            let alone = VirtualAddress::new(address, device);
+            VirtualAddress { prefix: prefix.unwrap_or(alone.prefix), ..alone }
         });
         let addresses = addresses.collect();
         Self {

@@ -7,6 +7,12 @@
 mod bare;
 mod capture;
 mod clients;
+#[cfg(feature = "cli")]
+#[allow(dead_code, reason = "shared with the command line's tests, which need more of it")]
+#[path = "../cli/daemon.rs"]
+mod daemon;
+#[cfg(feature = "cli")]
+mod director;
 mod errors;
 mod ftp;
 mod ipvsadm;

@@ -18,9 +18,9 @@ pub(crate) const DIRECTOR: &str = "/run/netns/director";
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const NAMESPACES: [&str; 4] = ["client", "director", "one", "two"];
+const NAMESPACES: [&str; 5] = ["client", "director", "partner", "one", "two"];
 
-/// Namespaces `client`, `director`, `one` and `two`, gone when this is dropped.
+/// Namespaces `client`, `director`, `partner`, `one` and `two`, gone when this is dropped.
 ///
 /// A process takes long in the lab, so `ip` does as much as it can in each.
 pub(crate) struct Net;
@@ -100,6 +100,26 @@ impl Net {
         net
     }
 
+    /// Two directors between two wires: `director` (10.3.0.1, 10.4.0.1) and `partner` (10.3.0.3,
+    /// 10.4.0.3), both forwarding, the client 10.3.0.2 on the one side, the servers 10.4.0.11 and
+    /// .12 on the other. Their gateway is 10.4.0.254, which nobody has yet.
+    pub(crate) fn pair() -> Self {
+        let net = Self::namespaces("");
+        sh("for wire in wire inner; do ip link add $wire type bridge; ip link set $wire up; done
+            join() { ip link add v$1$2 type veth peer name $3 netns $1
+                     ip link set v$1$2 master $2 up
+                     ip -n $1 addr add $4/24 dev $3; ip -n $1 link set $3 up; }
+            join client wire e0 10.3.0.2
+            join director wire e0 10.3.0.1; join director inner e1 10.4.0.1
+            join partner wire e0 10.3.0.3; join partner inner e1 10.4.0.3
+            join one inner e0 10.4.0.11; join two inner e0 10.4.0.12
+            for name in one two; do ip -n $name route add default via 10.4.0.254; done
+            for name in director partner; do
+                ip netns exec $name sysctl -qw net.ipv4.ip_forward=1
+            done");
+        net
+    }
+
     fn namespaces(links: &str) -> Self {
         let add = NAMESPACES.map(|name| format!("netns add {name}\n")).concat();
         ip(&[], &format!("{add}{links}"));
@@ -115,9 +135,12 @@ impl Drop for Net {
         // A namespace lives on while a socket is left in it, so its links are taken out first.
         let routed = ["c0", "s1", "s2"].map(|link| format!("link del {link}\n")).concat();
         let _ = run_ip(&["-n", "director"], &routed);
-        let bridged = NAMESPACES.map(|name| format!("link del v{name}\n")).concat();
+        let mut bridged = NAMESPACES.map(|name| format!("link del v{name}\n")).concat();
+        for name in NAMESPACES {
+            bridged.push_str(&format!("link del v{name}wire\nlink del v{name}inner\n"));
+        }
         let gone = NAMESPACES.map(|name| format!("netns del {name}\n")).concat();
-        let _ = run_ip(&[], &format!("{bridged}link del wire\n{gone}"));
+        let _ = run_ip(&[], &format!("{bridged}link del wire\nlink del inner\n{gone}"));
     }
 }
 
@@ -250,6 +273,16 @@ pub(crate) fn serve_sctp(name: &'static str, address: SocketAddr) {
 
 fn sctp(address: SocketAddr) -> io::Result<Socket> {
     Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::SCTP))
+}
+
+/// Whether a new connection reaches a server soon.
+pub(crate) fn is_served(vip: SocketAddr) -> bool {
+    let soon = Duration::from_secs(2);
+    let Ok(mut stream) = inside("client", || TcpStream::connect_timeout(&vip, soon)) else {
+        return false;
+    };
+    let mut name = String::new();
+    stream.set_read_timeout(Some(soon)).is_ok() && stream.read_to_string(&mut name).is_ok()
 }
 
 /// The name of the server a datagram from a new port reaches.

@@ -4,6 +4,7 @@ use std::io::{self, BufRead};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
@@ -13,6 +14,9 @@ use tokio::sync::watch;
 
 use super::route::Route;
 use crate::wire::rtnetlink::{LinkAddress, Request};
+
+/// The pause before a guard that died is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// What identifies a lease to the kernel.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -94,19 +98,28 @@ async fn attend(program: PathBuf, running: Running, mut leases: watch::Receiver<
     let (mut child, mut input) = running;
     loop {
         let told = tell(&mut input, &mut leases).await;
-        let gone = tokio::select! {
-            _ = child.wait() => true,
+        tokio::select! {
+            _ = child.wait() => {}
             changed = leases.changed() => match changed {
-                Ok(()) => told.is_err(),
+                Ok(()) if told.is_ok() => continue,
+                Ok(()) => {}
                 Err(_) => return,
             },
-        };
-        if gone {
-            tracing::warn!("pulse: the guard of the addresses ended and is started again");
-            tokio::time::sleep(super::keeper::RESTART_PAUSE).await;
-            if let Ok(again) = spawn(&program) {
-                (child, input) = again;
-            }
+        }
+        tracing::warn!("pulse: the guard of the addresses ended and is started again");
+        (child, input) = replace(&program, &mut leases).await;
+        tracing::info!("pulse: another guard is on duty");
+    }
+}
+
+/// Starts a guard, however often that takes, and tells it of the leases.
+async fn replace(program: &Path, leases: &mut watch::Receiver<Vec<Lease>>) -> Running {
+    loop {
+        tokio::time::sleep(RESTART_PAUSE).await;
+        if let Ok((child, mut input)) = spawn(program)
+            && tell(&mut input, leases).await.is_ok()
+        {
+            return (child, input);
         }
     }
 }

@@ -21,9 +21,6 @@ use crate::runtime::heartbeat::{self, Observer};
 use crate::time::Instant;
 use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
 
-/// The pause before a guard that died is started again.
-pub(super) const RESTART_PAUSE: Duration = Duration::from_secs(1);
-
 /// After a stall the heartbeat is given this long to give the service up before addresses that
 /// were lost meanwhile are put back: the partner may have them by now.
 const RECONSIDERATION: Duration = Duration::from_millis(200);
@@ -50,7 +47,7 @@ pub(super) struct Keeper {
     renewal: Instant,
     /// Whether leftovers of an earlier life were looked for.
     purged: bool,
-    /// Until when lost addresses stay lost, after a stall.
+    /// Until when nothing is put back or announced, after a stall.
     reconsidering: Instant,
 }
 
@@ -100,7 +97,7 @@ impl Keeper {
     /// Runs until one side is gone; then no address is left.
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         loop {
-            let deadline = self.announcer.poll_timeout().unwrap_or(Instant::MAX).min(self.renewal);
+            let deadline = self.deadline();
             let input = self.next_input(&mut requests, deadline).await;
             self.heed_stall(deadline);
             match input {
@@ -129,6 +126,12 @@ impl Keeper {
         }
     }
 
+    fn deadline(&self) -> Instant {
+        let announcement = self.announcer.poll_timeout().unwrap_or(Instant::MAX);
+        let next = announcement.min(self.renewal);
+        if self.is_reconsidering() { next.max(self.reconsidering) } else { next }
+    }
+
     /// Whoever wakes so late was stopped or suspended. The heartbeat notices as well, and decides.
     fn heed_stall(&mut self, deadline: Instant) {
         let now = clock::now();
@@ -136,6 +139,11 @@ impl Keeper {
             self.reconsidering = now + RECONSIDERATION;
             self.renewal = self.reconsidering;
         }
+    }
+
+    /// Whether this node cannot know yet if the addresses are still its own.
+    fn is_reconsidering(&self) -> bool {
+        self.reconsidering > clock::now()
     }
 
     fn on_request(&mut self, request: Request) {
@@ -246,6 +254,9 @@ impl Keeper {
 
     fn on_deadline(&mut self) {
         let now = clock::now();
+        if self.is_reconsidering() {
+            return;
+        }
         if self.renewal <= now {
             self.renew(now);
         }
@@ -295,7 +306,7 @@ impl Keeper {
 
     fn on_loss(&mut self) {
         let _ = self.read_links();
-        if self.renewal != Instant::MAX && self.reconsidering <= clock::now() {
+        if self.renewal != Instant::MAX && !self.is_reconsidering() {
             self.renew(clock::now());
         }
     }
@@ -307,7 +318,7 @@ impl Keeper {
         };
         let wanted = held.wanted.clone();
         let ours = held.lease.as_ref().is_none_or(|lease| lease.is_same(gone));
-        if !ours || self.reconsidering > clock::now() {
+        if !ours || self.is_reconsidering() {
             return;
         }
         let again = self.lease(&wanted).and_then(|lease| {
@@ -330,6 +341,9 @@ impl Keeper {
     }
 
     fn speak(&mut self) {
+        if self.is_reconsidering() {
+            return;
+        }
         while let Some(address) = self.announcer.poll_output() {
             let link = self.links.values().find(|link| link.name() == address.link());
             let (Some(link), Some(speaker)) = (link, &self.speaker) else { continue };

@@ -94,6 +94,7 @@ impl Director {
         let accepted = configuration::read(&path)?;
         let plane = plane::start(&path, &accepted.config, &observer).await?;
         check_supported(&path, &accepted, plane.capabilities())?;
+        plane::retire_kernel(&path, plane.as_ref()).await?;
         let config = accepted.config;
         let mut director = Self {
             path,
@@ -106,6 +107,7 @@ impl Director {
         };
         director.configure_watch()?;
         director.configure_plane().await?;
+        director.desired.adopt(director.table.observe().await?);
         director.table.whole(&director.desired.table()).await?;
         Ok(director)
     }

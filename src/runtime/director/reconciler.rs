@@ -16,6 +16,15 @@ impl<B: Backend> Reconciler<B> {
         Self { backend, in_force: Table::new() }
     }
 
+    /// Reads what is in force, as far as it is ours.
+    ///
+    /// # Errors
+    /// The data plane out of reach.
+    pub(super) async fn observe(&mut self) -> Result<&Table, BackendError> {
+        self.in_force = self.backend.observe().await?;
+        Ok(&self.in_force)
+    }
+
     /// Reads what is in force and makes it `wanted`; entries that were changed behind our back
     /// are put right.
     ///
@@ -23,8 +32,7 @@ impl<B: Backend> Reconciler<B> {
     /// The first operation that failed, or the data plane out of reach. What else could be done
     /// was done; the next call tries the rest again.
     pub(super) async fn whole(&mut self, wanted: &Table) -> Result<(), BackendError> {
-        self.in_force = self.backend.observe().await?;
-        let present = self.in_force.clone();
+        let present = self.observe().await?.clone();
         self.difference(wanted, &present).await
     }
 
@@ -73,7 +81,7 @@ impl<B: Backend> Reconciler<B> {
         let results = self.backend.apply(&ops).await?;
         match results.into_iter().find_map(Result::err) {
             Some(error) => {
-                self.in_force = self.backend.observe().await?;
+                self.observe().await?;
                 Err(error)
             }
             None => {

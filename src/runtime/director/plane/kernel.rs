@@ -134,6 +134,26 @@ impl Plane for KernelPlane {
     fn shutdown(&mut self) {}
 }
 
+/// Removes what an earlier director of the file at `path` made and left.
+pub(super) async fn retire(path: &Path) -> Result<(), BackendError> {
+    let mut ledger = Ledger::of(path);
+    let left = ledger.read();
+    if left.is_empty() {
+        return Ok(());
+    }
+    // Without IPVS, or after a boot into another kernel, there is nothing to remove.
+    let Ok(client) = AsyncClient::new() else { return Ok(()) };
+    let Ok(mut kernel) = Kernel::new(client).await else { return Ok(()) };
+    kernel.own(left);
+    let observed = kernel.observe().await?;
+    let services = observed.iter().map(|entry| Op::RemoveService(entry.service().key()));
+    let applied = kernel.apply(&services.collect::<Vec<_>>()).await?;
+    applied.into_iter().collect::<Result<(), _>>()?;
+    // The names harm nobody; what they named is gone.
+    let _ = ledger.write(BTreeSet::new());
+    Ok(())
+}
+
 /// The kernel's IPVS, its module loaded if it was not.
 async fn connect() -> Result<Kernel, KernelError> {
     match Kernel::new(AsyncClient::new()?).await {

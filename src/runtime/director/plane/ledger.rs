@@ -32,8 +32,8 @@ impl Ledger {
     /// The ledger of the director that runs the configuration at `config`: in `RUNTIME_DIRECTORY`
     /// where the supervisor gives one (systemd does), else in `/run/piranha`.
     pub(super) fn of(config: &Path) -> Self {
-        let directory =
-            env::var_os("RUNTIME_DIRECTORY").map_or_else(|| DIRECTORY.into(), PathBuf::from);
+        let directory = env::var_os("RUNTIME_DIRECTORY");
+        let directory = directory.map_or_else(|| DIRECTORY.into(), PathBuf::from);
         Self::within(&directory, config)
     }
 

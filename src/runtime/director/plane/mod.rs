@@ -98,6 +98,17 @@ pub(super) fn check_same(plane: &dyn Plane, config: &Config) -> Result<(), Start
     Err(StartError::NoDataPlane { name, reason })
 }
 
+/// Takes services out of the kernel's table that an earlier director of the file at `path` left
+/// there, if `chosen` is not the kernel: it would balance before anything else sees a packet.
+pub(super) async fn retire_kernel(path: &Path, chosen: &dyn Plane) -> Result<(), BackendError> {
+    #[cfg(feature = "kernel")]
+    if chosen.name() != "kernel" {
+        return kernel::retire(path).await;
+    }
+    let _ = (path, chosen);
+    Ok(())
+}
+
 /// The kernel where it is usable for this configuration, else the relay.
 async fn automatic(path: &Path, config: &Config) -> Result<(Box<dyn Plane>, String), StartError> {
     let asks = |service: &Virtual| Some((service.name.clone(), service.relay_directive()?));
