@@ -9,6 +9,7 @@ mod capture;
 mod clients;
 mod errors;
 mod ftp;
+mod import;
 mod ipvsadm;
 mod lab;
 mod namespaces;
