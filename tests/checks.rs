@@ -24,6 +24,10 @@ use tokio::sync::mpsc;
 
 #[path = "checks/certificates.rs"]
 mod certificates;
+#[path = "checks/hostile.rs"]
+mod hostile;
+#[path = "checks/program.rs"]
+mod program;
 #[cfg(feature = "tls")]
 #[path = "checks/tls.rs"]
 mod tls;
