@@ -28,6 +28,8 @@ mod certificates;
 mod hostile;
 #[path = "checks/program.rs"]
 mod program;
+#[path = "checks/real.rs"]
+mod real;
 #[cfg(feature = "tls")]
 #[path = "checks/tls.rs"]
 mod tls;
