@@ -36,9 +36,10 @@ impl Context<'_> {
 
 /// The question of a DNS check.
 pub(super) fn dns(fields: &Fields) -> CheckSpec {
-    let mut spec = DnsSpec::default();
-    spec.name = fields.text(Directive::DnsName).unwrap_or(spec.name);
-    spec.record = fields.text(Directive::DnsType).unwrap_or(spec.record);
-    spec.expect = fields.text(Directive::DnsExpect);
-    CheckSpec::Dns(spec)
+    let defaults = DnsSpec::default();
+    CheckSpec::Dns(DnsSpec {
+        name: fields.text(Directive::DnsName).unwrap_or(defaults.name),
+        record: fields.text(Directive::DnsType).unwrap_or(defaults.record),
+        expect: fields.text(Directive::DnsExpect),
+    })
 }
