@@ -62,6 +62,11 @@ impl CheckSpec {
             Self::Http(HttpSpec { tls: None, .. }) => "http",
             Self::Http(_) => "https",
             Self::Tls(_) => "tls",
+            Self::Datagram { .. } => "udp",
+            Self::Ping => "icmp",
+            Self::Dns(_) => "dns",
+            Self::Application(spec) => spec.application.name(),
+            Self::Program(_) => "program",
         }
     }
 

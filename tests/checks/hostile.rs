@@ -12,6 +12,7 @@ use piranha::health::{
 };
 use piranha::net::Protocol;
 use piranha::runtime::checks::build;
+use proptest::strategy::Strategy as _;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -111,6 +112,13 @@ async fn hold(mut stream: TcpStream) {
     tokio::time::sleep(PATIENCE).await;
 }
 
+async fn recite(mut stream: TcpStream, answers: Vec<Vec<u8>>) {
+    for answer in answers {
+        let _ = stream.write_all(&answer).await;
+        let _ = stream.read(&mut [0; 512]).await;
+    }
+}
+
 async fn flood(mut stream: TcpStream, head: &'static [u8], piece: &'static [u8]) {
     let _ = stream.write_all(head).await;
     let pieces = piece.repeat(4096 / piece.len());
@@ -203,4 +211,41 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
         count += 1;
     }
     assert_eq!(count, 2, "one request for each check");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_an_application_answers_no_check_panics_or_hangs(
+        answers in proptest::collection::vec(
+            proptest::prop_oneof![
+                proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+                "(220|200|\\+OK|\\* OK|p2 OK|250[- ]|E|R|S|\\+PONG)[ -~]{0,20}\r\n".prop_map(String::into_bytes),
+                // A greeting of MySQL and an answer of LDAP, more or less.
+                proptest::prelude::any::<(u8, u8)>().prop_map(|(a, b)| vec![a % 9, 0, 0, 0, 10, b, 0]),
+                proptest::prelude::any::<(u8, u8)>().prop_map(|(a, b)| vec![0x30, a % 12, 2, 1, 1, 0x61, b]),
+            ],
+            0..4,
+        ),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = tcp(move |stream| {
+                let answers = answers.clone();
+                async move {
+                    tokio::spawn(recite(stream, answers));
+                }
+            })
+            .await;
+            let checks = Application::ALL.into_iter().map(|(name, application)| async move {
+                let spec = CheckSpec::Application(ApplicationSpec::new(application));
+                let probe = build(&spec, Protocol::Tcp).unwrap();
+                let probe = probe.probe(server, LIMIT / 5);
+                let verdict = tokio::time::timeout(PATIENCE, probe).await;
+                assert!(verdict.is_ok(), "{name} does not end");
+            });
+            futures_join(checks).await;
+        });
+    }
 }

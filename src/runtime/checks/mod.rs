@@ -1,5 +1,7 @@
 //! The built-in health checks, and the [`Runner`] that drives a monitor with a check.
 //!
+//! docs/checks.md has all of them with their directives of lvs.cf.
+//!
 //! A new kind of check is a file here, a variant of [`CheckSpec`] and a line in [`build_with`].
 
 mod account;
