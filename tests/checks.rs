@@ -24,6 +24,12 @@ use tokio::sync::mpsc;
 
 #[path = "checks/certificates.rs"]
 mod certificates;
+#[path = "checks/hostile.rs"]
+mod hostile;
+#[path = "checks/program.rs"]
+mod program;
+#[path = "checks/real.rs"]
+mod real;
 #[cfg(feature = "tls")]
 #[path = "checks/tls.rs"]
 mod tls;

@@ -1,5 +1,7 @@
 //! nanny's command line.
 
+mod directives;
+
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -10,10 +12,11 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser};
 
 use crate::health::{
-    Check, CheckSpec, Expect, HttpSpec, MonitorConfig, SlowStart, decode_escapes, rise_from_reentry,
+    Check, CheckPath, CheckSpec, Expect, HttpSpec, MonitorConfig, ProgramSpec, SlowStart,
+    decode_escapes, rise_from_reentry,
 };
 use crate::net::{Protocol, Weight};
-use crate::runtime::checks;
+use crate::runtime::checks::{self, Dialer, Transcript};
 use crate::runtime::nanny::{Event, Settings, once, run};
 
 /// Check one real server, and tell when it should take connections and when not.
@@ -74,9 +77,22 @@ struct Args {
     /// Full weight of the server
     #[arg(short, long, default_value = "1", value_parser = weight)]
     weight: Weight,
+    /// Program that checks instead; %h and %p stand for address and port
+    #[arg(short = 'e', long = "send_program", value_name = "COMMAND", allow_hyphen_values = true)]
+    program: Option<String>,
+    /// Directive of lvs.cf about the check, such as check=https; may be given several times
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        conflicts_with_all = ["send", "expect", "regex", "program"]
+    )]
+    set: Vec<String>,
     /// Check once, print the result, and exit with 0 or 1
     #[arg(long)]
     once: bool,
+    /// As --once, and print what was sent and what came; passwords are left out
+    #[arg(long)]
+    explain: bool,
     /// Print what would be done and exit
     #[arg(long = "test-start", visible_alias = "norun")]
     norun: bool,
@@ -117,8 +133,6 @@ struct Historical {
     method: Option<char>,
     #[arg(short = 'I', long, hide = true)]
     ipvsadm: Option<String>,
-    #[arg(short = 'e', long = "send_program", hide = true, allow_hyphen_values = true)]
-    send_program: Option<String>,
     #[arg(short = 'U', long, hide = true, allow_hyphen_values = true)]
     loadcmd: Option<String>,
     #[arg(long, hide = true)]
@@ -130,8 +144,6 @@ impl Historical {
     fn refusal(&self) -> Option<&'static str> {
         if self.ipvsadm.is_some() {
             Some("--ipvsadm (-I): nanny does not change the IPVS table, lvs does; leave it out")
-        } else if self.send_program.is_some() {
-            Some("--send_program (-e): checks by an external program are not supported yet")
         } else if self.loadcmd.is_some() {
             Some("--loadcmd (-U): weights by load are not supported yet")
         } else if self.fos {
@@ -165,6 +177,9 @@ struct Plan {
     target: SocketAddr,
     spec: CheckSpec,
     check: Arc<dyn Check>,
+    /// Where the check writes what it does, if that is to be shown.
+    transcript: Option<Transcript>,
+    warnings: String,
     monitor: MonitorConfig,
     args: Args,
 }
@@ -174,19 +189,35 @@ impl Args {
         if let Some(refusal) = self.historical.refusal() {
             return Err(refusal.to_owned());
         }
-        let spec = self.check_spec();
         let protocol = if self.udp { Protocol::Udp } else { Protocol::Tcp };
-        let check = checks::build(&spec, protocol).map_err(|error| error.to_string())?;
+        let target = SocketAddr::new(self.server, self.rport.unwrap_or(self.port));
+        let (spec, path, warnings) = if self.set.is_empty() {
+            (self.check_spec(), CheckPath::default(), String::new())
+        } else {
+            directives::read(&self.set, target, protocol)?
+        };
+        let transcript = self.explain.then(Transcript::default);
+        let dialer = Dialer::new(path);
+        let dialer = match &transcript {
+            Some(transcript) => dialer.with_transcript(transcript.clone()),
+            None => dialer,
+        };
+        let check = checks::build_with(&spec, protocol, &dialer);
         Ok(Plan {
-            target: SocketAddr::new(self.server, self.rport.unwrap_or(self.port)),
+            target,
             spec,
-            check: check.into(),
+            check: check.map_err(|error| error.to_string())?.into(),
+            transcript,
+            warnings,
             monitor: self.monitor().map_err(|error| error.to_string())?,
             args: self,
         })
     }
 
     fn check_spec(&self) -> CheckSpec {
+        if let Some(program) = self.program() {
+            return CheckSpec::Program(program);
+        }
         match (&self.send, &self.expect) {
             (None, None) if self.port == 80 && !self.udp => CheckSpec::Http(HttpSpec::default()),
             (send, expect) => {
@@ -200,6 +231,15 @@ impl Args {
                 }
             }
         }
+    }
+
+    /// The program of `--send_program`, which 0.8.6 prefers to `--send_string`.
+    fn program(&self) -> Option<ProgramSpec> {
+        let expect = match self.expected(self.expect.as_deref().unwrap_or_default()) {
+            Expect::Prefix(text) => Expect::Exactly(text),
+            expect => expect,
+        };
+        ProgramSpec::new(self.program.as_deref()?, expect)
     }
 
     fn expected(&self, text: &str) -> Expect {
@@ -226,12 +266,13 @@ impl Args {
 
 impl Plan {
     fn carry_out(self) -> io::Result<ExitCode> {
+        io::stderr().write_all(self.warnings.as_bytes())?;
         if self.args.norun {
             self.introduce()?;
             return Ok(ExitCode::SUCCESS);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        if self.args.once {
+        if self.args.once || self.args.explain {
             return runtime.block_on(self.check_once());
         }
         runtime.block_on(self.watch())?;
@@ -240,7 +281,10 @@ impl Plan {
 
     fn introduce(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        if self.args.send.is_none() && matches!(self.spec, CheckSpec::Http(_)) {
+        if self.args.send.is_none()
+            && self.args.set.is_empty()
+            && matches!(self.spec, CheckSpec::Http(_))
+        {
             writeln!(out, "no monitor configured, assuming web service")?;
         }
         let (interval, rise) = (self.monitor.interval(), self.monitor.rise());
@@ -268,7 +312,11 @@ impl Plan {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         };
-        writeln!(io::stdout(), "{}", Event::Checked(result).on(target))?;
+        let mut out = io::stdout().lock();
+        for line in self.transcript.iter().flat_map(Transcript::lines) {
+            writeln!(out, "{line}")?;
+        }
+        writeln!(out, "{}", Event::Checked(result).on(target))?;
         Ok(code)
     }
 

@@ -113,7 +113,6 @@ codes! {
     TunnelImpossible = "E0317", "the settings of a tunnel do not go together";
     InvalidRegex = "E0318", "expect is not a regular expression that can be compiled";
     SharedPath = "E0319", "two heartbeat paths share an address";
-    SendProgramUnsupported = "E0401", "checks by an external program are not supported yet";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
     CarriageReturns = "W0101", "lines end with CRLF";
@@ -147,6 +146,7 @@ codes! {
     CheckOutlastsInterval = "W0316", "a check may take longer than the interval of checks";
     UnknownDevice = "W0317", "this machine has no such network interface";
     TlsNotVerified = "W0321", "a check does not verify the server's certificate";
+    ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
     LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
     SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
 }

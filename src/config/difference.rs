@@ -221,22 +221,38 @@ fn settings(place: &Place<'_>, before: &Section, after: &Section, changes: &mut 
     directives.sort_unstable();
     directives.dedup();
     for directive in directives {
-        let (old, new) = (before.get(directive), after.get(directive));
-        if is_same(old, new) {
+        let (old, new) = (Values::of(before, directive), Values::of(after, directive));
+        if old.is_same(&new) {
             continue;
         }
-        let value = |setting: Option<&Setting>| setting.map(|setting| setting.value.clone());
-        let what = What::Set { directive, from: value(old), to: value(new) };
+        let what = What::Set { directive, from: old.written(), to: new.written() };
         changes.push(place.change(what, effect(directive, before, after)));
     }
 }
 
-/// Whether both come to the same, or follow from something that is reported itself.
-fn is_same(old: Option<&Setting>, new: Option<&Setting>) -> bool {
-    let follows =
-        |setting: Option<&Setting>| setting.is_none_or(|s| !matches!(s.origin, Origin::Written(_)));
-    let canonical = |setting: Option<&Setting>| setting.map(|s| s.canonical.clone());
-    canonical(old) == canonical(new) || (follows(old) && follows(new))
+/// The settings of one directive; of most there is one at most.
+struct Values<'a>(Vec<&'a Setting>);
+
+impl<'a> Values<'a> {
+    fn of(section: &'a Section, directive: Directive) -> Self {
+        Self(section.settings.iter().filter(|s| s.directive == directive).collect())
+    }
+
+    /// Whether both come to the same, or follow from something that is reported itself.
+    fn is_same(&self, other: &Self) -> bool {
+        let canonical =
+            |values: &Self| Vec::from_iter(values.0.iter().map(|s| s.canonical.clone()));
+        canonical(self) == canonical(other) || (self.follows() && other.follows())
+    }
+
+    fn follows(&self) -> bool {
+        !self.0.iter().any(|setting| matches!(setting.origin, Origin::Written(_)))
+    }
+
+    fn written(&self) -> Option<String> {
+        let values: Vec<_> = self.0.iter().map(|setting| setting.value.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
 }
 
 fn is_active(section: &Section) -> bool {

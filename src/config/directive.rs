@@ -301,7 +301,7 @@ directives! {
         Virtual Historical Kind::Endpoints, "", "Who answers when no real server is up, one or several; the port of the service unless given.";
     }
     Check "check" {
-        Virtual Extension Kind::Choice(&["connect", "send", "http", "https", "tls"]), "", "Kind of health check; chosen by the other directives by default.";
+        Virtual Extension Kind::Choice(CHECKS), "", "Kind of health check; chosen by the other directives by default.";
     }
     Send "send" {
         Virtual Historical Kind::Payload, "", "What a check sends after connecting.";
@@ -314,6 +314,27 @@ directives! {
     }
     SendProgram "send_program" {
         Virtual Historical Kind::Payload, "", "Program that checks; %h and %p stand for address and port.";
+    }
+    SendHex "send_hex" {
+        Virtual Extension Kind::Hex, "", "What a check sends, as bytes in hexadecimal.";
+    }
+    ExpectHex "expect_hex" {
+        Virtual Extension Kind::Hex, "", "What the answer begins with, in hexadecimal; ?? is any byte.";
+    }
+    CheckUser "check_user" {
+        Virtual Extension Kind::Text, "", "User that send_program runs as; the daemon's own by default.";
+    }
+    DnsName "dns_name" {
+        Virtual Extension Kind::Printable, ".", "Name a DNS check asks for.";
+    }
+    DnsType "dns_type" {
+        Virtual Extension Kind::Printable, "NS", "Type of record a DNS check asks for.";
+    }
+    DnsExpect "dns_expect" {
+        Virtual Extension Kind::Text, "", "Answer that must come, as a zone file writes it; any that is no error by default.";
+    }
+    CheckTls "check_tls" {
+        Virtual Extension Kind::Choice(&["off", "on", "starttls"]), "off", "Whether an application is checked over TLS; for HTTP there is check = https.";
     }
     HttpPath "http_path" {
         Virtual Extension Kind::Printable, "/", "What an HTTP check asks for.";
@@ -434,6 +455,29 @@ const ROWS: [[Option<usize>; SCOPES]; DESCRIPTORS.len()] = {
 };
 
 const SCOPES: usize = 3;
+
+/// The kinds of checks; those of applications by the names in `health::Application`.
+const CHECKS: &[&str] = &[
+    "connect",
+    "send",
+    "http",
+    "https",
+    "tls",
+    "udp",
+    "icmp",
+    "dns",
+    "smtp",
+    "pop3",
+    "imap",
+    "ftp",
+    "nntp",
+    "redis",
+    "mysql",
+    "postgresql",
+    "ldap",
+    "sip",
+    "program",
+];
 
 const FORWARDING: &[&str] = &["nat", "direct", "tunnel"];
 const TUNNELS: &[&str] = &["ipip", "gue", "gre"];

@@ -60,7 +60,7 @@ impl Setting {
 }
 
 impl Section {
-    /// The setting of `directive`, if it has one.
+    /// The setting of `directive`, if it has one; the first of one that may stand several times.
     #[must_use]
     pub fn get(&self, directive: Directive) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.directive == directive)
@@ -143,21 +143,27 @@ fn taken_over(outer: &Section, directive: Directive) -> Option<Setting> {
     Some(Setting { origin: Origin::Follows(directive), ..setting })
 }
 
-/// The statements of a document that can be read, by block; of those that stand twice, the last.
+/// The statements of a document that can be read, by block; of those that stand twice, the last,
+/// unless each of them counts.
 struct Written<'a> {
     document: &'a Document,
-    fields: BTreeMap<(Option<usize>, Directive), &'a Statement>,
+    fields: BTreeMap<(Option<usize>, Directive), Vec<&'a Statement>>,
 }
 
 impl<'a> Written<'a> {
     fn of(document: &'a Document) -> Self {
-        let assignments =
-            document.statements().iter().filter(|statement| statement.shape == Shape::Assignment);
-        let fields = assignments.filter_map(|statement| {
-            let name = document.word(document.tokens(statement).first()?);
-            Some(((statement.block(), Directive::from_name(&name)?), statement))
-        });
-        Self { document, fields: fields.collect() }
+        let mut fields: BTreeMap<_, Vec<&'a Statement>> = BTreeMap::new();
+        let statements = document.statements().iter();
+        for statement in statements.filter(|statement| statement.shape == Shape::Assignment) {
+            let Some(name) = document.tokens(statement).first() else { continue };
+            let Some(directive) = Directive::from_name(&document.word(name)) else { continue };
+            let same = fields.entry((statement.block(), directive)).or_default();
+            if !directive.is_repeatable() {
+                same.clear();
+            }
+            same.push(statement);
+        }
+        Self { document, fields }
     }
 
     fn blocks(&self, kind: BlockKind, parent: Option<usize>) -> impl Iterator<Item = usize> {
@@ -172,22 +178,27 @@ impl<'a> Written<'a> {
         follows: impl Fn(&Descriptor) -> Option<Setting>,
     ) -> Section {
         let rows = Descriptor::ALL.iter().filter(|row| row.scope == scope);
-        let setting = |row: &Descriptor| {
+        let settings = |row: &Descriptor| {
             let written = self.written(block, row);
-            written.or_else(|| follows(row)).or_else(|| default(row))
+            let assumed = || follows(row).or_else(|| default(row)).into_iter().collect();
+            if written.is_empty() { assumed() } else { written }
         };
         let name = block.map(|index| self.document.block_name(&self.document.blocks()[index]));
         Section {
             scope,
             name: name.unwrap_or_default(),
             identity: String::new(),
-            settings: rows.filter_map(setting).collect(),
+            settings: rows.flat_map(settings).collect(),
             sections: Vec::new(),
         }
     }
 
-    fn written(&self, block: Option<usize>, row: &Descriptor) -> Option<Setting> {
-        let statement = self.fields.get(&(block, row.directive))?;
+    fn written(&self, block: Option<usize>, row: &Descriptor) -> Vec<Setting> {
+        let statements = self.fields.get(&(block, row.directive)).into_iter().flatten();
+        statements.filter_map(|statement| self.read(statement, row)).collect()
+    }
+
+    fn read(&self, statement: &Statement, row: &Descriptor) -> Option<Setting> {
         let values = self.document.tokens(statement).get(2..)?;
         let span = values.first()?.span().to(values.last()?.span());
         let words: Vec<_> = values.iter().map(|value| self.document.value(value)).collect();

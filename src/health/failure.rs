@@ -96,6 +96,22 @@ pub enum Failure {
         /// What came.
         got: Excerpt,
     },
+    /// The answer is not the one wanted, byte for byte.
+    #[error("expected the answer {wanted}, got {got}")]
+    Differs {
+        /// What is wanted.
+        wanted: Excerpt,
+        /// What came.
+        got: Excerpt,
+    },
+    /// The check's program ended otherwise than with status 0.
+    #[error("the program failed ({status}): {said}")]
+    Program {
+        /// Its status, or the signal that ended it.
+        status: String,
+        /// What it wrote to standard error, or else to standard output.
+        said: Excerpt,
+    },
     /// The answer goes beyond what a check reads.
     #[error("the answer exceeds {limit} bytes")]
     AnswerTooLarge {

@@ -35,6 +35,6 @@ pub use failure::{Excerpt, Failure, Reason, Stage};
 pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Status};
 pub use settings::{MonitorConfig, SlowStart, rise_from_reentry};
 pub use spec::{
-    BodyExpect, CheckPath, CheckSpec, Expect, Header, HttpSpec, Identity, Pin, StatusSet, TlsSpec,
-    decode_escapes,
+    Application, ApplicationSpec, BodyExpect, BytePattern, CheckPath, CheckSpec, DnsSpec, Expect,
+    Header, HttpSpec, Identity, Pin, ProgramSpec, Security, StatusSet, TlsSpec, decode_escapes,
 };

@@ -1,11 +1,19 @@
+mod application;
+mod dns;
 mod http;
 mod path;
+mod pattern;
+mod program;
 mod tls;
 
 use serde::{Deserialize, Serialize};
 
+pub use application::{Application, ApplicationSpec, Security};
+pub use dns::DnsSpec;
 pub use http::{BodyExpect, Header, HttpSpec, StatusSet};
 pub use path::CheckPath;
+pub use pattern::BytePattern;
+pub use program::ProgramSpec;
 pub use tls::{Identity, Pin, TlsSpec};
 
 /// How to probe a real server, as data: what lvs.cf or a program asks for.
@@ -27,6 +35,21 @@ pub enum CheckSpec {
     Http(HttpSpec),
     /// A TLS handshake succeeds. Nothing is sent inside.
     Tls(TlsSpec),
+    /// A datagram gets the expected answer, whatever the protocol of the service.
+    Datagram {
+        /// What is sent.
+        send: Vec<u8>,
+        /// What must come back.
+        expect: Expect,
+    },
+    /// The host answers an ICMP or ICMPv6 echo request.
+    Ping,
+    /// A name server answers a question.
+    Dns(DnsSpec),
+    /// An application answers in its protocol.
+    Application(ApplicationSpec),
+    /// An external program says so.
+    Program(ProgramSpec),
 }
 
 impl CheckSpec {
@@ -39,6 +62,11 @@ impl CheckSpec {
             Self::Http(HttpSpec { tls: None, .. }) => "http",
             Self::Http(_) => "https",
             Self::Tls(_) => "tls",
+            Self::Datagram { .. } => "udp",
+            Self::Ping => "icmp",
+            Self::Dns(_) => "dns",
+            Self::Application(spec) => spec.application.name(),
+            Self::Program(_) => "program",
         }
     }
 
@@ -51,6 +79,11 @@ impl CheckSpec {
             Self::Http(HttpSpec { tls: None, .. }) => "HTTP",
             Self::Http(_) => "HTTPS",
             Self::Tls(_) => "TLS",
+            Self::Datagram { .. } => "UDP send/expect",
+            Self::Ping => "ICMP echo",
+            Self::Dns(_) => "DNS",
+            Self::Application(spec) => spec.application.name(),
+            Self::Program(_) => "program",
         }
     }
 }
@@ -66,6 +99,10 @@ pub enum Expect {
     Prefix(Vec<u8>),
     /// At least one byte, whatever it is: `expect = "*"`.
     Anything,
+    /// The answer is these bytes and no others; over TCP the server has to close then.
+    Exactly(Vec<u8>),
+    /// The answer begins with these bytes, some of which may be any.
+    Pattern(BytePattern),
     /// The first bytes of the answer match this extended regular expression somewhere.
     Regex(String),
 }

@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod config;
 mod daemon;
 mod lifecycle;
 mod nanny;

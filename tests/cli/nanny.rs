@@ -154,6 +154,36 @@ fn once_tells_by_its_exit_status() {
 }
 
 #[test]
+fn explain_prints_what_was_sent_and_what_came() {
+    let server = web_server("200 OK");
+    let port = server.port();
+    let (code, text, _) = run(&format!("--explain -h 127.0.0.1 -p {port} --set check=http"));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(" * connecting to 127.0.0.1:"), "{text}");
+    assert!(text.contains(r#" > "GET / HTTP/1.1\r\nHost: 127.0.0.1:"#), "{text}");
+    assert!(text.contains(r#" < "HTTP/1.1 200 OK\r\n\r\n""#), "{text}");
+    assert!(text.ends_with(&format!("{server} passed a check\n")), "{text}");
+}
+
+#[test]
+fn a_program_decides_by_its_status_and_output() {
+    let once = |rest: &[&str]| {
+        let mut command = nanny("--once -h 127.0.0.1 -p 7");
+        let output = command.args(rest).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(once(&["-e", "echo %h %p", "-x", "127.0.0.1 7"]).0, Some(0));
+    assert_eq!(once(&["-e", "echo %h %p", "-x", "127.0.0.1"]).0, Some(1));
+    assert_eq!(once(&["-e", "true", "-s", "ignored, as in 0.8.6"]).0, Some(0));
+    let (code, line) = once(&["-e", "true", "-x", "OK"]);
+    assert_eq!(code, Some(1));
+    assert!(line.ends_with("expected the answer \"OK\", got \"\"\n"), "{line}");
+    let (code, line) = once(&["-e", "false"]);
+    assert_eq!(code, Some(1));
+    assert!(line.ends_with("the program failed (exit status 1): \"\"\n"), "{line}");
+}
+
+#[test]
 fn port_80_means_a_web_service_unless_something_else_is_asked_for() {
     let once = |address: SocketAddr| run(&format!("--once -h 127.0.0.1 -r {}", address.port()));
     assert_eq!(once(web_server("404 Not Found")).0, Some(0));
@@ -182,7 +212,10 @@ fn a_wrong_command_line_exits_with_2_and_says_what_is_wrong() {
         ("-h ::1 --regex", "--expect_string"),
         ("-h ::1 --regex -x (", "bad regular expression"),
         ("-h ::1 -I /sbin/ipvsadm", "nanny does not change the IPVS table, lvs does"),
-        ("-h ::1 -e probe", "external program are not supported yet"),
+        ("-h ::1 --set check=htps", "unknown value `htps`"),
+        ("-h ::1 --set weight=1", "not a directive about checks"),
+        ("-h ::1 --set check=tls --set tls_ca=/nonexistent", "/nonexistent: "),
+        ("-h ::1 --set check=http -s x", "cannot be used with"),
         ("-h ::1 -U uptime", "weights by load are not supported yet"),
         ("-h ::1 --fos", "failover services are not supported"),
     ];

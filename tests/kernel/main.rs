@@ -15,6 +15,7 @@ mod daemon;
 mod director;
 mod errors;
 mod ftp;
+mod import;
 mod ipvsadm;
 mod lab;
 mod namespaces;

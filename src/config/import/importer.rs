@@ -66,12 +66,26 @@ impl<'a> Importer<'a> {
 
     /// Sets a directive, or says why it cannot be.
     pub(super) fn set(&mut self, block: &mut Block, name: &str, value: &str, line: usize) {
+        self.try_set(block, name, value, line);
+    }
+
+    /// The same, and whether it was set.
+    pub(super) fn try_set(
+        &mut self,
+        block: &mut Block,
+        name: &str,
+        value: &str,
+        line: usize,
+    ) -> bool {
         let Some(directive) = Directive::from_name(name) else {
-            return self.lost(line, format!("lvs.cf has no `{name}` yet"));
+            self.lost(line, format!("lvs.cf has no `{name}` yet"));
+            return false;
         };
-        if let Err(error) = block.set(directive, value) {
+        let set = block.set(directive, value);
+        if let Err(error) = &set {
             self.lost(line, error.to_string());
         }
+        set.is_ok()
     }
 
     /// The addresses of the pair, where the other file says them.
@@ -133,6 +147,11 @@ pub(super) fn mask(address: IpAddr, prefix: u8) -> String {
         }
         IpAddr::V6(_) => prefix.to_string(),
     }
+}
+
+/// A time in milliseconds as lvs.cf has it.
+pub(super) fn duration(millis: u64) -> String {
+    if millis % 1000 == 0 { (millis / 1000).to_string() } else { format!("{millis}ms") }
 }
 
 /// A time in seconds, perhaps with decimals, in milliseconds. Finer parts are cut off.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::importer::{Importer, endpoint};
 use super::ipvsadm::without_check;
 use super::service::{Server, Service, Target};
+use crate::health::decode_escapes;
 use crate::net::{Family, Protocol};
 
 /// One `name = value`.
@@ -328,7 +329,11 @@ fn simple(
     service.set("check", "send", line, importer);
     for setting in settings {
         match setting.name {
-            "request" => service.set("send", setting.value, setting.line, importer),
+            "request" => {
+                let request = decode_escapes(setting.value.as_bytes());
+                let request = String::from_utf8_lossy(&request);
+                service.set("send", &request, setting.line, importer);
+            }
             "receive" => {
                 service.set("expect", setting.value, setting.line, importer);
                 service.set("use_regex", "1", setting.line, importer);

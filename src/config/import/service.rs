@@ -75,6 +75,9 @@ impl Service {
             importer.set(&mut block, "address", &server.address.ip().to_string(), line);
             importer.set(&mut block, "port", &server.address.port().to_string(), line);
             importer.set(&mut block, "active", "1", line);
+            if server.address.port() == 0 {
+                importer.lost(line, "a server without a port is not checked: set its `port`");
+            }
             if let Some(own) = server.forwarding.filter(|own| *own != forwarding) {
                 importer.set(&mut block, "network", own, line);
             }
@@ -109,22 +112,25 @@ impl Service {
             Family::Ipv6 => IpAddr::from([0; 16]),
         };
         let (device, prefix) = importer.device(vip, self.line);
-        let active = if vip.is_some() { "1" } else { "0" };
-        importer.set(block, "active", active, self.line);
+        let usable = self.protocol_directive(block, importer) && vip.is_some();
+        importer.set(block, "active", if usable { "1" } else { "0" }, self.line);
         importer.set(block, "address", &format!("{} {device}", vip.unwrap_or(none)), self.line);
         if let Some(mask) = prefix {
             importer.set(block, "vip_nmask", &mask, self.line);
         }
         match &self.target {
-            Target::Address(protocol, address) => {
+            Target::Address(_, address) => {
                 importer.set(block, "port", &address.port().to_string(), self.line);
-                if *protocol != Protocol::Tcp {
-                    let word = protocol.to_string().to_ascii_lowercase();
-                    importer.set(block, "protocol", &word, self.line);
-                }
             }
             Target::Mark(mark, _) => importer.set(block, "fwmark", &mark.to_string(), self.line),
         }
+    }
+
+    /// Whether the protocol could be said: a service of another one would be another service.
+    fn protocol_directive(&self, block: &mut Block, importer: &mut Importer<'_>) -> bool {
+        let protocol = self.protocol();
+        let word = protocol.to_string().to_ascii_lowercase();
+        protocol == Protocol::Tcp || importer.try_set(block, "protocol", &word, self.line)
     }
 
     fn family(&self, told: Option<Family>) -> Family {

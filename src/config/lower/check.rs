@@ -1,46 +1,64 @@
 //! Which check a `virtual` block asks for.
 
+mod application;
 mod http;
 mod path;
+mod program;
 mod text;
 mod tls;
 
 use super::fields::Fields;
 use super::{Code, Context, Diagnostic, Directive};
 use crate::config::model::Virtual;
-use crate::health::CheckSpec;
+use crate::health::{Application, CheckSpec};
 use crate::net::Protocol;
+use application::dns;
 
 use Directive::{
-    CheckAuth, Expect, HttpBody, HttpExpect, HttpHeader, HttpHost, HttpLimit, HttpMethod, HttpPath,
-    HttpStatus, Send, SendProgram, TlsCa, TlsCertificate, TlsExpiryWarning, TlsKey, TlsName,
-    TlsPin, TlsVerify,
+    CheckAuth, CheckTls, CheckUser, DnsExpect, DnsName, DnsType, Expect, ExpectHex, HttpBody,
+    HttpExpect, HttpHeader, HttpHost, HttpLimit, HttpMethod, HttpPath, HttpStatus, Send, SendHex,
+    SendProgram, TlsCa, TlsCertificate, TlsExpiryWarning, TlsKey, TlsName, TlsPin, TlsVerify,
 };
 
-const TEXT: &[Directive] = &[Send, Expect];
+const SEND: &[Directive] = &[Send, SendHex, ExpectHex];
+const EXPECT: &[Directive] = &[Expect];
+const PROGRAM: &[Directive] = &[SendProgram, CheckUser];
 const HTTP: &[Directive] =
     &[HttpPath, HttpHost, HttpStatus, HttpMethod, HttpHeader, HttpBody, HttpExpect, HttpLimit];
 const TLS: &[Directive] =
     &[TlsName, TlsCa, TlsPin, TlsCertificate, TlsKey, TlsVerify, TlsExpiryWarning];
+const DNS: &[Directive] = &[DnsName, DnsType, DnsExpect];
+const SECURITY: &[Directive] = &[CheckTls];
 const LOGIN: &[Directive] = &[CheckAuth];
-const PROGRAM: &[Directive] = &[SendProgram];
 
 /// Every directive that only some kinds of checks take.
-const PARTICULAR: [&[Directive]; 5] = [TEXT, HTTP, TLS, LOGIN, PROGRAM];
+const PARTICULAR: [&[Directive]; 8] = [SEND, EXPECT, PROGRAM, HTTP, TLS, DNS, SECURITY, LOGIN];
 
 /// Which of them a kind of check takes.
-fn taken_by(kind: &str) -> &'static [&'static [Directive]] {
-    match kind {
-        "send" => &[TEXT],
-        "http" => &[HTTP, LOGIN],
-        "https" => &[HTTP, LOGIN, TLS],
-        "tls" => &[TLS],
+fn taken_by(kind: &str, fields: &Fields) -> &'static [&'static [Directive]] {
+    let application = Application::from_name(kind);
+    let secure = fields.choice(CheckTls).is_some_and(|security| security != "off");
+    match (kind, application.map(Application::has_login)) {
+        ("send" | "udp", _) => &[SEND, EXPECT],
+        ("http", _) => &[HTTP, LOGIN],
+        ("https", _) => &[HTTP, LOGIN, TLS],
+        ("tls", _) => &[TLS],
+        ("dns", _) => &[DNS],
+        ("program", _) => &[PROGRAM, EXPECT],
+        (_, Some(true)) if secure => &[SECURITY, LOGIN, TLS],
+        (_, Some(true)) => &[SECURITY, LOGIN],
+        (_, Some(false)) if secure => &[SECURITY, TLS],
+        (_, Some(false)) => &[SECURITY],
         _ => &[],
     }
 }
 
-/// Checks that need a TCP service.
-const OVER_TCP: [&str; 4] = ["connect", "http", "https", "tls"];
+/// Whether a kind of check can only be made of a TCP service.
+fn is_over_tcp(kind: &str) -> bool {
+    let application = Application::from_name(kind);
+    matches!(kind, "connect" | "http" | "https" | "tls")
+        || application.is_some_and(|application| application != Application::Sip)
+}
 
 impl Context<'_> {
     /// The check of `service`.
@@ -49,7 +67,7 @@ impl Context<'_> {
             return CheckSpec::Connect;
         };
         let connects = kind == "connect" && service.protocol == Protocol::Sctp;
-        if service.protocol != Protocol::Tcp && OVER_TCP.contains(&kind) && !connects {
+        if service.protocol != Protocol::Tcp && is_over_tcp(kind) && !connects {
             return self.needs_tcp(fields, kind);
         }
         self.ignored(fields, kind);
@@ -61,7 +79,14 @@ impl Context<'_> {
             }
             "tls" => CheckSpec::Tls(self.tls(fields)),
             "send" => self.send_expect(fields, service),
-            _ => CheckSpec::Connect,
+            "udp" => self.datagram(fields, service),
+            "icmp" => CheckSpec::Ping,
+            "dns" => dns(fields),
+            "program" => self.program(fields),
+            other => match Application::from_name(other) {
+                Some(application) => self.application(fields, service, application),
+                None => CheckSpec::Connect,
+            },
         }
     }
 
@@ -73,7 +98,11 @@ impl Context<'_> {
             return Some(kind);
         }
         let tcp = service.protocol == Protocol::Tcp;
-        let text = TEXT.iter().find(|&&directive| fields.payload(directive).is_some());
+        if fields.payload(SendProgram).is_some() {
+            return Some("program");
+        }
+        let mut text = SEND.iter().chain(EXPECT);
+        let text = text.find(|&&one| fields.mentions(one) && !fields.is_empty(one));
         let http = HTTP.iter().find(|&&directive| fields.mentions(directive));
         match (text, http) {
             (Some(&text), Some(&http)) => {
@@ -107,14 +136,11 @@ impl Context<'_> {
 
     /// Warns of directives that belong to another kind of check.
     fn ignored(&mut self, fields: &Fields, kind: &str) {
-        let chosen = fields.choice(Directive::Check).is_some();
-        let taken = taken_by(kind);
+        let taken = taken_by(kind, fields);
         for directive in PARTICULAR.iter().filter(|group| !taken.contains(group)).copied().flatten()
         {
             let directive = *directive;
-            let there = fields.mentions(directive) && !fields.is_empty(directive);
-            // An external check is never replaced by another one unless `check` asks for that.
-            if there && (chosen || directive != SendProgram) {
+            if fields.mentions(directive) && !fields.is_empty(directive) {
                 let message = format!("`{directive}` has no effect with `check = {kind}`");
                 self.report_at(fields, directive, Code::CheckTextIgnored, message);
             }
@@ -124,6 +150,6 @@ impl Context<'_> {
 
 /// Whether a block has no directive about its check at all. An empty `send` is one.
 fn says_nothing(fields: &Fields) -> bool {
-    let mut about = TEXT.iter().chain(PROGRAM);
-    !about.any(|&directive| fields.mentions(directive))
+    let mut about = [Send, Expect, SendProgram].into_iter();
+    !about.any(|directive| fields.mentions(directive))
 }

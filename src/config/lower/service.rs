@@ -236,9 +236,6 @@ impl Context<'_> {
         if !service.active {
             return;
         }
-        if fields.payload(Directive::SendProgram).is_some() {
-            self.send_program(fields);
-        }
         let monitor = fields.text(Directive::ClientMonitor);
         let own = monitor.filter(|path| path.rsplit('/').next() != Some("nanny"));
         if own.is_some() {
@@ -251,19 +248,6 @@ impl Context<'_> {
             let directive = Directive::LoadMonitor;
             self.report_at(fields, directive, Code::LoadMonitorIgnored, message);
         }
-    }
-
-    /// An external check is never replaced by another one, unless `check` asks for that one.
-    fn send_program(&mut self, fields: &Fields) {
-        if fields.choice(Directive::Check).is_some() {
-            return;
-        }
-        let span = fields.span(Directive::SendProgram).unwrap_or_default();
-        let message = "checks by an external program are not supported yet";
-        self.report(
-            Diagnostic::new(Code::SendProgramUnsupported, span, message)
-                .help("say with `check = connect`, `http` or `send` what to do instead"),
-        );
     }
 }
 

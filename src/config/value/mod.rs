@@ -16,7 +16,7 @@ pub(crate) use text::encode;
 
 use super::suggest::nearest;
 use super::{Code, Diagnostic, Span};
-use crate::health::{Header, Pin, SlowStart, StatusSet};
+use crate::health::{BytePattern, Header, Pin, SlowStart, StatusSet};
 use crate::ipvs::SchedulerName;
 
 /// What a directive takes.
@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     Status,
     /// `Name: value`, of which there may be several.
     Header,
+    /// `81 ?? 00`
+    Hex,
     /// A hash of a key, of which there may be several.
     Pin,
     SlowStart,
@@ -80,6 +82,7 @@ pub(crate) enum Value {
     Status(StatusSet),
     Headers(Vec<Header>),
     Pins(Vec<Pin>),
+    Hex(BytePattern),
     SlowStart(SlowStart),
 }
 
@@ -168,6 +171,7 @@ impl Kind {
             Self::List => list(words),
             Self::Status => number::status(first).map(Value::Status),
             Self::Header => parsed(first).map(|header| Value::Headers(vec![header])),
+            Self::Hex => parsed(first).map(Value::Hex),
             Self::Pin => parsed(first).map(|pin| Value::Pins(vec![pin])),
             Self::SlowStart => slow_start(first).map(Value::SlowStart),
         }
@@ -215,6 +219,7 @@ impl fmt::Display for Kind {
             Self::List => "list in brackets",
             Self::Status => "status codes such as 200-399",
             Self::Header => "header such as `X-Probe: yes`",
+            Self::Hex => "bytes in hexadecimal such as `81 ?? 00`",
             Self::Pin => "sha256: and 64 hexadecimal digits",
             Self::SlowStart => "historical, 0, or a duration",
         })

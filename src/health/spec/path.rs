@@ -42,6 +42,6 @@ impl CheckPath {
     /// Where a check of the server at `server` goes.
     #[must_use]
     pub fn target(&self, server: SocketAddr) -> SocketAddr {
-        SocketAddr::new(server.ip(), self.port.unwrap_or(server.port()))
+        SocketAddr::new(server.ip(), self.port.unwrap_or_else(|| server.port()))
     }
 }

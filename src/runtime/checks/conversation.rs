@@ -40,6 +40,8 @@ impl Duplex for TcpStream {
 impl Conversation {
     /// The most bytes of one line, or of one answer that is read whole.
     pub(super) const LIMIT: usize = 8192;
+    /// The most that is read on one connection.
+    const TOTAL: usize = 2 << 20;
     /// How much is read at once.
     const PIECE: usize = 4096;
 
@@ -104,6 +106,9 @@ impl Conversation {
     /// Adds what comes next to what was read before; 0 bytes at the end of the connection.
     pub(super) async fn read_more(&mut self) -> Result<usize, Failure> {
         let stage = if self.received == 0 { Stage::Answer } else { Stage::Rest };
+        if self.received > Self::TOTAL {
+            return Err(Failure::AnswerTooLarge { limit: Self::TOTAL });
+        }
         let mut piece = [0; Self::PIECE];
         let read = self.budget.spend(stage, self.stream.read(&mut piece)).await?;
         self.received += read;

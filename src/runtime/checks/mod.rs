@@ -1,14 +1,23 @@
 //! The built-in health checks, and the [`Runner`] that drives a monitor with a check.
 //!
-//! A new kind of check is a file here, a variant of [`CheckSpec`] and a line in [`build`].
+//! docs/checks.md has all of them with their directives of lvs.cf.
+//!
+//! A new kind of check is a file here, a variant of [`CheckSpec`] and a line in [`build_with`].
 
+mod account;
+mod application;
 mod base64;
 mod connect;
 mod conversation;
 mod dialer;
+#[cfg_attr(not(feature = "dns"), path = "dns_missing.rs")]
+mod dns;
 mod handshake;
 pub mod http;
 mod network;
+mod ping;
+mod program;
+mod random;
 mod runner;
 mod secret;
 mod send_expect;
@@ -59,6 +68,15 @@ pub fn build_with(
             Ok(Box::new(handshake::Handshake::new(spec, dialer)?))
         }
         (CheckSpec::Http(_) | CheckSpec::Tls(_), Protocol::Udp) => Err(CheckError::HttpOverUdp),
+        (CheckSpec::Datagram { send, expect }, _) => {
+            Ok(Box::new(send_expect::OverUdp::new(send, expect, dialer)?))
+        }
+        (CheckSpec::Ping, _) => Ok(Box::new(ping::Ping(dialer))),
+        (CheckSpec::Dns(spec), _) => Ok(Box::new(dns::Dns::new(spec, protocol, dialer)?)),
+        (CheckSpec::Application(spec), _) => {
+            Ok(Box::new(application::Application::new(spec, protocol, dialer)?))
+        }
+        (CheckSpec::Program(spec), _) => Ok(Box::new(program::Program::new(spec, dialer)?)),
     }
 }
 
@@ -126,6 +144,24 @@ pub enum CheckError {
     /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(String),
+    /// There is no program to run.
+    #[error("a check by a program needs a program")]
+    NoProgram,
+    /// The user a program is to run as does not exist.
+    #[error("there is no user {0:?} in /etc/passwd")]
+    User(String),
+    /// The question to a name server cannot be asked.
+    #[error("{0}")]
+    Dns(String),
+    /// The application has no command that turns TLS on.
+    #[error("{0} has no STARTTLS: take TLS from the first byte on")]
+    NoStartTls(&'static str),
+    /// The application is not spoken over UDP, or not with TLS.
+    #[error("a check of {0} needs a TCP service")]
+    ApplicationOverUdp(&'static str),
+    /// The check does not log in.
+    #[error("a check of {0} does not log in")]
+    NoLogin(&'static str),
     /// The crate was built without the feature that such a check needs.
     #[error("this build has no such check: it needs the feature `{0}`")]
     NotBuilt(&'static str),

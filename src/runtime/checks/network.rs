@@ -20,8 +20,12 @@ impl Budget {
     /// Ends a little before `limit`, so that the check can still say what it was waiting for
     /// before the monitor gives it up.
     pub(super) fn new(limit: Duration) -> Self {
-        let margin = (limit / 20).min(Duration::from_millis(5));
-        Self { deadline: Instant::now() + (limit - margin), limit }
+        Self { deadline: Instant::now() + Self::margin(limit), limit }
+    }
+
+    /// What a check may use of `limit`.
+    pub(super) fn margin(limit: Duration) -> Duration {
+        limit - (limit / 20).min(Duration::from_millis(5))
     }
 
     pub(super) async fn spend<T>(

@@ -7,7 +7,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::conversation::Conversation;
 use super::network::Budget;
 use super::{CheckError, Dialer};
-use crate::health::{Check, Excerpt, Expect, Failure};
+use crate::health::{BytePattern, Check, Excerpt, Expect, Failure};
 
 /// The most that is read of an answer.
 const ANSWER_LIMIT: usize = 4096;
@@ -91,21 +91,25 @@ impl Check for OverUdp {
 
 /// What the answer must be, ready to be compared.
 #[derive(Debug)]
-enum Wanted {
+pub(super) enum Wanted {
     Nothing,
     Prefix(Box<[u8]>),
     Anything,
+    Exactly(Box<[u8]>),
+    Pattern(BytePattern),
     Match(Regex),
 }
 
 impl Wanted {
-    fn new(expect: &Expect) -> Result<Self, CheckError> {
+    pub(super) fn new(expect: &Expect) -> Result<Self, CheckError> {
         match expect {
             Expect::Nothing => Ok(Self::Nothing),
             Expect::Prefix(prefix) if prefix.is_empty() => Ok(Self::Nothing),
-            Expect::Prefix(prefix) if prefix.len() > ANSWER_LIMIT => {
-                Err(CheckError::ExpectTooLong { length: prefix.len(), limit: ANSWER_LIMIT })
+            Expect::Prefix(text) | Expect::Exactly(text) if text.len() > ANSWER_LIMIT => {
+                Err(CheckError::ExpectTooLong { length: text.len(), limit: ANSWER_LIMIT })
             }
+            Expect::Exactly(text) => Ok(Self::Exactly(text.as_slice().into())),
+            Expect::Pattern(pattern) => Ok(Self::Pattern(pattern.clone())),
             Expect::Prefix(prefix) => Ok(Self::Prefix(prefix.as_slice().into())),
             Expect::Anything => Ok(Self::Anything),
             Expect::Regex(pattern) => compile(pattern).map(Self::Match),
@@ -116,13 +120,15 @@ impl Wanted {
         match self {
             Self::Nothing | Self::Anything => 1,
             Self::Prefix(prefix) => prefix.len(),
+            Self::Exactly(text) => text.len() + 1,
+            Self::Pattern(pattern) => pattern.len(),
             Self::Match(_) => ANSWER_LIMIT,
         }
     }
 
     /// What the bytes so far mean; `None` if only more of them can tell. `complete` says that no
     /// more will come.
-    fn judge(&self, answer: &[u8], complete: bool) -> Option<Result<(), Failure>> {
+    pub(super) fn judge(&self, answer: &[u8], complete: bool) -> Option<Result<(), Failure>> {
         match self {
             Self::Nothing => Some(Ok(())),
             Self::Anything if !answer.is_empty() => Some(Ok(())),
@@ -131,6 +137,18 @@ impl Wanted {
             Self::Prefix(prefix) if prefix.starts_with(answer) && !complete => None,
             Self::Prefix(prefix) => Some(Err(Failure::WrongPrefix {
                 wanted: Excerpt::new(prefix),
+                got: Excerpt::new(answer),
+            })),
+            Self::Exactly(text) if complete && **text == *answer => Some(Ok(())),
+            Self::Exactly(text) if text.starts_with(answer) && !complete => None,
+            Self::Exactly(text) => Some(Err(Failure::Differs {
+                wanted: Excerpt::new(text),
+                got: Excerpt::new(answer),
+            })),
+            Self::Pattern(pattern) if pattern.begins(answer) => Some(Ok(())),
+            Self::Pattern(pattern) if pattern.allows(answer) && !complete => None,
+            Self::Pattern(pattern) => Some(Err(Failure::WrongPrefix {
+                wanted: Excerpt::new(pattern.to_string().as_bytes()),
                 got: Excerpt::new(answer),
             })),
             Self::Match(regex) if regex.is_match(answer) => Some(Ok(())),

@@ -113,9 +113,8 @@ impl Budget {
     ) -> Result<TlsStream<TcpStream>, Failure> {
         let mut problem = None;
         let work = async {
-            connect.await.map_err(|error| {
+            connect.await.inspect_err(|error| {
                 problem = error.get_ref().and_then(|inner| inner.downcast_ref()).map(explain);
-                error
             })
         };
         let result = self.spend(Stage::Handshake, work).await;

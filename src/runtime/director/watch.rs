@@ -149,7 +149,19 @@ impl Watch {
             let running = self.running.get(key);
             running.is_none_or(|running| running.probe != wanted.probe)
         });
-        changed.map(|(key, wanted)| Ok((*key, wanted.probe.build()?))).collect()
+        let mut checks = BTreeMap::new();
+        let mut last: Option<(&Probe, Arc<dyn Check>)> = None;
+        for (key, wanted) in changed {
+            // The servers of a service stand together and share a check, with what it has read of
+            // files: a store of certificates for each of them would be large.
+            let check = match &last {
+                Some((probe, check)) if **probe == wanted.probe => Arc::clone(check),
+                _ => wanted.probe.build()?,
+            };
+            checks.insert(*key, Arc::clone(&check));
+            last = Some((&wanted.probe, check));
+        }
+        Ok(checks)
     }
 
     fn watch(&mut self, server: ServerKey, wanted: Wanted, check: Option<&Arc<dyn Check>>) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::lose;
 use super::read::Node;
-use crate::config::import::importer::{Importer, milliseconds};
+use crate::config::import::importer::{Importer, duration, milliseconds};
 use crate::config::import::ipvsadm::without_check;
 use crate::config::import::service::Service;
 use crate::net::Protocol;
@@ -48,9 +48,9 @@ impl Timing {
 
     /// Sets what keepalived has by default, too: its intervals are not those of lvs.cf.
     pub(super) fn set(self, line: usize, service: &mut Service, importer: &mut Importer<'_>) {
-        let interval = format!("{}ms", self.interval.unwrap_or(60_000));
+        let interval = duration(self.interval.unwrap_or(60_000));
         service.set("timeout", &interval, line, importer);
-        let timeout = format!("{}ms", self.timeout.unwrap_or(5000));
+        let timeout = duration(self.timeout.unwrap_or(5000));
         service.set("check_timeout", &timeout, line, importer);
         let failures = self.retries.unwrap_or(1).saturating_add(1).to_string();
         service.set("fall", &failures, line, importer);
@@ -126,6 +126,9 @@ fn express(
 ) {
     let line = node.line;
     match node.keyword() {
+        _ if service.protocol() != Protocol::Tcp => {
+            importer.lost(line, "a UDP service is checked with `send` and `expect`, over UDP");
+        }
         "TCP_CHECK" => service.set("check", "connect", line, importer),
         "HTTP_GET" => http(node, service, importer),
         "SSL_GET" => {

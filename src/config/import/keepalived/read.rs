@@ -165,11 +165,11 @@ impl Reader {
     }
 }
 
-/// `$NAME=VALUE`
+/// `$NAME=VALUE`; keepalived takes no blank before the `=`.
 fn definition(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.strip_prefix('$')?.split_once('=')?;
     let is_name = |name: &str| !name.is_empty() && name.chars().all(is_letter);
-    is_name(name.trim_end()).then(|| (name.trim_end(), value.trim()))
+    is_name(name).then(|| (name, value.trim()))
 }
 
 /// The name at the beginning of what follows a `$`, and what is behind it.
@@ -261,8 +261,7 @@ mod tests {
 
     #[test]
     fn variables_are_put_in() {
-        let text =
-            "$VIP=192.0.2.80\n$BOTH = $VIP ${PORT}\n$PORT=80\na $VIP:${PORT}\nb $ $NONE\nc $";
+        let text = "$VIP=192.0.2.80\n$BOTH= $VIP ${PORT}\n$PORT=80\na $VIP:${PORT}\nb $ $NONE\nc $";
         assert_eq!(tree(text), ("a 192.0.2.80:80, c $".to_owned(), 2));
     }
 

@@ -14,6 +14,9 @@ use crate::net::{Family, Protocol};
 /// More addresses than one range of a group may have.
 const MAX_RANGE: u32 = 1024;
 
+/// What keepalived takes where no time is said, in seconds.
+const PERSISTENCE: &str = "360";
+
 const FLAGS: [&str; 7] =
     ["flag-1", "flag-2", "flag-3", "sh-fallback", "sh-port", "mh-fallback", "mh-port"];
 
@@ -40,14 +43,39 @@ pub(super) fn virtual_server(
         importer.replaced(node.line, reason);
     }
     for target in targets {
-        service.with_target(target).express(importer);
+        let mut service = service.with_target(target);
+        any_port(&mut service, importer);
+        service.express(importer);
     }
     nat
 }
 
+/// What keepalived does on its own for a service of every port, and with the ports of servers of
+/// a mark.
+fn any_port(service: &mut Service, importer: &mut Importer<'_>) {
+    let line = service.line;
+    match service.target {
+        Target::Address(_, address) if address.port() == 0 => {
+            if !service.has(Directive::Persistent) {
+                service.set("persistent", PERSISTENCE, line, importer);
+                importer.replaced(line, "every port needs persistence, which keepalived adds, too");
+            }
+        }
+        Target::Mark(..) if service.forwarding == "nat" => {
+            let reason = "keepalived leaves the ports of marked packets as they are; here they \
+                          become those of the servers";
+            importer.lost(line, reason);
+        }
+        _ => {}
+    }
+}
+
 fn protocol(node: &Node, importer: &mut Importer<'_>) -> Protocol {
     let Some(child) = node.children.iter().find(|child| child.keyword() == "protocol") else {
-        return Protocol::Tcp;
+        if node.word(1) != Some("fwmark") {
+            importer.replaced(node.line, "no protocol is said, which is UDP to keepalived");
+        }
+        return Protocol::Udp;
     };
     match child.word(1).unwrap_or_default().to_ascii_lowercase().parse() {
         Ok(protocol) => protocol,
@@ -196,7 +224,7 @@ fn setting(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
     match node.keyword() {
         "lb_algo" | "lvs_sched" => service.set("scheduler", value, line, importer),
         "persistence_timeout" => {
-            let value = if value.is_empty() { "360" } else { value };
+            let value = if value.is_empty() { PERSISTENCE } else { value };
             service.set("persistent", value, line, importer);
         }
         "persistence_granularity" => service.set("pmask", value, line, importer),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::lose;
 use super::read::Node;
-use crate::config::import::importer::{Importer, Vip, mask, milliseconds};
+use crate::config::import::importer::{Importer, Vip, duration, mask, milliseconds};
 
 /// What the instances say about the pair.
 #[derive(Default)]
@@ -53,8 +53,8 @@ fn express(pair: &Pair, alone: bool, importer: &mut Importer<'_>) {
     }
     // The partner counts as dead after three intervals and a part of one more.
     let interval = pair.interval.unwrap_or(1000);
-    importer.set_global("keepalive", &format!("{interval}ms"), pair.line);
-    importer.set_global("deadtime", &format!("{}ms", interval.saturating_mul(4)), pair.line);
+    importer.set_global("keepalive", &duration(interval), pair.line);
+    importer.set_global("deadtime", &duration(interval.saturating_mul(4)), pair.line);
     if pair.preempt {
         importer.set_global("failback", "1", pair.line);
     }
@@ -93,7 +93,7 @@ fn replaced_or_lost(node: &Node, importer: &mut Importer<'_>) {
         "priority" => importer.replaced(line, "there are two roles: primary and backup"),
         "version" | "native_ipv6" => importer.replaced(line, "heartbeats are those of pulse"),
         "authentication" => {
-            importer.lost(line, "heartbeats are authenticated with the file in `heartbeat_key`");
+            lose(node, "heartbeats are authenticated with the file in `heartbeat_key`", importer);
         }
         word if word.starts_with("garp") => {
             importer.replaced(line, "announcements are repeated and refreshed without it");

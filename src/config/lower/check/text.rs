@@ -1,21 +1,51 @@
 use crate::config::lower::fields::Fields;
 use crate::config::lower::{Code, Context, Diagnostic, Directive};
 use crate::config::model::Virtual;
+use crate::config::value::Value;
 use crate::health::{CheckSpec, Expect, decode_escapes};
 use crate::net::Protocol;
 
 impl Context<'_> {
     pub(super) fn send_expect(&mut self, fields: &Fields, service: &Virtual) -> CheckSpec {
-        let send = decode_escapes(fields.payload(Directive::Send).unwrap_or_default());
-        let expect = self.expect(fields);
-        if send.is_empty() && expect == Expect::Nothing {
-            self.nothing_to_send(fields, service);
-        }
+        let (send, expect) = self.texts(fields, service);
         CheckSpec::SendExpect { send, expect }
     }
 
+    pub(super) fn datagram(&mut self, fields: &Fields, service: &Virtual) -> CheckSpec {
+        let (send, expect) = self.texts(fields, service);
+        CheckSpec::Datagram { send, expect }
+    }
+
+    fn texts(&mut self, fields: &Fields, service: &Virtual) -> (Vec<u8>, Expect) {
+        let send = decode_escapes(fields.payload(Directive::Send).unwrap_or_default());
+        let send = self.sent_bytes(fields).unwrap_or(send);
+        let expect = match fields.special(Directive::ExpectHex) {
+            Some(Value::Hex(pattern)) => Expect::Pattern(pattern.clone()),
+            _ => self.expect(fields, Expect::Prefix),
+        };
+        if send.is_empty() && expect == Expect::Nothing {
+            self.nothing_to_send(fields, service);
+        }
+        (send, expect)
+    }
+
+    /// `send_hex`, in which no byte may be left open.
+    fn sent_bytes(&mut self, fields: &Fields) -> Option<Vec<u8>> {
+        let Some(Value::Hex(pattern)) = fields.special(Directive::SendHex) else {
+            return None;
+        };
+        let exact = pattern.exact();
+        if exact.is_none() {
+            let message = "`??` cannot be sent";
+            self.report_at(fields, Directive::SendHex, Code::InvalidText, message);
+        }
+        exact
+    }
+
     /// What `expect` wants, an expression with `use_regex`.
-    pub(super) fn expect(&mut self, fields: &Fields) -> Expect {
+    ///
+    /// `plain` makes what it is without: the beginning of an answer, or all of it.
+    pub(super) fn expect(&mut self, fields: &Fields, plain: fn(Vec<u8>) -> Expect) -> Expect {
         let expect = fields.payload(Directive::Expect).map(decode_escapes);
         let regex = fields.boolean(Directive::UseRegex).unwrap_or(false);
         match expect {
@@ -24,7 +54,7 @@ impl Context<'_> {
                 .pattern(fields, Directive::Expect, bytes)
                 .map_or(Expect::Nothing, Expect::Regex),
             Some(bytes) if bytes == b"*" => Expect::Anything,
-            Some(bytes) => Expect::Prefix(bytes),
+            Some(bytes) => plain(bytes),
         }
     }
 
@@ -47,7 +77,8 @@ impl Context<'_> {
     fn nothing_to_send(&mut self, fields: &Fields, service: &Virtual) {
         if fields.choice(Directive::Check).is_some() {
             let span = fields.span(Directive::Check).unwrap_or_default();
-            let message = "`check = send` needs `send` or `expect`";
+            let kind = fields.choice(Directive::Check).unwrap_or_default();
+            let message = format!("`check = {kind}` needs `send` or `expect`");
             self.report(
                 Diagnostic::new(Code::ContradictoryCheck, span, message)
                     .help("write `check = connect` if a connection is enough"),

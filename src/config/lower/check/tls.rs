@@ -9,19 +9,23 @@ impl Context<'_> {
     /// The `tls_` directives.
     pub(super) fn tls(&mut self, fields: &Fields) -> TlsSpec {
         let path = |directive| fields.text(directive).map(PathBuf::from);
-        let mut tls = TlsSpec::default();
-        tls.name = fields.text(Directive::TlsName);
-        tls.ca = path(Directive::TlsCa);
-        if let Some(Value::Pins(pins)) = fields.special(Directive::TlsPin) {
-            tls.pins.clone_from(pins);
-        }
-        tls.identity = path(Directive::TlsCertificate).map(|certificate| {
-            let key = path(Directive::TlsKey).unwrap_or_else(|| certificate.clone());
-            Identity::new(certificate, key)
-        });
-        tls.verify = fields.boolean(Directive::TlsVerify).unwrap_or(true);
-        let warning = fields.duration(Directive::TlsExpiryWarning);
-        tls.expiry_warning = warning.unwrap_or(tls.expiry_warning);
+        let defaults = TlsSpec::default();
+        let tls = TlsSpec {
+            name: fields.text(Directive::TlsName),
+            ca: path(Directive::TlsCa),
+            pins: match fields.special(Directive::TlsPin) {
+                Some(Value::Pins(pins)) => pins.clone(),
+                _ => defaults.pins,
+            },
+            identity: path(Directive::TlsCertificate).map(|certificate| {
+                let key = path(Directive::TlsKey).unwrap_or_else(|| certificate.clone());
+                Identity::new(certificate, key)
+            }),
+            verify: fields.boolean(Directive::TlsVerify).unwrap_or(defaults.verify),
+            expiry_warning: fields
+                .duration(Directive::TlsExpiryWarning)
+                .unwrap_or(defaults.expiry_warning),
+        };
         self.doubtful_tls(fields, &tls);
         tls
     }

@@ -83,11 +83,11 @@ impl Answer {
         let mut response = httparse::Response::new(&mut headers);
         let code = match response.parse(&self.received) {
             Ok(httparse::Status::Partial) => return None,
-            Ok(httparse::Status::Complete(length)) => response.code.map(|code| {
-                let framing = Framing::of(code, response.headers);
-                self.head = Some(Head { length, framing });
-                code
-            }),
+            Ok(httparse::Status::Complete(length)) => {
+                let framing = |code| Framing::of(code, response.headers);
+                self.head = response.code.map(|code| Head { length, framing: framing(code) });
+                response.code
+            }
             Err(httparse::Error::TooManyHeaders) => {
                 return Some(Err(Failure::HeadersTooLarge { limit: Self::LIMIT }));
             }

@@ -1,0 +1,304 @@
+//! A check by an external program.
+//!
+//! Each run has a thread of its own: `no_new_privs` is a property of the thread that forks and
+//! passes to what it starts, so setting it there needs no code between fork and exec. The thread
+//! holds the process until it is reaped, so that its group can be killed without ever hitting
+//! another one that got the same number. Limits (`prlimit`) are set from outside right after the
+//! start: what the program does before is bounded by the time it has.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit,
+};
+use tokio::sync::oneshot;
+
+use super::network::Budget;
+use super::send_expect::Wanted;
+use super::{CheckError, Dialer, account};
+use crate::health::{Check, Excerpt, Failure, ProgramSpec, Stage};
+
+/// The most of an output that is looked at, that of 0.8.6. The rest is read and dropped.
+const OUTPUT: usize = 4095;
+/// Limits of a program: address space, size of a file it writes, open files.
+const LIMITS: [(Resource, u64); 4] = [
+    (Resource::As, 1 << 30),
+    (Resource::Fsize, 16 << 20),
+    (Resource::Nofile, 256),
+    (Resource::Core, 0),
+];
+/// Processes of its user, where that is one of its own.
+const PROCESSES: u64 = 64;
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Passes if a program says so.
+pub(super) struct Program {
+    spec: ProgramSpec,
+    account: Option<account::Account>,
+    wanted: Wanted,
+    dialer: Dialer,
+    /// The servers whose program runs at this moment.
+    running: Arc<Mutex<BTreeSet<SocketAddr>>>,
+}
+
+impl Program {
+    pub(super) fn new(spec: &ProgramSpec, dialer: Dialer) -> Result<Self, CheckError> {
+        if spec.arguments.is_empty() {
+            return Err(CheckError::NoProgram);
+        }
+        let account = spec.user.as_deref().map(account::find).transpose()?;
+        let wanted = Wanted::new(&spec.expect)?;
+        Ok(Self { spec: spec.clone(), account, wanted, dialer, running: Arc::default() })
+    }
+
+    fn command(&self, server: SocketAddr) -> Command {
+        let mut arguments = self.spec.arguments_for(server);
+        let mut command = Command::new(arguments.next().unwrap_or_default());
+        command.args(arguments).env_clear().env("PATH", PATH).env("LANG", "C").current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0);
+        if let Some(account) = &self.account {
+            // The standard library drops the supplementary groups of root with it.
+            command.uid(account.user).gid(account.group);
+        }
+        command
+    }
+
+    fn judge(&self, ended: &Ended) -> Result<(), Failure> {
+        if !ended.status.success() {
+            let said = if ended.errors.is_empty() { &ended.output } else { &ended.errors };
+            let status = describe(ended.status);
+            return Err(Failure::Program { status, said: Excerpt::new(said.trim_ascii()) });
+        }
+        let output = ended.output.strip_suffix(b"\n").unwrap_or(&ended.output);
+        self.wanted.judge(output, true).unwrap_or(Ok(()))
+    }
+}
+
+#[async_trait]
+impl Check for Program {
+    async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
+        let server = self.dialer.target(target);
+        let Some(turn) = Turn::take(&self.running, server) else {
+            let reason = "the program of the last check has not ended yet";
+            return Err(Failure::Inconclusive(reason.to_owned()));
+        };
+        let command = self.command(server);
+        self.dialer.note(|| format!("running {command:?}"));
+        let run = Run { command, own_user: self.account.is_some(), limit: Budget::margin(limit) };
+        let (_cancel, cancelled) = cancellation().map_err(|error| inconclusive(&error))?;
+        let (report, reported) = oneshot::channel();
+        let work = move || {
+            let result = run.carry_out(&cancelled);
+            drop(turn);
+            // Nobody listens any more where the check was cancelled.
+            let _ = report.send(result);
+        };
+        let thread = thread::Builder::new().name("check".to_owned()).spawn(work);
+        thread.map_err(|error| inconclusive(&error))?;
+        let ended = reported.await.map_err(|_gone| Failure::Other("the check broke".to_owned()))?;
+        let ended = ended?;
+        self.dialer.note(|| describe(ended.status));
+        self.dialer.transcript().iter().for_each(|transcript| transcript.received(&ended.output));
+        if ended.timed_out {
+            return Err(Failure::TimedOut { stage: Stage::Check, after: limit });
+        }
+        self.judge(&ended)
+    }
+}
+
+/// Why a program that could not be started says nothing of the server, or that it is missing.
+fn inconclusive(error: &io::Error) -> Failure {
+    Failure::Inconclusive(error.to_string())
+}
+
+/// Two ends of a pipe: the second hangs up when the first is dropped.
+fn cancellation() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    Ok((write, read))
+}
+
+/// The right to run the program for one server, given back when it is dropped.
+struct Turn {
+    running: Arc<Mutex<BTreeSet<SocketAddr>>>,
+    server: SocketAddr,
+}
+
+impl Turn {
+    fn take(running: &Arc<Mutex<BTreeSet<SocketAddr>>>, server: SocketAddr) -> Option<Self> {
+        let free = lock(running).insert(server);
+        free.then(|| Self { running: Arc::clone(running), server })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&self.running).remove(&self.server);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How a run ended.
+struct Ended {
+    status: ExitStatus,
+    output: Vec<u8>,
+    errors: Vec<u8>,
+    timed_out: bool,
+}
+
+/// One run of the program, on a thread of its own.
+struct Run {
+    command: Command,
+    own_user: bool,
+    limit: Duration,
+}
+
+impl Run {
+    fn carry_out(mut self, cancelled: &OwnedFd) -> Result<Ended, Failure> {
+        let deadline = Instant::now() + self.limit;
+        rustix::thread::set_no_new_privs(true).map_err(|error| inconclusive(&error.into()))?;
+        let mut child = self.command.spawn().map_err(|error| not_started(&error))?;
+        let pid = Pid::from_child(&child);
+        self.confine(pid);
+        let outputs = Outputs::of(&mut child);
+        let ended = outputs.and_then(|mut outputs| {
+            let timed_out = outputs.wait(pid, cancelled, deadline)?;
+            Ok((outputs, timed_out))
+        });
+        // The process is not reaped yet, so the number of its group is still its own.
+        let _ = kill_process_group(pid, Signal::KILL);
+        let status = child.wait().map_err(|error| inconclusive(&error))?;
+        let (mut outputs, timed_out) = ended.map_err(|error| inconclusive(&error))?;
+        outputs.drain();
+        let [output, errors] = outputs.0.map(|output| output.kept);
+        Ok(Ended { status, output, errors, timed_out })
+    }
+
+    fn confine(&self, pid: Pid) {
+        let seconds = self.limit.as_secs() + 1;
+        let own = self.own_user.then_some((Resource::Nproc, PROCESSES));
+        let limits = LIMITS.into_iter().chain([(Resource::Cpu, seconds)]).chain(own);
+        for (resource, limit) in limits {
+            let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+            // It fails for a process that has ended, and for a lower limit that holds already.
+            let _ = prlimit(Some(pid), resource, limit);
+        }
+    }
+}
+
+fn not_started(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            Failure::Inconclusive(format!("the program cannot be started: {error}"))
+        }
+        _ => inconclusive(error),
+    }
+}
+
+/// Standard output and standard error.
+struct Outputs([Output; 2]);
+
+struct Output {
+    pipe: Option<Box<dyn Readable>>,
+    kept: Vec<u8>,
+}
+
+trait Readable: Read + AsFd + Send {}
+impl<T: Read + AsFd + Send> Readable for T {}
+
+impl Outputs {
+    fn of(child: &mut Child) -> io::Result<Self> {
+        let output = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Readable>);
+        let errors = child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Readable>);
+        for pipe in [&output, &errors].into_iter().flatten() {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        Ok(Self([output, errors].map(|pipe| Output { pipe, kept: Vec::new() })))
+    }
+
+    /// Reads until the program ends, which is `false`, or its time is over or the check cancelled.
+    fn wait(&mut self, pid: Pid, cancelled: &OwnedFd, deadline: Instant) -> io::Result<bool> {
+        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(true);
+            }
+            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut ready: Vec<_> = self.0.iter().filter_map(Output::watched).collect();
+            ready.push(PollFd::new(&process, PollFlags::IN));
+            ready.push(PollFd::new(cancelled, PollFlags::IN));
+            match poll(&mut ready, Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let [.., ended, hung_up] = ready.as_slice() else {
+                return Ok(true);
+            };
+            let (ended, hung_up) = (!ended.revents().is_empty(), !hung_up.revents().is_empty());
+            if ended || hung_up {
+                return Ok(hung_up);
+            }
+            self.0.iter_mut().for_each(Output::read_some);
+        }
+    }
+
+    /// Reads what is still in the pipes of a program that has ended.
+    fn drain(&mut self) {
+        for output in &mut self.0 {
+            while output.kept.len() < OUTPUT && output.pipe.is_some() {
+                let before = output.kept.len();
+                output.read_some();
+                if output.kept.len() == before {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Output {
+    fn watched(&self) -> Option<PollFd<'_>> {
+        self.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN))
+    }
+
+    /// Reads once. What has no room is dropped, so that the program is not held up.
+    fn read_some(&mut self) {
+        let mut piece = [0; 4096];
+        let Some(pipe) = &mut self.pipe else {
+            return;
+        };
+        match pipe.read(&mut piece) {
+            Ok(0) => self.pipe = None,
+            Ok(length) => {
+                let room = OUTPUT - self.kept.len();
+                self.kept.extend_from_slice(&piece[..length.min(room)]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.pipe = None,
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "an unknown end".to_owned(),
+    }
+}

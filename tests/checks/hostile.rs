@@ -1,0 +1,251 @@
+//! Servers that mean harm, or are broken beyond what anybody thought of: each kind of check ends
+//! within its time and with a reason, whatever comes.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use piranha::health::{
+    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, Expect, Failure, HttpSpec,
+    Security, TlsSpec,
+};
+use piranha::net::Protocol;
+use piranha::runtime::checks::build;
+use proptest::strategy::Strategy as _;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::{LOCALHOSTS, tcp, udp};
+
+/// What a check may take; one that does not end by itself is ended by it.
+const LIMIT: Duration = Duration::from_millis(700);
+/// What it may take at the very most, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Every kind of check over TCP that reads an answer.
+fn specs() -> Vec<(String, CheckSpec)> {
+    let mut body = HttpSpec::default();
+    body.expect = Some(BodyExpect::Regex("(x+x+)+y".into()));
+    let mut specs = vec![
+        (
+            "send/expect".to_owned(),
+            CheckSpec::SendExpect {
+                send: b"hello\r\n".to_vec(),
+                expect: Expect::Regex("(never)+$".into()),
+            },
+        ),
+        (
+            "exactly".to_owned(),
+            CheckSpec::SendExpect { send: Vec::new(), expect: Expect::Exactly(b"never".to_vec()) },
+        ),
+        ("http".to_owned(), CheckSpec::Http(HttpSpec::default())),
+        ("http body".to_owned(), CheckSpec::Http(body)),
+        ("dns".to_owned(), CheckSpec::Dns(DnsSpec::default())),
+    ];
+    let applications = Application::ALL.into_iter();
+    specs.extend(applications.clone().map(|(name, application)| {
+        (name.to_owned(), CheckSpec::Application(ApplicationSpec::new(application)))
+    }));
+    if cfg!(feature = "tls") {
+        specs.push(("tls".to_owned(), CheckSpec::Tls(TlsSpec::default())));
+        let starttls = applications.filter(|(_, application)| application.has_starttls());
+        specs.extend(starttls.map(|(name, application)| {
+            let security = Security::StartTls(TlsSpec::default());
+            let spec = ApplicationSpec::new(application).with_security(security);
+            (format!("{name} with STARTTLS"), CheckSpec::Application(spec))
+        }));
+    }
+    specs
+}
+
+type Serve = fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What servers do with a connection.
+const SERVERS: [(&str, Serve); 12] = [
+    ("says nothing", |stream| Box::pin(hold(stream))),
+    ("closes", |_| Box::pin(async {})),
+    ("resets", |stream| {
+        Box::pin(async move {
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        })
+    }),
+    ("closes its half", |mut stream| {
+        Box::pin(async move {
+            let _ = stream.shutdown().await;
+            hold(stream).await;
+        })
+    }),
+    ("sends zeros for ever", |stream| Box::pin(flood(stream, b"", &[0; 4096]))),
+    ("sends a line for ever", |stream| Box::pin(flood(stream, b"220", &[b'x'; 4096]))),
+    ("sends lines for ever", |stream| Box::pin(flood(stream, b"", b"220-more\r\n"))),
+    ("sends untagged lines for ever", |stream| Box::pin(flood(stream, b"* OK\r\n", b"* 1 A\r\n"))),
+    ("sends a body for ever", |stream| {
+        Box::pin(flood(stream, b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; 4096]))
+    }),
+    ("sends empty chunks for ever", |stream| {
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        Box::pin(flood(stream, head, b"1\r\nx\r\n"))
+    }),
+    ("announces more than there is", |mut stream| {
+        Box::pin(async move {
+            let _ = stream.write_all(&[0xff; 64]).await;
+            hold(stream).await;
+        })
+    }),
+    ("sends a byte at a time", |mut stream| {
+        Box::pin(async move {
+            for byte in std::iter::repeat(b"220-").flatten() {
+                if stream.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+    }),
+];
+
+async fn hold(mut stream: TcpStream) {
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    tokio::time::sleep(PATIENCE).await;
+}
+
+async fn recite(mut stream: TcpStream, answers: Vec<Vec<u8>>) {
+    for answer in answers {
+        let _ = stream.write_all(&answer).await;
+        let _ = stream.read(&mut [0; 512]).await;
+    }
+}
+
+async fn flood(mut stream: TcpStream, head: &'static [u8], piece: &'static [u8]) {
+    let _ = stream.write_all(head).await;
+    let pieces = piece.repeat(4096 / piece.len());
+    while stream.write_all(&pieces).await.is_ok() {}
+}
+
+/// Checks once, and panics unless it ends in time and fails with a reason fit for a log.
+async fn fails(what: &str, spec: &CheckSpec, protocol: Protocol, server: SocketAddr) {
+    let check = build(spec, protocol).unwrap();
+    let begun = Instant::now();
+    let verdict = tokio::time::timeout(PATIENCE, check.probe(server, LIMIT)).await;
+    let failure = verdict.unwrap_or_else(|_| panic!("{what} does not end")).expect_err(what);
+    let reason = failure.to_string();
+    assert!(!reason.is_empty() && reason.len() < 500, "{what}: {reason}");
+    assert!(!reason.contains(char::is_control), "{what}: {reason}");
+    assert!(!matches!(failure, Failure::Inconclusive(_)), "{what}: {reason}");
+    assert!(begun.elapsed() < PATIENCE, "{what}: {reason}");
+}
+
+#[tokio::test]
+async fn no_server_holds_a_check_up_or_passes_it_by_misbehaving() {
+    for (manner, serve) in SERVERS {
+        // A connection that is held must not keep the next check waiting.
+        let server = tcp(move |stream| async move {
+            tokio::spawn(serve(stream));
+        })
+        .await;
+        let checks = specs().into_iter().map(|(name, spec)| async move {
+            // Whoever asks for the status alone never sees the body.
+            let body = ["sends a body for ever", "sends empty chunks for ever"].contains(&manner);
+            let answered = body && name == "http";
+            if !answered {
+                let what = format!("{name} of a server that {manner}");
+                fails(&what, &spec, Protocol::Tcp, server).await;
+            }
+        });
+        futures_join(checks).await;
+    }
+}
+
+/// Waits for all of them at the same time.
+async fn futures_join<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
+    let mut pending: Vec<_> = futures.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        pending.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if pending.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn datagrams_of_garbage_fail_a_check_with_a_reason() {
+    let specs = [
+        CheckSpec::Dns(DnsSpec::default()),
+        CheckSpec::Application(ApplicationSpec::new(Application::Sip)),
+        CheckSpec::Datagram {
+            send: b"x".to_vec(),
+            expect: Expect::Pattern("01 ?? 03".parse().unwrap()),
+        },
+    ];
+    for garbage in [&b""[..], &[0; 4096], &[0xff; 12], b"SIP/2.0", b"SIP/2.0 999 \x1b[2J"] {
+        for host in LOCALHOSTS {
+            let server = udp(host, |_| garbage.to_vec()).await;
+            for spec in &specs {
+                fails(&format!("{spec:?}"), spec, Protocol::Udp, server).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_is_not_followed() {
+    let (sender, mut asked) = tokio::sync::mpsc::channel(8);
+    let server = tcp(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = sender.send(()).await;
+            let _ = stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n").await;
+        }
+    })
+    .await;
+    let check = build(&CheckSpec::Http(HttpSpec::default()), Protocol::Tcp).unwrap();
+    assert_eq!(check.probe(server, PATIENCE).await, Ok(()));
+    let mut strict = HttpSpec::default();
+    strict.status = "200-299".parse().unwrap();
+    fails("redirect", &CheckSpec::Http(strict), Protocol::Tcp, server).await;
+    let mut count = 0;
+    while asked.try_recv().is_ok() {
+        count += 1;
+    }
+    assert_eq!(count, 2, "one request for each check");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_an_application_answers_no_check_panics_or_hangs(
+        answers in proptest::collection::vec(
+            proptest::prop_oneof![
+                proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+                "(220|200|\\+OK|\\* OK|p2 OK|250[- ]|E|R|S|\\+PONG)[ -~]{0,20}\r\n".prop_map(String::into_bytes),
+                // A greeting of MySQL and an answer of LDAP, more or less.
+                proptest::prelude::any::<(u8, u8)>().prop_map(|(a, b)| vec![a % 9, 0, 0, 0, 10, b, 0]),
+                proptest::prelude::any::<(u8, u8)>().prop_map(|(a, b)| vec![0x30, a % 12, 2, 1, 1, 0x61, b]),
+            ],
+            0..4,
+        ),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = tcp(move |stream| {
+                let answers = answers.clone();
+                async move {
+                    tokio::spawn(recite(stream, answers));
+                }
+            })
+            .await;
+            let checks = Application::ALL.into_iter().map(|(name, application)| async move {
+                let spec = CheckSpec::Application(ApplicationSpec::new(application));
+                let probe = build(&spec, Protocol::Tcp).unwrap();
+                let probe = probe.probe(server, LIMIT / 5);
+                let verdict = tokio::time::timeout(PATIENCE, probe).await;
+                assert!(verdict.is_ok(), "{name} does not end");
+            });
+            futures_join(checks).await;
+        });
+    }
+}

@@ -1,0 +1,123 @@
+//! What keepalived programs from a file, beside what we program from the same file imported; and
+//! a table saved by ipvsadm, imported and programmed again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+
+use piranha::config::import::{Given, Source, import};
+use piranha::config::load;
+use piranha::control::whole_table;
+use piranha::ipvs::{Destination, Forwarding, Table};
+
+use crate::lab::{fill, lab, results, sh, table, wait_for};
+
+const KEEPALIVED: &str = include_str!("../conformance/import/keepalived-table/input");
+
+/// The table of the other program's file, as the data plane of a director with that file is to
+/// carry it.
+fn imported(source: Source, text: &str) -> Table {
+    let vips: [IpAddr; 2] = ["192.0.2.80".parse().unwrap(), "2001:db8::80".parse().unwrap()];
+    let primary = Some([192, 0, 2, 11].into());
+    let given = Given { primary, vips: vips.to_vec(), ..Given::default() };
+    let document = import(source, text.as_bytes(), &given).unwrap().document;
+    let loaded = load(document.as_bytes());
+    whole_table(&loaded.config.unwrap_or_else(|| panic!("{:?}\n{document}", loaded.diagnostics)))
+}
+
+/// keepalived with nothing but its IPVS part, gone when this is dropped.
+struct Keepalived(Child);
+
+impl Keepalived {
+    fn start(text: &str) -> Self {
+        // The kernel of the lab is another one than that of its root: /run is the only place.
+        let file = "/run/keepalived.conf";
+        std::fs::write(file, text).unwrap();
+        let log = std::fs::File::create(results().join("keepalived.log")).unwrap();
+        let errors = log.try_clone().unwrap();
+        let mut command = Command::new("keepalived");
+        command.args(["--dont-fork", "--log-console", "--check", "--use-file", file]);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Keepalived {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// The one difference: keepalived clears the ports of the servers of a mark. Ours stay, for the
+/// checks; for direct routing, as in this file, the kernel does not look at them.
+fn without_marked_ports(whole: &Table) -> Table {
+    let entries: Vec<_> = whole
+        .iter()
+        .map(|entry| {
+            let service = entry.service().clone();
+            let marked = service.key().vip().is_none();
+            let cleared = entry.destinations().map(|d| match marked {
+                true => Destination::new(SocketAddr::new(d.address().ip(), 0))
+                    .with_forwarding(d.forwarding())
+                    .with_weight(d.weight()),
+                false => *d,
+            });
+            (service, cleared.collect())
+        })
+        .collect();
+    table(&entries)
+}
+
+/// The sizes of a table: what keepalived is waited for.
+fn sizes(table: &Table) -> Vec<usize> {
+    table.iter().map(|entry| entry.destinations().len()).collect()
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn an_imported_keepalived_file_makes_the_table_that_keepalived_makes() {
+    let mut lab = lab();
+    let desired = imported(Source::Keepalived, KEEPALIVED);
+    let keepalived = Keepalived::start(KEEPALIVED);
+    wait_for("keepalived's table", || sizes(&lab.client.table().unwrap()) == sizes(&desired));
+    let theirs = lab.client.table().unwrap();
+    drop(keepalived);
+    lab.client.danger_flush().unwrap();
+
+    fill(&mut lab.client, &desired);
+    let ours = without_marked_ports(&lab.client.table().unwrap());
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.len(), 10);
+    let methods: Vec<_> =
+        ours.iter().flat_map(|e| e.destinations()).map(|d| d.forwarding()).collect();
+    for method in [Forwarding::Nat, Forwarding::Direct, Forwarding::TUNNEL] {
+        assert!(methods.contains(&method), "{method} in the lab's file");
+    }
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn an_imported_table_of_ipvsadm_is_the_table_it_was() {
+    let mut lab = lab();
+    sh("ipvsadm -A -t 192.0.2.80:80 -s wrr -p 120 -M 255.255.255.0
+        ipvsadm -a -t 192.0.2.80:80 -r 10.0.0.1:8080 -m -w 3
+        ipvsadm -a -t 192.0.2.80:80 -r 10.0.0.2:8080 -m -w 0
+        ipvsadm -A -t 192.0.2.81:443 -s sh -b sh-fallback,sh-port
+        ipvsadm -a -t 192.0.2.81:443 -r 192.0.2.101:443 -g -w 1
+        ipvsadm -A -t 192.0.2.81:444 -s rr
+        ipvsadm -a -t 192.0.2.81:444 -r 198.51.100.1:444 -i -w 1
+        ipvsadm -A -u 192.0.2.81:53 -s rr -o
+        ipvsadm -a -u 192.0.2.81:53 -r 10.0.0.3:53 -m -w 1
+        ipvsadm -A -t [2001:db8::80]:80 -s rr -p 360 -M 64
+        ipvsadm -a -t [2001:db8::80]:80 -r [fd00::1]:80 -m -w 1
+        ipvsadm -A -f 7 -s lblc -p 60
+        ipvsadm -a -f 7 -r 192.0.2.103:80 -g -w 5
+        ipvsadm -A -f 8 -6 -s rr
+        ipvsadm -a -f 8 -6 -r [2001:db8::101]:80 -g -w 1");
+    let before = lab.client.table().unwrap();
+    let desired = imported(Source::Ipvsadm, &sh("ipvsadm -Sn"));
+    lab.client.danger_flush().unwrap();
+    fill(&mut lab.client, &desired);
+    assert_eq!(lab.client.table().unwrap(), before);
+    assert_eq!(before.len(), 7);
+}
