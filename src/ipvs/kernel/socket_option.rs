@@ -23,7 +23,8 @@ const MOST_ROOM: u32 = 1 << 20;
 /// ```
 /// use piranha::ipvs::kernel::{OptionCall, OptionOutcome, Reply, Request};
 ///
-/// let call = OptionCall::new(&Request::GetInfo)?;
+/// let request = Request::GetInfo;
+/// let call = OptionCall::new(&request)?;
 /// assert!(call.is_get());
 /// // The kernel would have put its version, table size and number of services there.
 /// let OptionOutcome::Done { result, .. } = call.finish(Ok(12)) else { unreachable!() };
