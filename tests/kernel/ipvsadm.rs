@@ -251,9 +251,7 @@ fn what_ours_saves_debians_restores_and_back() {
 }
 
 /// The binary, for what is not within reach of this process.
-fn program() -> &'static str {
-    option_env!("CARGO_BIN_EXE_ipvsadm").expect("run the tests with --all-features")
-}
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
 #[test]
 #[ignore = "needs the kernel lab: tests/kernel/run"]
@@ -264,7 +262,7 @@ fn by_its_other_names_the_program_does_what_debians_scripts_do() {
     let same = |name: &str, step: &Step| {
         let script = format!("/usr/sbin/{name}");
         let theirs = pair::started(&pair.theirs, &script, name, step);
-        let ours = pair::started(&pair.ours, program(), name, step);
+        let ours = pair::started(&pair.ours, PROGRAM, name, step);
         assert_eq!(ours.code, theirs.code, "{name} {step}");
         assert_eq!(ours.out, theirs.out, "{name} {step}");
         theirs
@@ -279,7 +277,7 @@ fn by_its_other_names_the_program_does_what_debians_scripts_do() {
     }
     for line in ["-L -n", "-A -t 10.0.0.9", "-D -t 10.0.0.9:80", "--bogus", "-L -t 10.0.0.9:80"] {
         let step = Step::new(line);
-        let ours = pair::started(&pair.theirs, program(), "ipvsadm", &step);
+        let ours = pair::started(&pair.theirs, PROGRAM, "ipvsadm", &step);
         assert_eq!(ours, pair::theirs(&pair.theirs, &step), "{line}");
     }
 }
@@ -314,7 +312,7 @@ fn traffic_is_counted_and_its_connections_are_listed_as_by_debians() {
         let step = Step::new(list);
         // Seconds pass between the two.
         wait_for(list, || {
-            pair::started(&pair.theirs, program(), "ipvsadm", &step)
+            pair::started(&pair.theirs, PROGRAM, "ipvsadm", &step)
                 == pair::theirs(&pair.theirs, &step)
         });
     }
@@ -330,7 +328,7 @@ fn what_ours_has_more_works_for_a_user_of_the_program() {
     pair.reset(&corpus::MANY);
     let run = |line: &str, input: &str| {
         let step = Step { input: input.to_owned(), ..Step::new(line) };
-        pair::started(&pair.ours, program(), "ipvsadm", &step)
+        pair::started(&pair.ours, PROGRAM, "ipvsadm", &step)
     };
     for list in LISTS.iter().filter(|list| list.starts_with("-L")) {
         let answer = run(&format!("{list} --json"), "");

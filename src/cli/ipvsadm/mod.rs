@@ -10,11 +10,18 @@
 //! - `-M` may stand before the service it is for, and takes a number of bits for IPv4 too
 //!   (`-M 24`, which the original reads as the mask 0.0.0.24). A mask with a gap or of no bits, and
 //!   letters after a number of bits, are refused; so is `[10.0.0.1]:80`.
+//! - Commas alone are no scheduler flags; the original crashes on `-b ,`.
 //! - A persistence engine without `-p`, which has no effect in the kernel, is left out.
 //! - The third scheduler flag is shown and saved for `sh` and `mh` too.
 //! - A complaint about a line of a restore is followed by its number and text, and lines that
 //!   begin with `#` are comments.
 //! - Added: `--json` for every list, `--dry-run` for every change, `--check` for a restore.
+//!
+//! Started as `ipvsadm-save` or `ipvsadm-restore` the program does what Debian's scripts of these
+//! names do; the latter takes `--check` and `--dry-run` too, and refuses what it does not know.
+//!
+//! The manual page is `docs/man/ipvsadm.8`. In the kernel lab ours and Debian's are given the same
+//! lines and must answer alike and make the same table (`tests/kernel/ipvsadm.rs`).
 
 mod build;
 pub mod connections;
