@@ -37,10 +37,6 @@ impl Bench {
         self.ids.len()
     }
 
-    pub(super) fn id(&self, server: usize) -> ServerId {
-        self.ids[server]
-    }
-
     pub(super) fn remove(&mut self, server: usize) {
         assert!(self.pool.remove(self.ids[server]));
     }
