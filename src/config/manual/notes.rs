@@ -89,6 +89,22 @@ pub const fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
             "Servers behind the relay see the relay's address. Every server must expect the \
              header; checks send one too."
         }
+        (Directive::MaxConnections, _) => {
+            "Further clients wait in the listener's backlog, 4,096 at most, and are let in as others \
+             leave. A reload changes the limit; nobody is thrown out. The kernel has limits for each \
+             server instead: `u_threshold`."
+        }
+        (Directive::Transparent, _) => {
+            "The servers' answers must come back to this machine and be led into it: make it their \
+             default gateway, and add `ip rule add iif DEVICE lookup 100` and `ip route add local \
+             default dev lo table 100`, with `ip -6` too for IPv6, DEVICE being the one towards the \
+             servers. Servers must be of the VIP's address family. Not with the FTP helper. Without \
+             the privilege the configuration is refused."
+        }
+        (Directive::OnePacket, _) => {
+            "For services like DNS, where one client asks for many others. The relay takes answers \
+             to a datagram for three seconds."
+        }
         (Directive::SorryServer, _) => {
             "Takes part only while no real server takes connections, with weight 1. 0.8.6 took no \
              port here."

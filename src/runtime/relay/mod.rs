@@ -28,8 +28,11 @@
 //! - A server that does not take a connection (refused, unreachable, or silent for the connect
 //!   timeout) costs the client a retry on another one. When none is left, or none may take new
 //!   connections, the client is reset.
+//! - At a service's or the relay's limit of connections, or out of descriptors, new clients wait
+//!   in the backlog; those that are there go on.
 //! - The end of a stream is passed on and the other direction goes on; an error on one side resets
-//!   the other. Servers see the relay's address, not the client's.
+//!   the other. Servers see the relay's address, unless the service is
+//!   [transparent](RelayOptions::transparent).
 //! - Each direction holds at most 16 KiB in this process, or 1 MiB in a pipe of the kernel of which
 //!   there are few; a reader that is slow slows its writer.
 //! - Releasing a VIP frees its ports at once. TCP connections go on until they end; UDP flows end,
@@ -39,8 +42,8 @@
 //!
 //! One thread for each core polls a clone of every listening socket, and the kernel wakes one idle
 //! thread for a new connection, which stays there. A UDP service has a socket for each thread, and
-//! the kernel leads a client to always the same. Addresses are bound exclusively: no second relay
-//! can share a port. Bytes are copied through one buffer for
+//! the kernel leads a client to always the same; datagrams go through in batches. Addresses are
+//! bound exclusively: no second relay can share a port. Bytes are copied through one buffer for
 //! each thread; a direction whose reads fill that buffer is spliced through a pipe instead, until
 //! it runs dry.
 
@@ -102,7 +105,8 @@ pub struct RelayConfig {
     pub max_udp_flows: usize,
     /// Connections there may be at the same time. At the bound clients wait in the listeners'
     /// backlogs (4,096 for each service) until others have left. 50,000, or as many as
-    /// [`descriptor_room`] says there are descriptors for. UDP flows have a bound of their own.
+    /// [`descriptor_room`] says there are descriptors for. UDP flows count, and have a bound of
+    /// their own.
     pub max_connections: usize,
     /// Makes a scheduler by its name and the service's flags. [`scheduler::build`].
     pub scheduler: fn(&str, scheduler::Options) -> Option<Box<dyn Scheduler>>,

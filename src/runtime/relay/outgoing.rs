@@ -312,11 +312,9 @@ mod tests {
     #[test]
     fn a_datagram_too_large_is_lost_alone() {
         let (sender, receiver) = pair(Ipv4Addr::LOCALHOST.into());
-        let (small, large) = ([1; 10], [2; 65_530]);
+        let payloads = [vec![1; 10], vec![2; 65_530], vec![1; 10]];
         let mut outgoing = Outgoing::default();
-        for payload in [&small[..], &large, &small] {
-            outgoing.push(payload, payload.len());
-        }
+        payloads.iter().for_each(|payload| outgoing.push(payload, payload.len()));
         let (sent, refused) = outgoing.send(&sender, None, &mut true);
         assert!(refused.is_ok());
         assert_eq!(sent, Sent { datagrams: 2, bytes: 20, lost: 1 });

@@ -306,13 +306,14 @@ impl Worker {
         }
     }
 
-    fn on_refused(&mut self, index: usize, flow: Box<UdpFlow>) {
-        let (service, client, now, single) = (flow.service, flow.client, self.now, flow.single);
-        self.slots.put(index, Entity::Flow(flow));
-        if single {
-            // Its datagram is lost; its place expires.
-            return;
+    fn on_refused(&mut self, index: usize, mut flow: Box<UdpFlow>) {
+        let (service, client, now) = (flow.service, flow.client, self.now);
+        if flow.single {
+            // Its datagram has been lost by the server; its place expires.
+            flow.lease.mark_failed();
+            return self.slots.put(index, Entity::Flow(flow));
         }
+        self.slots.put(index, Entity::Flow(flow));
         let tried = self.refused(index);
         if let Some(Entity::Udp(service)) = self.slots.get_mut(service) {
             service.flows.insert(now, client, FlowState::Refused(tried));

@@ -14,6 +14,9 @@ pub(crate) const BATCH: usize = 32;
 /// Room for the largest UDP payload there is, or for as much as `UDP_GRO` puts together.
 const ROOM: usize = 64 * 1024;
 
+/// The size of what `UDP_SEGMENT` takes, a `u16`.
+const SEGMENT_SIZE: libc::c_uint = 2;
+
 /// Room for one ancillary message with an integer.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
@@ -175,11 +178,11 @@ fn segmented(header: &mut libc::msghdr, control: &mut Control, size: u16) {
     // SAFETY: `control` is aligned for a cmsghdr and has room for one with 16 bits of data, which
     // is what its length is set to.
     unsafe {
-        header.msg_controllen = libc::CMSG_SPACE(size_of::<u16>() as _) as _;
+        header.msg_controllen = libc::CMSG_SPACE(SEGMENT_SIZE) as _;
         if let Some(first) = libc::CMSG_FIRSTHDR(header).as_mut() {
             first.cmsg_level = libc::SOL_UDP;
             first.cmsg_type = libc::UDP_SEGMENT;
-            first.cmsg_len = libc::CMSG_LEN(size_of::<u16>() as _) as _;
+            first.cmsg_len = libc::CMSG_LEN(SEGMENT_SIZE) as _;
             libc::CMSG_DATA(first).cast::<u16>().write_unaligned(size);
         }
     }

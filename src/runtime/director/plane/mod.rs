@@ -82,8 +82,9 @@ pub(super) async fn start(
 
 /// Whether the running data plane is one that `config` accepts: it is chosen at the start.
 pub(super) fn check_same(plane: &dyn Plane, config: &Config) -> Result<(), StartError> {
-    if plane.name() == "relay" {
-        check_relay(config)?;
+    match plane.name() {
+        "relay" => check_relay(config)?,
+        _ => check_kernel(config)?,
     }
     let name = match config.dataplane {
         DataPlane::Auto => return Ok(()),
@@ -111,15 +112,31 @@ pub(super) async fn retire_kernel(path: &Path, chosen: &dyn Plane) -> Result<(),
 
 /// The kernel where it is usable for this configuration, else the relay.
 async fn automatic(path: &Path, config: &Config) -> Result<(Box<dyn Plane>, String), StartError> {
-    let asks = |service: &Virtual| Some((service.name.clone(), service.relay_directive()?));
-    if let Some((name, directive)) = config.active_virtuals().find_map(asks) {
-        let reason = format!("`{name}` asks for {directive}, which the kernel lacks");
+    if let Some(reason) = kernel_lacks(config) {
         return Ok((relay(config)?, reason));
     }
     match kernel(path, config).await {
         Ok(plane) => Ok((plane, "the kernel's IPVS is usable".to_owned())),
         Err(StartError::NoDataPlane { reason, .. }) => Ok((relay(config)?, reason)),
         Err(other) => Err(other),
+    }
+}
+
+/// Why the kernel will not do for `config`, if it will not.
+fn kernel_lacks(config: &Config) -> Option<String> {
+    let asks = |service: &Virtual| Some((service.name.clone(), service.relay_directive()?));
+    let (name, directive) = config.active_virtuals().find_map(asks)?;
+    Some(format!("`{name}` asks for {directive}, which the kernel lacks"))
+}
+
+/// Whether the kernel, which is the data plane already, will do for `config` too.
+fn check_kernel(config: &Config) -> Result<(), StartError> {
+    match kernel_lacks(config) {
+        Some(lack) => {
+            let reason = format!("{lack}; the data plane is chosen at the start: restart");
+            Err(StartError::NoDataPlane { name: "kernel", reason })
+        }
+        None => Ok(()),
     }
 }
 
