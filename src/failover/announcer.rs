@@ -8,7 +8,7 @@
 //! [`Announcer`] is the schedule alone, pure: what an announcement looks like is
 //! [`wire::arp`](crate::wire::arp)'s and [`wire::ndisc`](crate::wire::ndisc)'s.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Default for Schedule {
 pub struct Announcer {
     schedule: Schedule,
     addresses: BTreeMap<IpAddr, Announced>,
-    links: BTreeMap<String, Bucket>,
+    links: BTreeMap<String, Line>,
     outputs: VecDeque<VirtualAddress>,
 }
 
@@ -69,6 +69,15 @@ enum Stage {
     Refresh,
 }
 
+/// Who waits for a link.
+#[derive(Debug)]
+struct Line {
+    bucket: Bucket,
+    /// By when they are due: whoever waits longest comes first, so that each is heard once before
+    /// one is heard twice.
+    waiting: BTreeSet<(Instant, IpAddr)>,
+}
+
 impl Announcer {
     /// Nothing to announce yet.
     #[must_use]
@@ -84,9 +93,9 @@ impl Announcer {
     /// Begins anew with these addresses: they have come up, or a rival was seen.
     pub fn announce(&mut self, now: Instant, addresses: &[VirtualAddress]) {
         for address in addresses {
+            self.forget(address.address);
             let stage = Stage::First { left: self.schedule.burst };
-            let announced = Announced { address: address.clone(), next: now, stage };
-            self.addresses.insert(address.address, announced);
+            self.wait(Announced { address: address.clone(), next: now, stage }, now);
         }
         self.handle_timeout(now);
     }
@@ -94,37 +103,70 @@ impl Announcer {
     /// Says no more of these addresses, not even what was already due.
     pub fn withdraw(&mut self, addresses: &[VirtualAddress]) {
         for address in addresses {
-            self.addresses.remove(&address.address);
+            self.forget(address.address);
             self.outputs.retain(|due| due.address != address.address);
         }
     }
 
     /// The deadline passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let mut due: Vec<_> = self.addresses.values_mut().filter(|a| a.next <= now).collect();
-        // Whoever waits longest comes first, so that each is heard once before one is heard twice.
-        due.sort_by_key(|announced| announced.next);
-        for announced in due {
-            let bucket = bucket(&mut self.links, announced.address.link(), now, &self.schedule);
-            if bucket.take(now, &self.schedule) {
-                self.outputs.push_back(announced.address.clone());
-                announced.advance(now, &self.schedule);
-            } else {
-                announced.next = announced.next.max(bucket.ready);
+        let mut said = Vec::new();
+        for line in self.links.values_mut() {
+            while line.is_due(now) && line.bucket.take(now, &self.schedule) {
+                said.extend(line.waiting.pop_first().map(|(_, address)| address));
             }
         }
-        self.addresses.retain(|_, announced| announced.next < Instant::MAX);
+        for address in said {
+            if let Some(mut announced) = self.addresses.remove(&address) {
+                self.outputs.push_back(announced.address.clone());
+                announced.advance(now, &self.schedule);
+                self.wait(announced, now);
+            }
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.addresses.values().map(|announced| announced.next).min()
+        self.links.values().filter_map(Line::next).min()
     }
 
     /// The next address to announce now.
     pub fn poll_output(&mut self) -> Option<VirtualAddress> {
         self.outputs.pop_front()
+    }
+
+    /// Lines an address up, unless it has been announced for the last time.
+    fn wait(&mut self, announced: Announced, now: Instant) {
+        if announced.next == Instant::MAX {
+            return;
+        }
+        let link = announced.address.link().to_owned();
+        let line = self.links.entry(link).or_insert_with(|| Line {
+            bucket: Bucket::full(now, &self.schedule),
+            waiting: BTreeSet::new(),
+        });
+        line.waiting.insert((announced.next, announced.address.address));
+        self.addresses.insert(announced.address.address, announced);
+    }
+
+    fn forget(&mut self, address: IpAddr) {
+        if let Some(announced) = self.addresses.remove(&address)
+            && let Some(line) = self.links.get_mut(announced.address.link())
+        {
+            line.waiting.remove(&(announced.next, address));
+        }
+    }
+}
+
+impl Line {
+    fn is_due(&self, now: Instant) -> bool {
+        self.waiting.first().is_some_and(|(next, _)| *next <= now)
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let (next, _) = self.waiting.first()?;
+        Some((*next).max(self.bucket.ready))
     }
 }
 
@@ -157,34 +199,28 @@ impl Stage {
 struct Bucket {
     left: u32,
     filled: Instant,
-    /// When there is room again.
+    /// When there is room again; in the past while there is.
     ready: Instant,
 }
 
 impl Bucket {
+    const fn full(now: Instant, schedule: &Schedule) -> Self {
+        Self { left: schedule.at_once, filled: now, ready: now }
+    }
+
     fn take(&mut self, now: Instant, schedule: &Schedule) -> bool {
         let each = Duration::from_secs(1) / schedule.rate.max(1);
         let earned = (now - self.filled).as_nanos() / each.as_nanos().max(1);
-        let earned = u32::try_from(earned).unwrap_or(u32::MAX).min(schedule.at_once);
         if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(u32::MAX);
             self.left = self.left.saturating_add(earned).min(schedule.at_once.max(1));
             self.filled = now;
         }
-        self.ready = now + each;
         let taken = self.left > 0;
         self.left = self.left.saturating_sub(1);
+        self.ready = if self.left > 0 { now } else { self.filled + each };
         taken
     }
-}
-
-fn bucket<'a>(
-    links: &'a mut BTreeMap<String, Bucket>,
-    link: &str,
-    now: Instant,
-    schedule: &Schedule,
-) -> &'a mut Bucket {
-    let full = || Bucket { left: schedule.at_once.max(1), filled: now, ready: now };
-    links.entry(link.to_owned()).or_insert_with(full)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ use crate::wire::rtnetlink::Lifetime;
 pub struct Options {
     /// When the network is told where addresses are.
     pub announcements: Schedule,
-    /// The program to start, with the argument `--guard`, that calls [`guard`]; none by default.
+    /// The program to start, with the argument `--guard`, that calls [`guard()`]; none by default.
     pub guard: Option<PathBuf>,
 }
 

@@ -168,7 +168,7 @@ mod tests {
         let address = vip("192.0.2.80").with_prefix(24).with_label("eth0:1").unwrap();
         let address = address.with_lifetime(lifetime);
         let expected = [
-            "6c000000",
+            "60000000",
             "1400",
             "0505",
             "05000000",
