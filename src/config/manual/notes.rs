@@ -110,17 +110,51 @@ pub const fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
              port here."
         }
         (Directive::Check, _) => {
-            "By default: `send` where `send` or `expect` is set or the protocol is UDP, `http` \
-             where an `http_` directive is set, or on TCP port 80 where nothing is said, as \
-             0.8.6 did; else `connect`."
+            "By default: `program` where `send_program` is set, `send` where `send` or `expect` is \
+             set or the protocol is UDP, `http` where an `http_` directive is set, or on TCP port \
+             80 where nothing is said, as 0.8.6 did; else `connect`. `docs/checks.md` has every \
+             kind and what passes it."
+        }
+        (Directive::CheckAuth, _) => {
+            "For `http`, `https`, `redis` and `ldap`, whose user is a distinguished name. Nobody \
+             but the owner may read the file."
+        }
+        (Directive::CheckTls, _) => {
+            "For the kinds named after applications. With `starttls` the server must agree to it; \
+             `redis`, `mysql`, `ldap` and `sip` have only `on`."
+        }
+        (Directive::CheckMark, _) => "It needs the capability CAP_NET_ADMIN.",
+        (Directive::CheckUser, _) => {
+            "By name or number. The program then has no further groups. Without it it runs as the \
+             daemon does, as in 0.8.6, with a warning."
+        }
+        (Directive::HttpExpect, _) => {
+            "Redirects are not followed. Without it the body is not read; escapes as in `send`."
+        }
+        (Directive::TlsName, _) => {
+            "The certificate must be for it. An address is verified too, and not sent."
+        }
+        (Directive::TlsPin, _) => {
+            "`sha256:` and the hash of the SubjectPublicKeyInfo in hexadecimal, so that a renewal \
+             with the same key keeps it. It takes the place of the chain of trust; with `tls_ca` \
+             both must hold."
+        }
+        (Directive::TlsKey, _) => "Nobody but the owner may read the file.",
+        (Directive::TlsVerify, _) => {
+            "0 takes any certificate, an attacker's too; a pin holds all the same."
+        }
+        (Directive::DnsExpect, _) => {
+            "Without regard to case. One of the answers must be it: `10 mail.example.org`."
         }
         (Directive::Send | Directive::Expect, _) => {
             "Escapes are `\\\\`, `\\r`, `\\n`, `\\t`, `\\'` and `\\\"`. An empty value is none."
         }
         (Directive::UseRegex, _) => "The expression may match anywhere in the answer.",
         (Directive::SendProgram, _) => {
-            "Not supported yet: an active service that needs it is refused, unless `check` says \
-             what to do instead."
+            "Split at blanks, without a shell; `%h` and `%p` are whole arguments. It passes by \
+             ending with status 0 and printing just what `expect` says, where that is set. It \
+             cannot gain privileges, is limited in memory, files and time, and never runs twice at \
+             once for one server. In 0.8.6 a program that printed nothing passed."
         }
         (Directive::HttpStatus, _) => {
             "By default everything below 500: a server that answers 5xx is broken, one that lacks \
