@@ -84,7 +84,12 @@ pub fn effective(document: &Document, config: &Config) -> Section {
         for (block, server) in written.blocks(BlockKind::Server, Some(block)).zip(&service.servers)
         {
             let follows = |row: &Descriptor| match row.directive {
-                Directive::Port => taken_over(&section, row.directive),
+                Directive::Port | Directive::Network => taken_over(&section, row.directive),
+                Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum
+                    if server.forwarding.is_tunnel() =>
+                {
+                    taken_over(&section, row.directive)
+                }
                 _ => None,
             };
             let identity = server.address.to_string();
@@ -131,6 +136,9 @@ fn applies(setting: &Setting, service: &Virtual) -> bool {
         Directive::HttpPath | Directive::HttpHost | Directive::HttpStatus => {
             matches!(service.check, CheckSpec::Http(_))
         }
+        Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum => {
+            service.forwarding.is_tunnel()
+        }
         Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
         Directive::Pmask => service.persistence.is_some() && service.address.is_ipv4(),
         _ => true,
@@ -155,7 +163,7 @@ impl<'a> Written<'a> {
             document.statements().iter().filter(|statement| statement.shape == Shape::Assignment);
         let fields = assignments.filter_map(|statement| {
             let name = document.word(document.tokens(statement).first()?);
-            Some(((statement.block, Directive::from_name(&name)?), statement))
+            Some(((statement.block(), Directive::from_name(&name)?), statement))
         });
         Self { document, fields: fields.collect() }
     }
@@ -189,7 +197,7 @@ impl<'a> Written<'a> {
     fn written(&self, block: Option<usize>, row: &Descriptor) -> Option<Setting> {
         let statement = self.fields.get(&(block, row.directive))?;
         let values = self.document.tokens(statement).get(2..)?;
-        let span = values.first()?.span.to(values.last()?.span);
+        let span = values.first()?.span().to(values.last()?.span());
         let words: Vec<_> = values.iter().map(|value| self.document.value(value)).collect();
         let text = &self.document.as_bytes()[span.start..span.end];
         Some(Setting {

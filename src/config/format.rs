@@ -31,7 +31,7 @@ pub fn format(document: &Document) -> Vec<u8> {
     while start < bytes.len() {
         let (end, next) = line_end(bytes, start);
         let of_line = |statement: &&Statement| {
-            document.tokens(statement).first().is_some_and(|first| first.span.start < next)
+            document.tokens(statement).first().is_some_and(|first| first.span().start < next)
         };
         match statements.next_if(of_line) {
             Some(statement) => layout.statement(document, statement, end),
@@ -98,10 +98,10 @@ fn words(document: &Document, statement: &Statement, end: usize) -> Vec<u8> {
         return Vec::new();
     };
     if tokens.iter().any(|token| token.quote == Quote::Open) {
-        return bytes[first.span.start..end].to_vec();
+        return bytes[first.span().start..end].to_vec();
     }
-    let comment = bytes[last.span.end..end].trim_ascii();
-    let words = tokens.iter().map(|token| &bytes[token.span.start..token.span.end]);
+    let comment = bytes[last.span().end..end].trim_ascii();
+    let words = tokens.iter().map(|token| &bytes[token.span().start..token.span().end]);
     let words: Vec<_> = words.chain((!comment.is_empty()).then_some(comment)).collect();
     words.join(&b' ')
 }
