@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::Config;
+use crate::config::{Config, Diagnostic, Document, Included, by_file};
 use crate::runtime::configuration::{self, ConfigError};
 
 /// Where Red Hat's packages kept lvs.cf, and ours do.
@@ -58,11 +58,11 @@ fn on_one_thread(future: impl Future<Output = Result<(), Failure>>) -> Result<()
 fn read_config(path: &Path) -> Result<Config, Failure> {
     match configuration::read(path) {
         Ok(accepted) => {
-            print_diagnostics(path, &accepted.text, &accepted.warnings);
+            print_diagnostics(path, &accepted.document, &accepted.included, &accepted.warnings);
             Ok(accepted.config)
         }
-        Err(ConfigError::Invalid { text, diagnostics, .. }) => {
-            print_diagnostics(path, &text, &diagnostics);
+        Err(ConfigError::Invalid { document, included, diagnostics, .. }) => {
+            print_diagnostics(path, &document, &included, &diagnostics);
             Err(Failure::new(format!(
                 "{}: the configuration has errors; nothing was changed",
                 path.display()
@@ -72,10 +72,15 @@ fn read_config(path: &Path) -> Result<Config, Failure> {
     }
 }
 
-fn print_diagnostics(path: &Path, text: &[u8], diagnostics: &[crate::config::Diagnostic]) {
-    if !diagnostics.is_empty() {
-        let name = path.display().to_string();
-        eprintln!("{}", diagnostic::render(&name, text, diagnostics, log::colors()));
+fn print_diagnostics(
+    path: &Path,
+    document: &Document,
+    included: &[Included],
+    diagnostics: &[Diagnostic],
+) {
+    let name = path.display().to_string();
+    for (name, document, about) in by_file(&name, document, included, diagnostics) {
+        eprintln!("{}", diagnostic::render(name, document.as_bytes(), &about, log::colors()));
     }
 }
 

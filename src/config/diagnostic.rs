@@ -113,6 +113,9 @@ codes! {
     TunnelImpossible = "E0317", "the settings of a tunnel do not go together";
     InvalidRegex = "E0318", "expect is not a regular expression that can be compiled";
     SharedPath = "E0319", "two heartbeat paths share an address";
+    IncludeFailed = "E0320", "a file cannot be included";
+    IncludeLimit = "E0321", "includes go too deep, or are too many or too large";
+    IncludeCycle = "E0322", "a file includes itself";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
     CarriageReturns = "W0101", "lines end with CRLF";
@@ -145,6 +148,7 @@ codes! {
     OverlappingServices = "W0315", "a service for every port overlaps another one";
     CheckOutlastsInterval = "W0316", "a check may take longer than the interval of checks";
     UnknownDevice = "W0317", "this machine has no such network interface";
+    NothingIncluded = "W0318", "an include names no file";
     TlsNotVerified = "W0321", "a check does not verify the server's certificate";
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
     LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
@@ -273,6 +277,19 @@ impl Sink {
     /// Counts an error that was not put into words.
     pub(crate) fn drop_one(&mut self) {
         self.dropped += 1;
+    }
+
+    /// Takes over what was said about another file, whose offsets begin at `base`.
+    pub(crate) fn merge(&mut self, other: &Self, base: usize) {
+        self.dropped += other.dropped;
+        for diagnostic in other.errors.iter().chain(&other.warnings) {
+            let mut diagnostic = diagnostic.clone();
+            diagnostic.span = diagnostic.span.shifted(base);
+            for related in &mut diagnostic.related {
+                related.span = related.span.shifted(base);
+            }
+            self.push(diagnostic);
+        }
     }
 
     pub(crate) fn has_errors(&self) -> bool {

@@ -123,6 +123,9 @@ directives! {
     SerialNo "serial_no" {
         Global Historical ANY_INTEGER, "", "Counter of the GUI's edits; no daemon looks at it.";
     }
+    Include "include" {
+        Global Extension Kind::Path, "", "Further files that are read in this place, by a name with wildcards; may stand several times.";
+    }
     Service "service" {
         Global Historical Kind::Choice(&["lvs", "fos"]), "lvs", "Which kind of blocks is used.";
     }
@@ -499,7 +502,7 @@ impl Directive {
     /// Whether each of several in one place counts, instead of the last one.
     #[must_use]
     pub const fn is_repeatable(self) -> bool {
-        matches!(self, Self::HeartbeatPath | Self::HttpHeader | Self::TlsPin)
+        matches!(self, Self::HeartbeatPath | Self::HttpHeader | Self::Include | Self::TlsPin)
     }
 
     /// The directive that `name` was most likely meant to be in `scope`, or else anywhere.

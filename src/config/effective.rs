@@ -84,7 +84,12 @@ pub fn effective(document: &Document, config: &Config) -> Section {
         for (block, server) in written.blocks(BlockKind::Server, Some(block)).zip(&service.servers)
         {
             let follows = |row: &Descriptor| match row.directive {
-                Directive::Port => taken_over(&section, row.directive),
+                Directive::Port | Directive::Network => taken_over(&section, row.directive),
+                Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum
+                    if server.forwarding.is_tunnel() =>
+                {
+                    taken_over(&section, row.directive)
+                }
                 _ => None,
             };
             let identity = server.address.to_string();
@@ -130,6 +135,9 @@ fn applies(setting: &Setting, service: &Virtual) -> bool {
     match setting.directive {
         Directive::HttpPath | Directive::HttpHost | Directive::HttpStatus => {
             matches!(service.check, CheckSpec::Http(_))
+        }
+        Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum => {
+            service.forwarding.is_tunnel()
         }
         Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
         Directive::Pmask => service.persistence.is_some() && service.address.is_ipv4(),

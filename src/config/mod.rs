@@ -39,12 +39,14 @@ mod edit;
 mod effective;
 mod format;
 pub mod import;
+mod include;
 mod lower;
 mod manual;
 mod model;
 mod span;
 mod start;
 mod suggest;
+mod surroundings;
 mod syntax;
 mod value;
 
@@ -57,10 +59,12 @@ pub use directive::{Descriptor, Directive, Scope, Since};
 pub use edit::{EditError, Editor, Place, Spot};
 pub use effective::{Origin, Section, Setting, effective};
 pub use format::format;
+pub use include::Included;
 pub use manual::{manual, note};
 pub use model::{Config, DataPlane, HeartbeatVersion, Legacy, RealServer, Virtual};
 pub use span::{Position, Span};
 pub use start::Start;
+pub use surroundings::Surroundings;
 pub use syntax::Document;
 
 /// What came of reading an lvs.cf.
@@ -69,6 +73,9 @@ pub use syntax::Document;
 pub struct Loaded {
     /// The file as it was written.
     pub document: Document,
+    /// The files it includes, in the order in which they were read. Offsets in diagnostics and in
+    /// the model tell them apart; [`locate`](Self::locate) says where such an offset is.
+    pub included: Vec<Included>,
     /// What it means; only there if no diagnostic is an error.
     pub config: Option<Config>,
     /// All there is to say about it, in the order of the file. Beyond 200 errors or 200
@@ -81,8 +88,48 @@ pub struct Loaded {
 /// Files over 16 MiB and lines over 16 KiB are refused.
 #[must_use]
 pub fn load(bytes: &[u8]) -> Loaded {
-    let document = Document::parse(bytes);
-    let parts = [lower::Part::whole(&document)];
-    let (config, diagnostics) = lower::lower(&parts, document.problems().clone());
-    Loaded { document, config, diagnostics }
+    load_in("lvs.cf", bytes, &())
+}
+
+/// Reads an lvs.cf called `name` with the files it includes, and asks `surroundings` what its text
+/// does not tell.
+///
+/// Files are included at most eight deep, at most 1,000 of them and 64 MiB together.
+#[must_use]
+pub fn load_in(name: &str, bytes: &[u8], surroundings: &dyn Surroundings) -> Loaded {
+    let gathered = include::Gathered::new(name, Document::parse(bytes), surroundings);
+    let (parts, problems) = gathered.parts();
+    let (config, diagnostics) = lower::lower(&parts, problems, surroundings);
+    let (document, included) = gathered.finish();
+    Loaded { document, included, config, diagnostics }
+}
+
+impl Loaded {
+    /// The file and the place of `span`; `name` is what the file itself is called.
+    #[must_use]
+    pub fn locate<'a>(&'a self, name: &'a str, span: Span) -> (&'a str, Position) {
+        include::locate(name, &self.document, &self.included, span)
+    }
+}
+
+/// What `diagnostics` say about each file: first the file itself, called `name`, then those in
+/// `included`. Offsets are those in the file, and places in other files are named in the message.
+#[must_use]
+pub fn by_file<'a>(
+    name: &'a str,
+    document: &'a Document,
+    included: &'a [Included],
+    diagnostics: &[Diagnostic],
+) -> Vec<(&'a str, &'a Document, Vec<Diagnostic>)> {
+    let place = |span| {
+        let (file, position) = include::locate(name, document, included, span);
+        let number = included.iter().position(|file| file.contains(span));
+        (number, format!("{file}:{position}"))
+    };
+    let about = |file, number| include::about(diagnostics, file, &place, number);
+    let root = (name, document, about(None, None));
+    let others = included.iter().enumerate();
+    let others =
+        others.map(|(n, file)| (file.name.as_str(), &file.document, about(Some(file), Some(n))));
+    std::iter::once(root).chain(others).filter(|(.., about)| !about.is_empty()).collect()
 }

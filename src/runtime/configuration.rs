@@ -6,7 +6,16 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{self, Config, Diagnostic, Document, Loaded, Severity, Span};
+use crate::config::{self, Config, Diagnostic, Document, Included, Loaded, Severity, Span};
+
+mod machine;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use machine::Machine;
+pub use write::{Original, WriteError, open};
 
 /// The largest file that is read.
 const MAX_BYTES: u64 = 16 << 20;
@@ -18,8 +27,18 @@ pub struct Accepted {
     pub config: Config,
     /// Warnings; no errors.
     pub warnings: Vec<Diagnostic>,
-    /// The bytes that spans point into.
-    pub text: Vec<u8>,
+    /// The file as it was written. Spans point into it, or into one of `included`.
+    pub document: Document,
+    /// The files it includes.
+    pub included: Vec<Included>,
+}
+
+impl Accepted {
+    /// `lvs.cf:12:9`, where `span` begins; `path` is what was read.
+    #[must_use]
+    pub fn place(&self, path: &Path, span: Span) -> String {
+        place(path, &self.document, &self.included, span)
+    }
 }
 
 /// Why a configuration cannot be run. Nothing was changed.
@@ -35,12 +54,14 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file has errors.
-    #[error("{}", first_error(path, text, diagnostics))]
+    #[error("{}", first_error(path, document, included, diagnostics))]
     Invalid {
         /// The file.
         path: PathBuf,
         /// Its contents.
-        text: Vec<u8>,
+        document: Box<Document>,
+        /// The files it includes.
+        included: Vec<Included>,
         /// All diagnostics, warnings included.
         diagnostics: Vec<Diagnostic>,
     },
@@ -53,17 +74,24 @@ pub enum ConfigError {
 pub fn read(path: &Path) -> Result<Accepted, ConfigError> {
     let text =
         read_bounded(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let Loaded { config, diagnostics, .. } = config::load(&text);
+    let Loaded { document, included, config, diagnostics } =
+        config::load_in(&path.to_string_lossy(), &text, &Machine::default());
     match config {
-        Some(config) => Ok(Accepted { config, warnings: diagnostics, text }),
-        None => Err(ConfigError::Invalid { path: path.to_owned(), text, diagnostics }),
+        Some(config) => Ok(Accepted { config, warnings: diagnostics, document, included }),
+        None => {
+            let (path, document) = (path.to_owned(), Box::new(document));
+            Err(ConfigError::Invalid { path, document, included, diagnostics })
+        }
     }
 }
 
-/// `lvs.cf:12:9`, where `span` begins in `text`.
-#[must_use]
-pub fn place(path: &Path, text: &[u8], span: Span) -> String {
-    format!("{}:{}", path.display(), Document::parse(text).position(span.start))
+fn place(path: &Path, document: &Document, included: &[Included], span: Span) -> String {
+    match included.iter().find(|file| file.contains(span)) {
+        Some(file) => {
+            format!("{}:{}", file.name, file.document.position(file.local(span).start))
+        }
+        None => format!("{}:{}", path.display(), document.position(span.start)),
+    }
 }
 
 /// A digest of what the two directors of a pair must have in common: everything but the role and
@@ -95,12 +123,17 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// `lvs.cf:12:9: message (and 2 more)`: all of it that fits on one line of a log.
-fn first_error(path: &Path, text: &[u8], diagnostics: &[Diagnostic]) -> String {
+fn first_error(
+    path: &Path,
+    document: &Document,
+    included: &[Included],
+    diagnostics: &[Diagnostic],
+) -> String {
     let mut errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
     let Some(first) = errors.next() else {
         return format!("{}: refused", path.display());
     };
-    let place = place(path, text, first.span);
+    let place = place(path, document, included, first.span);
     match errors.count() {
         0 => format!("{place}: {}", first.message),
         more => format!("{place}: {} (and {more} more)", first.message),

@@ -14,7 +14,7 @@ use std::ops::Range;
 use super::diagnostic::Sink;
 use super::model::{Config, Virtual};
 use super::syntax::{BlockKind, Document};
-use super::{Code, Diagnostic, Directive, Span};
+use super::{Code, Diagnostic, Directive, Span, Surroundings};
 use fields::{Fields, Section};
 
 /// A stretch of a file: all of it, or what lies between two includes.
@@ -26,11 +26,6 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// A whole file that includes no other.
-    pub(super) fn whole(document: &'a Document) -> Self {
-        Self { document, base: 0, statements: 0..document.statements().len() }
-    }
-
     /// The outermost blocks that begin here, each as the numbers of itself and those in it.
     fn groups(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
         let blocks = self.document.blocks();
@@ -47,11 +42,16 @@ impl<'a> Part<'a> {
 
 /// The configuration that `parts` mean in their order, and all there is to say about it besides
 /// what is in `problems`.
-pub(super) fn lower(parts: &[Part<'_>], problems: Sink) -> (Option<Config>, Vec<Diagnostic>) {
+pub(super) fn lower(
+    parts: &[Part<'_>],
+    problems: Sink,
+    surroundings: &dyn Surroundings,
+) -> (Option<Config>, Vec<Diagnostic>) {
     let Some(first) = parts.first() else {
         return (None, problems.finish());
     };
-    let mut context = Context { document: first.document, base: first.base, sink: problems };
+    let mut context =
+        Context { document: first.document, base: first.base, surroundings, sink: problems };
     let config = if first.document.is_oversized() { None } else { context.config(parts) };
     let config = config.filter(|_| !context.sink.has_errors());
     (config, context.sink.finish())
@@ -61,6 +61,7 @@ pub(super) fn lower(parts: &[Part<'_>], problems: Sink) -> (Option<Config>, Vec<
 struct Context<'a> {
     document: &'a Document,
     base: usize,
+    surroundings: &'a dyn Surroundings,
     sink: Sink,
 }
 

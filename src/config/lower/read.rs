@@ -89,6 +89,10 @@ impl Context<'_> {
             value: self.read(descriptor, name, values),
         };
         let span = field.name;
+        // Files were included before their directives are read.
+        if directive == Directive::Include {
+            return;
+        }
         if directive.is_repeatable() && fields.times(directive) == MOST_OF_ONE {
             let message = format!("`{directive}` stands here more than {MOST_OF_ONE} times");
             return self.report(Diagnostic::new(Code::OutOfRange, span, message));
@@ -182,10 +186,23 @@ impl Context<'_> {
                 Some(value)
             }
             Err(problem) => {
-                self.report(problem.at(span));
-                None
+                let port = self.named_port(kind, words);
+                if port.is_none() {
+                    self.report(problem.at(span));
+                }
+                port
             }
         }
+    }
+
+    /// A port by a name that this machine knows.
+    fn named_port(&self, kind: Kind, words: &[&[u8]]) -> Option<Value> {
+        let (Kind::Port(least), Some(name)) = (kind, words.first()) else {
+            return None;
+        };
+        let name = std::str::from_utf8(name).ok()?;
+        let port = self.surroundings.service_port(name).filter(|&port| port >= least)?;
+        Some(Value::Port(port))
     }
 
     fn too_few(&mut self, descriptor: &Descriptor, name: &Token, values: &[Token]) {

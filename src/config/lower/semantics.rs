@@ -17,6 +17,7 @@ impl Context<'_> {
         self.duplicate_services(config);
         self.overlapping_services(config);
         self.devices(config);
+        self.unknown_devices(config);
         for service in config.active_virtuals() {
             self.check_service(service);
             self.check_servers(service);
@@ -88,6 +89,20 @@ impl Context<'_> {
                         .related(first.span, format!("`{}` is given here", first.device))
                         .help(format!("write `{}` in both blocks", first.device)),
                 );
+            }
+        }
+    }
+
+    /// Interfaces that this machine does not have, where that is known.
+    fn unknown_devices(&mut self, config: &Config) {
+        let services = config.active_virtuals().map(|service| (&service.device, service.span));
+        let router = config.nat_router.iter().map(|(_, device)| (device, Span::default()));
+        let mut seen = BTreeSet::new();
+        for (device, span) in services.chain(router) {
+            let name = device.split(':').next().unwrap_or_default();
+            if seen.insert(name) && self.surroundings.has_device(name) == Some(false) {
+                let message = format!("this machine has no network interface `{name}`");
+                self.report(Diagnostic::new(Code::UnknownDevice, span, message));
             }
         }
     }

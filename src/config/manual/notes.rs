@@ -3,6 +3,7 @@ use crate::config::{Directive, Scope};
 /// What there is to know about a directive beyond its one line: how it goes together with
 /// others, and the reason for it or for its default.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub const fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
     Some(match (directive, scope) {
         (Directive::Role, _) => {
@@ -69,7 +70,46 @@ pub const fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
             "A name is looked up among well-known services. Write it above the `server` blocks: \
              0.8.6 gives those above it port 80."
         }
-        (Directive::Protocol, _) => "TCP and UDP on one port are two services.",
+        (Directive::Protocol, _) => {
+            "TCP, UDP and SCTP on one port are different services. The relay has no SCTP."
+        }
+        (Directive::OnePacket, _) => {
+            "For requests that have nothing to do with each other, such as those for names: clients \
+             behind one address are spread too. Needs UDP or, with kernel IPVS, `fwmark`. The relay \
+             takes answers to a datagram for three seconds."
+        }
+        (Directive::PersistenceEngine, _) => {
+            "Needs `persistent`, kernel IPVS, and UDP or `fwmark`. Without it clients behind one \
+             address all go to one server."
+        }
+        (Directive::Network, Scope::Server) => {
+            "For a server that stands elsewhere than the others: one behind a tunnel among those on \
+             the same network."
+        }
+        (Directive::TunnelType, Scope::Virtual) => {
+            "ipip, because every kernel has it. gue needs Linux 5.2 and `tunnel_port`, gre Linux 5.3."
+        }
+        (Directive::TunnelPort, Scope::Virtual) => {
+            "No default: the port is the one real servers were given with `ip fou add`."
+        }
+        (Directive::TunnelChecksum, Scope::Virtual) => {
+            "None by default, as ipvsadm has it: what travels inside has checksums of its own. gre \
+             has no remcsum."
+        }
+        (Directive::Backup, Scope::Server) => {
+            "It is checked like the others, stays in the table with weight 0, so that connections \
+             end in peace, and comes before `sorry_server`. Off by default: every server serves."
+        }
+        (Directive::Include, _) => {
+            "A name without `/` in front is relative to the file it stands in; `*`, `?` and `[a-z]` \
+             stand for letters of the last part, and files come in the order of their names. At most \
+             eight deep, 1,000 files and 64 MiB. What stands twice counts as if it stood in one file."
+        }
+        (Directive::HeartbeatPath, _) => {
+            "Beside the public path and that of `primary_private`; eight in all. The partner is \
+             dead when it is silent on every path, so one that shares no cable or switch with the \
+             others is worth most."
+        }
         (Directive::Fwmark, _) => {
             "Needs kernel IPVS and rules of netfilter that set the mark. `address` is still \
              brought up, and `port` is still what checks connect to."
@@ -100,10 +140,6 @@ pub const fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
              default dev lo table 100`, with `ip -6` too for IPv6, DEVICE being the one towards the \
              servers. Servers must be of the VIP's address family. Not with the FTP helper. Without \
              the privilege the configuration is refused."
-        }
-        (Directive::OnePacket, _) => {
-            "For services like DNS, where one client asks for many others. The relay takes answers \
-             to a datagram for three seconds."
         }
         (Directive::SorryServer, _) => {
             "Takes part only while no real server takes connections, with weight 1. 0.8.6 took no \

@@ -19,7 +19,7 @@ use self::reconciler::Reconciler;
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
 use super::clock;
-use super::configuration::{self, Accepted, ConfigError, place};
+use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
@@ -375,5 +375,5 @@ fn check_supported(
     let key = unsupported.service();
     let service = accepted.config.active_virtuals().find(|v| v.key() == key);
     let span = service.map(|v| v.span).unwrap_or_default();
-    Err(StartError::Unsupported { place: place(path, &accepted.text, span), unsupported })
+    Err(StartError::Unsupported { place: accepted.place(path, span), unsupported })
 }

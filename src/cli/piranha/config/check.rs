@@ -4,7 +4,7 @@ use super::File;
 use super::input::Input;
 use crate::cli::Failure;
 use crate::cli::piranha::{print, print_json};
-use crate::config::{self, Diagnostic, Document, Loaded, Related, Span};
+use crate::config::{Diagnostic, Document, Loaded, Related, Span, by_file};
 
 /// `piranha config check`
 #[derive(Debug, clap::Args)]
@@ -22,20 +22,25 @@ pub(in crate::cli::piranha) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let input = Input::read(&self.file.file)?;
-        let Loaded { document, diagnostics, .. } = config::load(&input.bytes);
+        let loaded = input.load();
+        let Loaded { document, included, diagnostics, .. } = &loaded;
         let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
         let warnings = diagnostics.len() - errors;
         let passed = errors == 0 && (warnings == 0 || !self.strict);
         if self.json {
+            let files = by_file(&input.name, document, included, diagnostics);
+            let shown = files.iter().flat_map(|(name, document, about)| {
+                about.iter().map(move |d| diagnostic(name, document, d))
+            });
             print_json(&json!({
                 "file": input.name,
                 "ok": passed,
                 "errors": errors,
                 "warnings": warnings,
-                "diagnostics": Vec::from_iter(diagnostics.iter().map(|d| diagnostic(&document, d))),
+                "diagnostics": Vec::from_iter(shown),
             }))?;
         } else {
-            input.complain(&diagnostics);
+            input.complain(&loaded, diagnostics);
             print(verdict(&input.name, errors, warnings))?;
         }
         Ok(u8::from(!passed))
@@ -58,8 +63,9 @@ fn verdict(name: &str, errors: usize, warnings: usize) -> String {
     }
 }
 
-fn diagnostic(document: &Document, diagnostic: &Diagnostic) -> Value {
+fn diagnostic(file: &str, document: &Document, diagnostic: &Diagnostic) -> Value {
     json!({
+        "file": file,
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,

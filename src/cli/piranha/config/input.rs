@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::cli::diagnostic::render;
 use crate::cli::{Failure, log};
-use crate::config::{self, Config, Diagnostic, Document, Loaded};
+use crate::config::{self, Config, Diagnostic, Document, Loaded, by_file};
+use crate::runtime::configuration::Machine;
 
 /// More than any lvs.cf may have, so that its own limit is what is reported.
 const MAX_BYTES: u64 = (16 << 20) + 1;
@@ -36,25 +37,31 @@ impl Input {
 
     /// What it means. Shows its errors, if it has any, and not its warnings.
     pub(super) fn usable(&self) -> Result<(Document, Config), Failure> {
-        let Loaded { document, config, diagnostics } = config::load(&self.bytes);
-        self.refuse(diagnostics)?;
-        match config {
-            Some(config) => Ok((document, config)),
+        let loaded = self.load();
+        self.refuse(&loaded, |_| true)?;
+        match loaded.config {
+            Some(config) => Ok((loaded.document, config)),
             None => Err(self.broken()),
         }
     }
 
     /// Its lines, if each of them can be read.
     pub(super) fn readable(&self) -> Result<Document, Failure> {
-        let Loaded { document, diagnostics, .. } = config::load(&self.bytes);
+        let loaded = config::load(&self.bytes);
         // Beyond E0199 it is values that are wrong, and how blocks go together.
-        self.refuse(diagnostics.into_iter().filter(|d| d.code.as_str() < "E0200").collect())?;
-        Ok(document)
+        self.refuse(&loaded, |diagnostic| diagnostic.code.as_str() < "E0200")?;
+        Ok(loaded.document)
     }
 
-    fn refuse(&self, mut diagnostics: Vec<Diagnostic>) -> Result<(), Failure> {
-        diagnostics.retain(Diagnostic::is_error);
-        self.complain(&diagnostics);
+    /// Reads it with the files it includes.
+    pub(super) fn load(&self) -> Loaded {
+        config::load_in(&self.name, &self.bytes, &Machine::default())
+    }
+
+    fn refuse(&self, loaded: &Loaded, about: impl Fn(&Diagnostic) -> bool) -> Result<(), Failure> {
+        let errors = loaded.diagnostics.iter().filter(|d| d.is_error() && about(d));
+        let diagnostics: Vec<_> = errors.cloned().collect();
+        self.complain(loaded, &diagnostics);
         if diagnostics.is_empty() { Ok(()) } else { Err(self.broken()) }
     }
 
@@ -63,9 +70,10 @@ impl Input {
     }
 
     /// Shows `diagnostics` on standard error.
-    pub(super) fn complain(&self, diagnostics: &[Diagnostic]) {
-        if !diagnostics.is_empty() {
-            eprint!("{}", render(&self.name, &self.bytes, diagnostics, log::colors()));
+    pub(super) fn complain(&self, loaded: &Loaded, diagnostics: &[Diagnostic]) {
+        let files = by_file(&self.name, &loaded.document, &loaded.included, diagnostics);
+        for (name, document, about) in files {
+            eprint!("{}", render(name, document.as_bytes(), &about, log::colors()));
         }
     }
 }

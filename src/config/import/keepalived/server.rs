@@ -55,11 +55,11 @@ pub(super) fn virtual_server(
 fn any_port(service: &mut Service, importer: &mut Importer<'_>) {
     let line = service.line;
     match service.target {
-        Target::Address(_, address) if address.port() == 0 => {
-            if !service.has(Directive::Persistent) {
-                service.set("persistent", PERSISTENCE, line, importer);
-                importer.replaced(line, "every port needs persistence, which keepalived adds, too");
-            }
+        Target::Address(_, address)
+            if address.port() == 0 && !service.has(Directive::Persistent) =>
+        {
+            service.set("persistent", PERSISTENCE, line, importer);
+            importer.replaced(line, "every port needs persistence, which keepalived adds, too");
         }
         Target::Mark(..) if service.forwarding == "nat" => {
             let reason = "keepalived leaves the ports of marked packets as they are; here they \

@@ -65,12 +65,16 @@ impl Context<'_> {
         directive: Directive,
         bytes: Vec<u8>,
     ) -> Option<String> {
-        let pattern = String::from_utf8(bytes).ok();
-        if pattern.is_none() {
+        let Ok(pattern) = String::from_utf8(bytes) else {
             let message = "a regular expression must be UTF-8";
             self.report_at(fields, directive, Code::InvalidText, message);
+            return None;
+        };
+        if let Err(problem) = self.surroundings.check_pattern(&pattern) {
+            let message = format!("this regular expression cannot be used: {problem}");
+            self.report_at(fields, directive, Code::InvalidRegex, message);
         }
-        pattern
+        Some(pattern)
     }
 
     /// UDP has no connection to make: a check without `send` waits for an answer to nothing.
