@@ -33,7 +33,7 @@ fn answer(request: &Request, bytes: &[u8]) -> Vec<Reply> {
     let call = OptionCall { value: bytes.to_vec(), ..OptionCall::new(request).unwrap() };
     match call.finish(Ok(bytes.len())) {
         OptionOutcome::Done { result, inexpressible: 0 } => result.unwrap(),
-        other @ OptionOutcome::Again(_) => panic!("{other:?}"),
+        other @ (OptionOutcome::Again(_) | OptionOutcome::Done { .. }) => panic!("{other:?}"),
     }
 }
 
