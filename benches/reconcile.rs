@@ -4,7 +4,7 @@
 //! The messages are those of `tests/kernel/fixtures/linux-6.1` with other addresses, in datagrams
 //! of the kernel's size. The kernel's own work and the system calls are not in it.
 //!
-//!     cargo bench --bench reconcile
+//!     cargo bench --no-default-features --features runtime --bench reconcile
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 #![allow(clippy::disallowed_methods, reason = "a bench measures")]
 
