@@ -64,8 +64,8 @@ impl Lab {
     /// `None`, said aloud, where namespaces cannot be made.
     fn new() -> Option<Self> {
         let lab = Self { name: format!("prt{}", std::process::id() % 100_000) };
-        let made = ["netns add {n}c", "netns add {n}r", "netns add {n}s"].iter();
-        if !made.map(|words| lab.ip(words)).all(|done| done) {
+        let mut namespaces = ["netns add {n}c", "netns add {n}r", "netns add {n}s"].iter();
+        if !namespaces.all(|words| lab.ip(words)) {
             // Not through the macro: the test's output is shown only when it fails.
             let _ =
                 writeln!(std::io::stderr(), "NOT TESTED: transparent addresses need root and ip");
