@@ -275,7 +275,7 @@ mod tests {
         let mut announcer = Announcer::new(Schedule::default());
         announcer.announce(Instant::ZERO, &vips(500));
         let said = run(&mut announcer, Instant::ZERO, Duration::ZERO);
-        let first: std::collections::BTreeSet<_> = said.iter().map(|(_, a)| *a).collect();
+        let first: BTreeSet<_> = said.iter().map(|(_, a)| *a).collect();
         assert_eq!((said.len(), first.len()), (500, 500));
     }
 
