@@ -30,9 +30,9 @@ const MIN_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause before `lvs` is started again.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long the service is held without an `lvs` where the data plane goes on without it. Servers
-/// that die in the meantime stay in the table.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long the service is held without an `lvs` where the data plane goes on without it: as long
+/// as a first start may take. Servers that die in the meantime stay in the table.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// How to start `lvs`.
 #[derive(Clone, Debug)]

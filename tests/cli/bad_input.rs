@@ -40,13 +40,14 @@ fn a_busy_heartbeat_port_is_named_with_a_hint() {
 }
 
 #[test]
-fn a_vip_that_is_not_of_this_machine_fails_the_node_with_the_reason_and_binds_nothing() {
+fn a_vip_whose_device_is_not_there_fails_the_node_with_the_reason_and_binds_nothing() {
     let files = Files::new();
     let good = service("web", "127.78.3.80", 8080, "127.78.3.11", 8080);
-    let bad = service("far", "192.0.2.80", 8080, "127.78.3.11", 8080);
+    let bad =
+        service("far", "192.0.2.80", 8080, "127.78.3.11", 8080).replace(" lo\n", " none0:1\n");
     let mut pulse = Daemon::pulse(&files.write("lvs.cf", &alone(3, &(good + &bad))));
     let line = pulse.expect("failed");
-    assert!(line.contains("192.0.2.80:8080"), "{line}");
+    assert!(line.contains("192.0.2.80 on none0:1: there is no device none0"), "{line}");
     assert!(read_from("127.78.3.80:8080").is_err());
 }
 

@@ -18,9 +18,9 @@ pub(crate) const DIRECTOR: &str = "/run/netns/director";
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const NAMESPACES: [&str; 5] = ["client", "director", "partner", "one", "two"];
+const NAMESPACES: [&str; 4] = ["client", "director", "one", "two"];
 
-/// Namespaces `client`, `director`, `partner`, `one` and `two`, gone when this is dropped.
+/// Namespaces `client`, `director`, `one` and `two`, gone when this is dropped.
 ///
 /// A process takes long in the lab, so `ip` does as much as it can in each.
 pub(crate) struct Net;
@@ -104,19 +104,35 @@ impl Net {
     /// 10.4.0.3), both forwarding, the client 10.3.0.2 on the one side, the servers 10.4.0.11 and
     /// .12 on the other. Their gateway is 10.4.0.254, which nobody has yet.
     pub(crate) fn pair() -> Self {
-        let net = Self::namespaces("");
-        sh("for wire in wire inner; do ip link add $wire type bridge; ip link set $wire up; done
-            join() { ip link add v$1$2 type veth peer name $3 netns $1
-                     ip link set v$1$2 master $2 up
-                     ip -n $1 addr add $4/24 dev $3; ip -n $1 link set $3 up; }
-            join client wire e0 10.3.0.2
-            join director wire e0 10.3.0.1; join director inner e1 10.4.0.1
-            join partner wire e0 10.3.0.3; join partner inner e1 10.4.0.3
-            join one inner e0 10.4.0.11; join two inner e0 10.4.0.12
-            for name in one two; do ip -n $name route add default via 10.4.0.254; done
-            for name in director partner; do
-                ip netns exec $name sysctl -qw net.ipv4.ip_forward=1
-            done");
+        let net = Self::namespaces(
+            "link add wire type bridge\nlink set wire up
+            link add inner type bridge\nlink set inner up\nnetns add partner",
+        );
+        ip_in("partner", "link set lo up");
+        for (name, wire, link, address) in [
+            ("client", "wire", "e0", "10.3.0.2"),
+            ("director", "wire", "e0", "10.3.0.1"),
+            ("director", "inner", "e1", "10.4.0.1"),
+            ("partner", "wire", "e0", "10.3.0.3"),
+            ("partner", "inner", "e1", "10.4.0.3"),
+            ("one", "inner", "e0", "10.4.0.11"),
+            ("two", "inner", "e0", "10.4.0.12"),
+        ] {
+            ip(
+                &[],
+                &format!(
+                    "link add {name}{wire} type veth peer name {link} netns {name}
+                    link set {name}{wire} master {wire} up"
+                ),
+            );
+            ip_in(name, &format!("addr add {address}/24 dev {link}\nlink set {link} up"));
+        }
+        for name in ["one", "two"] {
+            ip_in(name, "route add default via 10.4.0.254");
+        }
+        for name in ["director", "partner"] {
+            set(name, &["ipv4/ip_forward"], "1");
+        }
         net
     }
 
@@ -135,12 +151,14 @@ impl Drop for Net {
         // A namespace lives on while a socket is left in it, so its links are taken out first.
         let routed = ["c0", "s1", "s2"].map(|link| format!("link del {link}\n")).concat();
         let _ = run_ip(&["-n", "director"], &routed);
-        let mut bridged = NAMESPACES.map(|name| format!("link del v{name}\n")).concat();
-        for name in NAMESPACES {
-            bridged.push_str(&format!("link del v{name}wire\nlink del v{name}inner\n"));
-        }
+        let bridged = NAMESPACES.map(|name| format!("link del v{name}\n")).concat();
         let gone = NAMESPACES.map(|name| format!("netns del {name}\n")).concat();
-        let _ = run_ip(&[], &format!("{bridged}link del wire\nlink del inner\n{gone}"));
+        let paired = ["clientwire", "directorwire", "directorinner", "partnerwire"]
+            .into_iter()
+            .chain(["partnerinner", "oneinner", "twoinner", "wire", "inner"])
+            .map(|link| format!("link del {link}\n"))
+            .collect::<String>();
+        let _ = run_ip(&[], &format!("{bridged}{paired}{gone}netns del partner\n"));
     }
 }
 
