@@ -112,7 +112,7 @@ impl Context<'_> {
         for directive in PARTICULAR.iter().filter(|group| !taken.contains(group)).copied().flatten()
         {
             let directive = *directive;
-            let there = fields.mentions(directive) && !fields.is_empty(directive);
+            let there = fields.special(directive).is_some() && !fields.is_empty(directive);
             // An external check is never replaced by another one unless `check` asks for that.
             if there && (chosen || directive != SendProgram) {
                 let message = format!("`{directive}` has no effect with `check = {kind}`");
