@@ -370,8 +370,10 @@ fn repetitive(times: usize) -> Vec<String> {
 #[allow(clippy::disallowed_methods, reason = "the test measures")]
 fn time_to_read(text: &str) -> Duration {
     let start = std::time::Instant::now();
-    load(text.as_bytes());
-    start.elapsed()
+    let loaded = load(text.as_bytes());
+    let elapsed = start.elapsed();
+    assert!(loaded.diagnostics.len() <= 401);
+    elapsed
 }
 
 #[test]
