@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use piranha::cli::diagnostic::{Colors, render};
-use piranha::config::{Code, Loaded, load};
+use piranha::config::{Code, Loaded, Surroundings, by_file, load_in, refused_by_086};
+use piranha::runtime::configuration::Machine;
 
 const LONGEST_LINE_SHOWN: usize = 400;
 
@@ -28,8 +29,60 @@ fn folders() -> Vec<PathBuf> {
 
 fn load_folder(folder: &Path) -> (Vec<u8>, Loaded) {
     let input = std::fs::read(folder.join("input.cf")).unwrap();
-    let loaded = load(&input);
+    let name = folder.join("input.cf");
+    let mut loaded = load_in(&name.to_string_lossy(), &input, &Here(Machine::default()));
+    // What is only said on request.
+    if folder.file_name().unwrap().to_string_lossy().starts_with("W05") {
+        loaded.diagnostics.extend(refused_by_086(&loaded.document));
+    }
     (input, loaded)
+}
+
+#[test]
+fn every_code_is_explained_and_nothing_else_is() {
+    let page = include_str!("../docs/diagnostics.md");
+    let sections: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .filter_map(|heading| heading.split(' ').next())
+        .collect();
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(sections, codes);
+    for code in Code::ALL {
+        let heading = format!("### {code} {}\n", code.meaning());
+        assert!(page.contains(&heading), "the page calls {code} otherwise");
+    }
+}
+
+/// This machine, which has every interface but one.
+struct Here(Machine);
+
+impl Surroundings for Here {
+    fn check_pattern(&self, pattern: &str) -> Result<(), String> {
+        self.0.check_pattern(pattern)
+    }
+
+    fn has_device(&self, name: &str) -> Option<bool> {
+        Some(name != "missing0")
+    }
+
+    fn matching(&self, including: &str, pattern: &str) -> Result<Vec<String>, String> {
+        self.0.matching(including, pattern)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        self.0.read(name)
+    }
+}
+
+/// All diagnostics, with the names of files as seen from the folder.
+fn shown(folder: &Path, loaded: &Loaded) -> String {
+    let root = folder.join("input.cf").display().to_string();
+    let files = by_file(&root, &loaded.document, &loaded.included, &loaded.diagnostics);
+    let shown = files
+        .iter()
+        .map(|(name, document, about)| render(name, document.as_bytes(), about, Colors::Off));
+    shown.collect::<String>().replace(&format!("{}/", folder.display()), "")
 }
 
 fn compare(path: &Path, actual: &str) {
@@ -43,8 +96,8 @@ fn compare(path: &Path, actual: &str) {
 #[test]
 fn every_input_gets_its_diagnostics_and_its_model() {
     for folder in folders() {
-        let (input, loaded) = load_folder(&folder);
-        let shown = render("input.cf", &input, &loaded.diagnostics, Colors::Off);
+        let (_, loaded) = load_folder(&folder);
+        let shown = shown(&folder, &loaded);
         assert!(shown.lines().all(|line| line.len() < LONGEST_LINE_SHOWN));
         compare(&folder.join("diagnostics"), &shown);
         let model = folder.join("model.json");

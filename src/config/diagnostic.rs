@@ -153,6 +153,8 @@ codes! {
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
     LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
     SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
+    UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";
+    RefusedByOld = "W0502", "Piranha 0.8.6 refuses a value";
 }
 
 impl Code {

@@ -45,6 +45,7 @@ mod manual;
 mod model;
 mod span;
 mod start;
+mod strict;
 mod suggest;
 mod surroundings;
 mod syntax;
@@ -64,6 +65,7 @@ pub use manual::{manual, note};
 pub use model::{Config, DataPlane, HeartbeatVersion, Legacy, RealServer, Virtual};
 pub use span::{Position, Span};
 pub use start::Start;
+pub use strict::refused_by_086;
 pub use surroundings::Surroundings;
 pub use syntax::Document;
 
@@ -109,6 +111,16 @@ impl Loaded {
     #[must_use]
     pub fn locate<'a>(&'a self, name: &'a str, span: Span) -> (&'a str, Position) {
         include::locate(name, &self.document, &self.included, span)
+    }
+
+    /// The file in which a block stands, to be edited there: its name, `None` for the file itself,
+    /// and its text. The first one where several have it.
+    pub fn file_with(&mut self, place: Place<'_>) -> Option<(Option<&str>, &mut Document)> {
+        if self.document.holds(place) {
+            return Some((None, &mut self.document));
+        }
+        let file = self.included.iter_mut().find(|file| file.document.holds(place))?;
+        Some((Some(&file.name), &mut file.document))
     }
 }
 

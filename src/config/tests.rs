@@ -343,6 +343,50 @@ fn loading_takes_time_in_proportion_to_the_file() {
     assert!(large < small * 12, "{small:?} for one, {large:?} for four");
 }
 
+/// Files made of one thing over and over, of which a careless reader would look at all for each.
+fn repetitive(times: usize) -> Vec<String> {
+    let numbered =
+        |text: &str| -> String { (0..times).map(|n| text.replace('N', &n.to_string())).collect() };
+    let server = " server same {\n  active = 1\n  address = 10.0.0.1\n }\n";
+    let service = "virtual same {\n active = 1\n address = 192.0.2.1 lo\n}\n";
+    let overlap =
+        "virtual vN {\n active = 1\n address = 192.0.2.1 lo\n port = 0\n persistent = 9\n}\n";
+    vec![
+        service.repeat(times),
+        format!("virtual a {{\n address = 192.0.2.1 lo\n{}}}\n", server.repeat(times)),
+        numbered(overlap),
+        numbered("unknownN = 1\n"),
+        "scheduler = wieght\n".repeat(times),
+        format!("virtual a {{\n{}}}\n", "http_header = \"a: b\"\n".repeat(times)),
+        "heartbeat_path = 10.0.0.1 10.0.0.2\n".repeat(times),
+        "include = x\n".repeat(times),
+        "keepalive = 1\n".repeat(times),
+        "x {\n".repeat(times),
+        format!("virtual a {{\n address = {}\n}}\n", "1 ".repeat(times % 8000))
+            .repeat(times / 1000),
+    ]
+}
+
+#[allow(clippy::disallowed_methods, reason = "the test measures")]
+fn time_to_read(text: &str) -> Duration {
+    let start = std::time::Instant::now();
+    let loaded = load(text.as_bytes());
+    let elapsed = start.elapsed();
+    assert!(loaded.diagnostics.len() <= 401);
+    elapsed
+}
+
+#[test]
+fn repetition_costs_no_more_than_its_length() {
+    let (small, large) = (repetitive(2_000), repetitive(16_000));
+    for (small, large) in small.iter().zip(&large) {
+        let base = time_to_read(small).max(Duration::from_millis(10));
+        let time = time_to_read(large);
+        let head = small.lines().next().unwrap_or_default();
+        assert!(time < base * 32, "{head}: {base:?} for one, {time:?} for eight");
+    }
+}
+
 #[test]
 fn one_long_line_and_many_open_blocks_are_no_trap() {
     let inputs = [

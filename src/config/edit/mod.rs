@@ -113,6 +113,25 @@ impl Document {
         self.set(place, directive, value)
     }
 
+    /// Whether there is a block of this name, of which several are as good as one;
+    /// [`Place::GLOBAL`] is always there.
+    #[must_use]
+    pub fn holds(&self, place: Place<'_>) -> bool {
+        let named = |parent, kind, Named { name, .. }: Named<'_>| {
+            let name = name.to_owned();
+            self.blocks().iter().enumerate().filter_map(move |(number, block)| {
+                let here = (block.parent, block.kind) == (parent, kind);
+                (here && self.block_name(block) == name).then_some(number)
+            })
+        };
+        match (place.service, place.server) {
+            (None, server) => server.is_none(),
+            (Some((kind, service)), None) => named(None, kind, service).next().is_some(),
+            (Some((kind, service)), Some(server)) => named(None, kind, service)
+                .any(|parent| named(Some(parent), BlockKind::Server, server).next().is_some()),
+        }
+    }
+
     fn set(
         &mut self,
         place: Place<'_>,

@@ -41,7 +41,8 @@ impl Surroundings for Machine {
     fn check_pattern(&self, pattern: &str) -> Result<(), String> {
         let expect = Expect::Regex(pattern.to_owned());
         let spec = CheckSpec::SendExpect { send: Vec::new(), expect };
-        checks::build(&spec, Protocol::Tcp).map(drop).map_err(|error| error.to_string())
+        let built = checks::build(&spec, Protocol::Tcp);
+        built.map(drop).map_err(|error| last_line(&error.to_string()))
     }
 
     fn has_device(&self, name: &str) -> Option<bool> {
@@ -81,6 +82,12 @@ impl Surroundings for Machine {
         }
         read_bounded(path).map_err(|error| error.to_string())
     }
+}
+
+/// The reason, without the picture of the expression above it.
+fn last_line(error: &str) -> String {
+    let last = error.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }
 
 /// The port on a line of `/etc/services`, if it is about `name` over TCP.

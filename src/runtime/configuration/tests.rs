@@ -1,7 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
-use crate::config::{Code, Surroundings};
+use crate::config::{Code, Directive, Place, Surroundings};
 
 const SERVICE: &str = "virtual NAME {\n active = 1\n address = VIP lo\n server s {\n  active = 1\n  address = 10.0.0.1\n }\n}\n";
 
@@ -60,6 +60,29 @@ fn included_files_count_where_they_are_included_and_in_the_order_of_their_names(
     let place = accepted.place(&path, accepted.config.virtuals[1].span);
     assert!(place.ends_with("d/more/c:1:1"), "{place}");
     assert_eq!(accepted.included.len(), 3);
+}
+
+#[test]
+fn a_block_is_edited_in_the_file_it_stands_in() {
+    let files = directory(&[
+        (
+            "lvs.cf",
+            format!("primary = 192.0.2.11\ninclude = a.cf\n{}", service("web", "192.0.2.1")),
+        ),
+        ("a.cf", service("mail", "192.0.2.2")),
+    ]);
+    let path = files.path().join("lvs.cf");
+    let text = fs::read(&path).unwrap();
+    let mut loaded = config::load_in(path.to_str().unwrap(), &text, &Machine::default());
+    let mail = Place::virtual_service("mail").server("s");
+    let (name, document) = loaded.file_with(mail).unwrap();
+    let name = name.unwrap().to_owned();
+    document.set_server("mail", "s", Directive::Weight, "7").unwrap();
+    open(Path::new(&name)).unwrap().replace(document.as_bytes()).unwrap();
+    assert!(loaded.file_with(Place::virtual_service("web")).unwrap().0.is_none());
+    assert!(loaded.file_with(Place::virtual_service("none")).is_none());
+    let config = read(&path).unwrap().config;
+    assert_eq!(config.virtuals[0].servers[0].weight.get(), 7);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::File;
 use super::input::Input;
 use crate::cli::Failure;
 use crate::cli::piranha::{print, print_json};
-use crate::config::{Diagnostic, Document, Loaded, Related, Span, by_file};
+use crate::config::{Diagnostic, Document, Loaded, Related, Span, by_file, refused_by_086};
 
 /// `piranha config check`
 #[derive(Debug, clap::Args)]
@@ -14,6 +14,9 @@ pub(in crate::cli::piranha) struct Check {
     /// Count warnings as errors.
     #[arg(long)]
     strict: bool,
+    /// Say what a node that runs Piranha 0.8.6 would refuse, and count that as an error.
+    #[arg(long = "strict-0.8.6")]
+    strict_086: bool,
     /// Print the diagnostics as JSON on standard output.
     #[arg(long, short)]
     json: bool,
@@ -22,11 +25,14 @@ pub(in crate::cli::piranha) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let input = Input::read(&self.file.file)?;
-        let loaded = input.load();
+        let mut loaded = input.load();
+        let refused = if self.strict_086 { refused_by_086(&loaded.document) } else { Vec::new() };
+        let passes_086 = refused.is_empty();
+        loaded.diagnostics.extend(refused);
         let Loaded { document, included, diagnostics, .. } = &loaded;
         let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
         let warnings = diagnostics.len() - errors;
-        let passed = errors == 0 && (warnings == 0 || !self.strict);
+        let passed = errors == 0 && (warnings == 0 || !self.strict) && passes_086;
         if self.json {
             let files = by_file(&input.name, document, included, diagnostics);
             let shown = files.iter().flat_map(|(name, document, about)| {
