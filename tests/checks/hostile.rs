@@ -49,10 +49,12 @@ fn specs() -> Vec<(String, CheckSpec)> {
         (name.to_owned(), CheckSpec::Application(ApplicationSpec::new(application)))
     }));
     if cfg!(feature = "tls") {
-        specs.push(("tls".to_owned(), CheckSpec::Tls(TlsSpec::default())));
+        let mut tls = TlsSpec::default();
+        tls.ca = Some(crate::certificates::file("ca.pem"));
+        specs.push(("tls".to_owned(), CheckSpec::Tls(tls.clone())));
         let starttls = applications.filter(|(_, application)| application.has_starttls());
         specs.extend(starttls.map(|(name, application)| {
-            let security = Security::StartTls(TlsSpec::default());
+            let security = Security::StartTls(tls.clone());
             let spec = ApplicationSpec::new(application).with_security(security);
             (format!("{name} with STARTTLS"), CheckSpec::Application(spec))
         }));

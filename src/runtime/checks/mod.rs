@@ -144,6 +144,9 @@ pub enum CheckError {
     /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(String),
+    /// The system trusts no certificates, and the check names none.
+    #[error("this system has no trusted certificates: install them, or name some with tls_ca")]
+    NoTrust,
     /// There is no program to run.
     #[error("a check by a program needs a program")]
     NoProgram,
@@ -166,3 +169,7 @@ pub enum CheckError {
     #[error("this build has no such check: it needs the feature `{0}`")]
     NotBuilt(&'static str),
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/checks.md")]
+struct Guide;

@@ -235,7 +235,10 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, CheckError> {
     let Some(path) = ca else {
         let found = rustls_native_certs::load_native_certs();
         store.add_parsable_certificates(found.certs);
-        return Ok(store);
+        return match store.is_empty() {
+            true => Err(CheckError::NoTrust),
+            false => Ok(store),
+        };
     };
     for certificate in read_certificates(path)? {
         store.add(certificate).map_err(|error| file(path, error))?;
