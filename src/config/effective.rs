@@ -84,7 +84,11 @@ pub fn effective(document: &Document, config: &Config) -> Section {
         for (block, server) in written.blocks(BlockKind::Server, Some(block)).zip(&service.servers)
         {
             let follows = |row: &Descriptor| match row.directive {
-                Directive::Port => taken_over(&section, row.directive),
+                Directive::Port
+                | Directive::Network
+                | Directive::TunnelType
+                | Directive::TunnelPort
+                | Directive::TunnelChecksum => taken_over(&section, row.directive),
                 _ => None,
             };
             let identity = server.address.to_string();
@@ -128,10 +132,17 @@ fn applies(setting: &Setting, service: &Virtual) -> bool {
         return true;
     }
     match setting.directive {
-        Directive::HttpPath | Directive::HttpHost | Directive::HttpStatus => {
+        Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
+        // Their names say what kind of check they are of.
+        directive if directive.name().starts_with("http_") => {
             matches!(service.check, CheckSpec::Http(_))
         }
-        Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
+        directive if directive.name().starts_with("tls_") => {
+            matches!(service.check.keyword(), "https" | "tls")
+        }
+        Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum => {
+            service.forwarding.is_tunnel()
+        }
         Directive::Pmask => service.persistence.is_some() && service.address.is_ipv4(),
         _ => true,
     }

@@ -44,6 +44,7 @@ fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
     Some(match (directive, scope) {
         (Directive::Address, Scope::Server) => "192.0.2.21",
         (Directive::Service, _) => "lvs",
+        (Directive::Backup, Scope::Server) => "1",
         (Directive::Backup, _) => "192.0.2.12",
         (Directive::PrimaryPrivate, _) => "10.0.0.11",
         (Directive::BackupPrivate, _) => "10.0.0.12",
