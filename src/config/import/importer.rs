@@ -151,7 +151,7 @@ pub(super) fn mask(address: IpAddr, prefix: u8) -> String {
 
 /// A time in milliseconds as lvs.cf has it.
 pub(super) fn duration(millis: u64) -> String {
-    if millis % 1000 == 0 { (millis / 1000).to_string() } else { format!("{millis}ms") }
+    if millis.is_multiple_of(1000) { (millis / 1000).to_string() } else { format!("{millis}ms") }
 }
 
 /// A time in seconds, perhaps with decimals, in milliseconds. Finer parts are cut off.
