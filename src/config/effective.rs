@@ -84,12 +84,11 @@ pub fn effective(document: &Document, config: &Config) -> Section {
         for (block, server) in written.blocks(BlockKind::Server, Some(block)).zip(&service.servers)
         {
             let follows = |row: &Descriptor| match row.directive {
-                Directive::Port | Directive::Network => taken_over(&section, row.directive),
-                Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum
-                    if server.forwarding.is_tunnel() =>
-                {
-                    taken_over(&section, row.directive)
-                }
+                Directive::Port
+                | Directive::Network
+                | Directive::TunnelType
+                | Directive::TunnelPort
+                | Directive::TunnelChecksum => taken_over(&section, row.directive),
                 _ => None,
             };
             let identity = server.address.to_string();
@@ -133,13 +132,17 @@ fn applies(setting: &Setting, service: &Virtual) -> bool {
         return true;
     }
     match setting.directive {
-        Directive::HttpPath | Directive::HttpHost | Directive::HttpStatus => {
+        Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
+        // Their names say what kind of check they are of.
+        directive if directive.name().starts_with("http_") => {
             matches!(service.check, CheckSpec::Http(_))
+        }
+        directive if directive.name().starts_with("tls_") => {
+            matches!(service.check.keyword(), "https" | "tls")
         }
         Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum => {
             service.forwarding.is_tunnel()
         }
-        Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
         Directive::Pmask => service.persistence.is_some() && service.address.is_ipv4(),
         _ => true,
     }

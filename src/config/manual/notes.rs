@@ -3,226 +3,336 @@ use crate::config::{Directive, Scope};
 /// What there is to know about a directive beyond its one line: how it goes together with
 /// others, and the reason for it or for its default.
 #[must_use]
-#[expect(clippy::too_many_lines, reason = "a table")]
-pub const fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
-    Some(match (directive, scope) {
-        (Directive::Role, _) => {
-            "Of use where both addresses are on one machine, as on loopback. Leave it out where the \
-             two nodes share one file."
-        }
-        (Directive::Service, _) => {
-            "`fos` is refused: failover services are not supported. `failover` blocks of a file \
-             with `service = lvs` are read and not used, as in 0.8.6."
-        }
-        (Directive::BackupActive, _) => {
-            "Without it no heartbeats are sent or expected, and the node is always active. Counts \
-             as 0 where there is no `backup`."
-        }
-        (Directive::BackupPrivate, _) => "Not used without `primary_private`.",
-        (Directive::HeartbeatPort, _) => {
-            "The default is a privileged port, as it always was; a node without privilege needs \
-             one above 1023."
-        }
-        (Directive::HeartbeatVersion, _) => {
-            "1 is for the time in which the partner still runs Piranha 0.8.6: it is neither \
-             authenticated nor protected against replay."
-        }
-        (Directive::HeartbeatKey, _) => {
-            "The same file on both nodes, readable for root only. Without it heartbeats are not \
-             authenticated, so that an old file works unchanged; every start says so."
-        }
-        (Directive::Keepalive, _) => {
-            "Below a second it needs a unit, such as `100ms`. The same on both nodes."
-        }
-        (Directive::Deadtime, _) => {
-            "Must be above `keepalive`; three times as long survives two lost packets. Below two \
-             times, one lost packet is a takeover."
-        }
-        (Directive::Failback, _) => {
-            "Off, because a takeover back interrupts a service that works. It is also what 0.8.6 \
-             did, against its manual."
-        }
-        (Directive::Network, Scope::Virtual) => {
-            "0.8.6 had one method for all services. A service of one's own kind needs no second \
-             cluster."
-        }
-        (Directive::Dataplane, _) => {
-            "`auto` says in one line of the log which it took and why. A configuration that needs \
-             what the data plane lacks is refused before anything changes."
-        }
-        (Directive::SyncdId, _) => "Only the low 8 bits are used.",
-        (Directive::HardShutdown, _) => {
-            "Without effect: a check cannot die on its own here, and one dead check never stops \
-             the cluster."
-        }
-        (Directive::Active, Scope::Virtual) => {
-            "Off by default, as it always was: a block that does not say it draws a warning. At \
-             least one service must be active."
-        }
-        (Directive::Active, Scope::Server) => {
-            "Off by default, as it always was: a block that does not say it draws a warning."
-        }
-        (Directive::Address, Scope::Virtual) => {
-            "Several services may share one VIP; the device of the first one counts. IPv6 \
-             addresses are new."
-        }
-        (Directive::Port, Scope::Virtual) => {
-            "A name is looked up among well-known services. Write it above the `server` blocks: \
-             0.8.6 gives those above it port 80."
-        }
-        (Directive::Protocol, _) => {
-            "TCP, UDP and SCTP on one port are different services. The relay has no SCTP."
-        }
-        (Directive::OnePacket, _) => {
-            "For requests that have nothing to do with each other, such as those for names: clients \
-             behind one address are spread too. Needs UDP or, with kernel IPVS, `fwmark`. The relay \
-             takes answers to a datagram for three seconds."
-        }
-        (Directive::PersistenceEngine, _) => {
-            "Needs `persistent`, kernel IPVS, and UDP or `fwmark`. Without it clients behind one \
-             address all go to one server."
-        }
-        (Directive::Network, Scope::Server) => {
-            "For a server that stands elsewhere than the others: one behind a tunnel among those on \
-             the same network."
-        }
-        (Directive::TunnelType, Scope::Virtual) => {
-            "ipip, because every kernel has it. gue needs Linux 5.2 and `tunnel_port`, gre Linux 5.3."
-        }
-        (Directive::TunnelPort, Scope::Virtual) => {
-            "No default: the port is the one real servers were given with `ip fou add`."
-        }
-        (Directive::TunnelChecksum, Scope::Virtual) => {
-            "None by default, as ipvsadm has it: what travels inside has checksums of its own. gre \
-             has no remcsum."
-        }
-        (Directive::Backup, Scope::Server) => {
-            "It is checked like the others, stays in the table with weight 0, so that connections \
-             end in peace, and comes before `sorry_server`. Off by default: every server serves."
-        }
-        (Directive::Include, _) => {
-            "A name without `/` in front is relative to the file it stands in; `*`, `?` and `[a-z]` \
-             stand for letters of the last part, and files come in the order of their names. At most \
-             eight deep, 1,000 files and 64 MiB. What stands twice counts as if it stood in one file."
-        }
-        (Directive::HeartbeatPath, _) => {
-            "Beside the public path and that of `primary_private`; eight in all. The partner is \
-             dead when it is silent on every path, so one that shares no cable or switch with the \
-             others is worth most."
-        }
-        (Directive::Fwmark, _) => {
-            "Needs kernel IPVS and rules of netfilter that set the mark. `address` is still \
-             brought up, and `port` is still what checks connect to."
-        }
-        (Directive::Scheduler, _) => {
-            "One of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh and twos. `pcc` of \
-             old files means lc."
-        }
-        (Directive::Pmask, _) => {
-            "For IPv6 it is a prefix length. Without effect where `persistent` is 0."
-        }
-        (Directive::Helper, _) => {
-            "FTP names further connections inside its first one; without the helper they do not \
-             reach the same server."
-        }
-        (Directive::ProxyProtocol, _) => {
-            "Servers behind the relay see the relay's address. Every server must expect the \
-             header; checks send one too."
-        }
-        (Directive::MaxConnections, _) => {
-            "Further clients wait in the listener's backlog, 4,096 at most, and are let in as others \
+pub fn note(directive: Directive, scope: Scope) -> Option<&'static str> {
+    let holds = |of: &Option<Scope>| of.is_none_or(|of| of == scope);
+    NOTES.iter().find(|(of, within, _)| *of == directive && holds(within)).map(|(.., note)| *note)
+}
+
+/// The notes, for one scope or for all.
+const NOTES: &[(Directive, Option<Scope>, &str)] = &[
+    (
+        Directive::Role,
+        None,
+        "Of use where both addresses are on one machine, as on loopback. Leave it out where the \
+             two nodes share one file.",
+    ),
+    (
+        Directive::Service,
+        None,
+        "`fos` is refused: failover services are not supported. `failover` blocks of a file \
+             with `service = lvs` are read and not used, as in 0.8.6.",
+    ),
+    (
+        Directive::BackupActive,
+        None,
+        "Without it no heartbeats are sent or expected, and the node is always active. Counts \
+             as 0 where there is no `backup`.",
+    ),
+    (Directive::BackupPrivate, None, "Not used without `primary_private`."),
+    (
+        Directive::HeartbeatPort,
+        None,
+        "The default is a privileged port, as it always was; a node without privilege needs \
+             one above 1023.",
+    ),
+    (
+        Directive::HeartbeatVersion,
+        None,
+        "1 is for the time in which the partner still runs Piranha 0.8.6: it is neither \
+             authenticated nor protected against replay.",
+    ),
+    (
+        Directive::HeartbeatKey,
+        None,
+        "The same file on both nodes, readable for root only. Without it heartbeats are not \
+             authenticated, so that an old file works unchanged; every start says so.",
+    ),
+    (
+        Directive::Keepalive,
+        None,
+        "Below a second it needs a unit, such as `100ms`. The same on both nodes.",
+    ),
+    (
+        Directive::Deadtime,
+        None,
+        "Must be above `keepalive`; three times as long survives two lost packets. Below two \
+             times, one lost packet is a takeover.",
+    ),
+    (
+        Directive::Failback,
+        None,
+        "Off, because a takeover back interrupts a service that works. It is also what 0.8.6 \
+             did, against its manual.",
+    ),
+    (
+        Directive::Network,
+        Some(Scope::Virtual),
+        "0.8.6 had one method for all services. A service of one's own kind needs no second \
+             cluster.",
+    ),
+    (
+        Directive::Dataplane,
+        None,
+        "`auto` says in one line of the log which it took and why. A configuration that needs \
+             what the data plane lacks is refused before anything changes.",
+    ),
+    (Directive::SyncdId, None, "Only the low 8 bits are used."),
+    (
+        Directive::HardShutdown,
+        None,
+        "Without effect: a check cannot die on its own here, and one dead check never stops \
+             the cluster.",
+    ),
+    (
+        Directive::Active,
+        Some(Scope::Virtual),
+        "Off by default, as it always was: a block that does not say it draws a warning. At \
+             least one service must be active.",
+    ),
+    (
+        Directive::Active,
+        Some(Scope::Server),
+        "Off by default, as it always was: a block that does not say it draws a warning.",
+    ),
+    (
+        Directive::Address,
+        Some(Scope::Virtual),
+        "Several services may share one VIP; the device of the first one counts. IPv6 \
+             addresses are new.",
+    ),
+    (
+        Directive::Port,
+        Some(Scope::Virtual),
+        "A name is looked up among well-known services. Write it above the `server` blocks: \
+             0.8.6 gives those above it port 80.",
+    ),
+    (
+        Directive::Protocol,
+        None,
+        "TCP, UDP and SCTP on one port are different services. The relay has no SCTP.",
+    ),
+    (
+        Directive::Fwmark,
+        None,
+        "Needs kernel IPVS and rules of netfilter that set the mark. `address` is still \
+             brought up, and `port` is still what checks connect to.",
+    ),
+    (
+        Directive::Scheduler,
+        None,
+        "One of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh and twos. `pcc` of \
+             old files means lc.",
+    ),
+    (
+        Directive::Pmask,
+        None,
+        "For IPv6 it is a prefix length. Without effect where `persistent` is 0.",
+    ),
+    (
+        Directive::Helper,
+        None,
+        "FTP names further connections inside its first one; without the helper they do not \
+             reach the same server.",
+    ),
+    (
+        Directive::ProxyProtocol,
+        None,
+        "Servers behind the relay see the relay's address. Every server must expect the \
+             header; checks send one too.",
+    ),
+    (
+        Directive::MaxConnections,
+        None,
+        "Further clients wait in the listener's backlog, 4,096 at most, and are let in as others \
              leave. A reload changes the limit; nobody is thrown out. The kernel has limits for each \
-             server instead: `u_threshold`."
-        }
-        (Directive::Transparent, _) => {
-            "The servers' answers must come back to this machine and be led into it: make it their \
+             server instead: `u_threshold`.",
+    ),
+    (
+        Directive::Transparent,
+        None,
+        "The servers' answers must come back to this machine and be led into it: make it their \
              default gateway, and add `ip rule add iif DEVICE lookup 100` and `ip route add local \
              default dev lo table 100`, with `ip -6` too for IPv6, DEVICE being the one towards the \
              servers. Servers must be of the VIP's address family. Not with the FTP helper. Without \
-             the privilege the configuration is refused."
-        }
-        (Directive::SorryServer, _) => {
-            "Takes part only while no real server takes connections, with weight 1. 0.8.6 took no \
-             port here."
-        }
-        (Directive::Check, _) => {
-            "By default: `program` where `send_program` is set, `send` where `send` or `expect` is \
+             the privilege the configuration is refused.",
+    ),
+    (
+        Directive::OnePacket,
+        None,
+        "For requests that have nothing to do with each other, such as those for names: clients \
+             behind one address are spread too. Needs UDP or, with kernel IPVS, `fwmark`. The relay \
+             takes answers to a datagram for three seconds.",
+    ),
+    (
+        Directive::SorryServer,
+        None,
+        "Takes part only while no real server takes connections, with weight 1. 0.8.6 took no \
+             port here.",
+    ),
+    (
+        Directive::Check,
+        None,
+        "By default: `program` where `send_program` is set, `send` where `send` or `expect` is \
              set or the protocol is UDP, `http` where an `http_` directive is set, or on TCP port \
              80 where nothing is said, as 0.8.6 did; else `connect`. `docs/checks.md` has every \
-             kind and what passes it."
-        }
-        (Directive::CheckAuth, _) => {
-            "For `http`, `https`, `redis` and `ldap`, whose user is a distinguished name. Nobody \
-             but the owner may read the file."
-        }
-        (Directive::CheckTls, _) => {
-            "For the kinds named after applications. With `starttls` the server must agree to it; \
-             `redis`, `mysql`, `ldap` and `sip` have only `on`."
-        }
-        (Directive::CheckMark, _) => "It needs the capability CAP_NET_ADMIN.",
-        (Directive::CheckUser, _) => {
-            "By name or number. The program then has no further groups. Without it it runs as the \
-             daemon does, as in 0.8.6, with a warning."
-        }
-        (Directive::HttpExpect, _) => {
-            "Redirects are not followed. Without it the body is not read; escapes as in `send`."
-        }
-        (Directive::TlsName, _) => {
-            "The certificate must be for it. An address is verified too, and not sent."
-        }
-        (Directive::TlsPin, _) => {
-            "`sha256:` and the hash of the SubjectPublicKeyInfo in hexadecimal, so that a renewal \
+             kind and what passes it.",
+    ),
+    (
+        Directive::CheckAuth,
+        None,
+        "For `http`, `https`, `redis` and `ldap`, whose user is a distinguished name. Nobody \
+             but the owner may read the file.",
+    ),
+    (
+        Directive::CheckTls,
+        None,
+        "For the kinds named after applications. With `starttls` the server must agree to it; \
+             `redis`, `mysql`, `ldap` and `sip` have only `on`.",
+    ),
+    (Directive::CheckMark, None, "It needs the capability CAP_NET_ADMIN."),
+    (
+        Directive::CheckUser,
+        None,
+        "By name or number. The program then has no further groups. Without it it runs as the \
+             daemon does, as in 0.8.6, with a warning.",
+    ),
+    (
+        Directive::HttpExpect,
+        None,
+        "Redirects are not followed. Without it the body is not read; escapes as in `send`.",
+    ),
+    (
+        Directive::TlsName,
+        None,
+        "The certificate must be for it. An address is verified too, and not sent.",
+    ),
+    (
+        Directive::TlsPin,
+        None,
+        "`sha256:` and the hash of the SubjectPublicKeyInfo in hexadecimal, so that a renewal \
              with the same key keeps it. It takes the place of the chain of trust; with `tls_ca` \
-             both must hold."
-        }
-        (Directive::TlsKey, _) => "Nobody but the owner may read the file.",
-        (Directive::TlsVerify, _) => {
-            "0 takes any certificate, an attacker's too; a pin holds all the same."
-        }
-        (Directive::DnsExpect, _) => {
-            "Without regard to case. One of the answers must be it: `10 mail.example.org`."
-        }
-        (Directive::Send | Directive::Expect, _) => {
-            "Escapes are `\\\\`, `\\r`, `\\n`, `\\t`, `\\'` and `\\\"`. An empty value is none."
-        }
-        (Directive::UseRegex, _) => "The expression may match anywhere in the answer.",
-        (Directive::SendProgram, _) => {
-            "Split at blanks, without a shell; `%h` and `%p` are whole arguments. It passes by \
+             both must hold.",
+    ),
+    (Directive::TlsKey, None, "Nobody but the owner may read the file."),
+    (
+        Directive::TlsVerify,
+        None,
+        "0 takes any certificate, an attacker's too; a pin holds all the same.",
+    ),
+    (
+        Directive::DnsExpect,
+        None,
+        "Without regard to case. One of the answers must be it: `10 mail.example.org`.",
+    ),
+    (
+        Directive::Send,
+        None,
+        "Escapes are `\\\\`, `\\r`, `\\n`, `\\t`, `\\'` and `\\\"`. An empty value is none.",
+    ),
+    (
+        Directive::Expect,
+        None,
+        "Escapes are `\\\\`, `\\r`, `\\n`, `\\t`, `\\'` and `\\\"`. An empty value is none.",
+    ),
+    (Directive::UseRegex, None, "The expression may match anywhere in the answer."),
+    (
+        Directive::HttpStatus,
+        None,
+        "By default everything below 500: a server that answers 5xx is broken, one that lacks \
+             a path nobody promised is not. 0.8.6 took any answer.",
+    ),
+    (
+        Directive::Timeout,
+        None,
+        "In 0.8.6 also how long a check may take; here that is `check_timeout`.",
+    ),
+    (
+        Directive::Reentry,
+        None,
+        "Counts only for a server that was down: the first verdict after a start needs one \
+             success. `rise` takes its place where it is set.",
+    ),
+    (
+        Directive::Rise,
+        None,
+        "A count where `reentry` is a time; it does not change with the interval.",
+    ),
+    (Directive::Fall, None, "More than 1 keeps one lost packet from taking a server out."),
+    (
+        Directive::SlowStart,
+        None,
+        "`historical` raises it as 0.8.6 did, 0 gives it back at once, a duration raises it \
+             evenly.",
+    ),
+    (Directive::LoadMonitor, None, "Not supported yet: weights stay as they are written."),
+    (
+        Directive::QuiesceServer,
+        None,
+        "A failed server that stays in the table keeps its connections; one that is taken out \
+             does not, on kernel IPVS.",
+    ),
+    (Directive::ClientMonitor, None, "Any program but nanny is refused for an active service."),
+    (
+        Directive::Weight,
+        None,
+        "0 drains the server: connections that are there go on. At most 2147483647.",
+    ),
+    (Directive::UThreshold, None, "`l_threshold` cannot be above `u_threshold`."),
+    (Directive::LThreshold, None, "`l_threshold` cannot be above `u_threshold`."),
+    (
+        Directive::PersistenceEngine,
+        None,
+        "Needs `persistent`, kernel IPVS, and UDP or `fwmark`. Without it clients behind one \
+             address all go to one server.",
+    ),
+    (
+        Directive::Network,
+        Some(Scope::Server),
+        "For a server that stands elsewhere than the others: one behind a tunnel among those on \
+             the same network.",
+    ),
+    (
+        Directive::TunnelType,
+        Some(Scope::Virtual),
+        "ipip, because every kernel has it. gue needs Linux 5.2 and `tunnel_port`, gre Linux 5.3.",
+    ),
+    (
+        Directive::TunnelPort,
+        Some(Scope::Virtual),
+        "No default: the port is the one real servers were given with `ip fou add`.",
+    ),
+    (
+        Directive::TunnelChecksum,
+        Some(Scope::Virtual),
+        "None by default, as ipvsadm has it: what travels inside has checksums of its own. gre \
+             has no remcsum.",
+    ),
+    (
+        Directive::Backup,
+        Some(Scope::Server),
+        "It is checked like the others, stays in the table with weight 0, so that connections \
+             end in peace, and comes before `sorry_server`. Off by default: every server serves.",
+    ),
+    (
+        Directive::Include,
+        None,
+        "A name without `/` in front is relative to the file it stands in; `*`, `?` and `[a-z]` \
+             stand for letters of the last part, and files come in the order of their names. At most \
+             eight deep, 1,000 files and 64 MiB. What stands twice counts as if it stood in one file.",
+    ),
+    (
+        Directive::HeartbeatPath,
+        None,
+        "Beside the public path and that of `primary_private`; eight in all. The partner is \
+             dead when it is silent on every path, so one that shares no cable or switch with the \
+             others is worth most.",
+    ),
+    (
+        Directive::SendProgram,
+        None,
+        "Split at blanks, without a shell; `%h` and `%p` are whole arguments. It passes by \
              ending with status 0 and printing just what `expect` says, where that is set. It \
              cannot gain privileges, is limited in memory, files and time, and never runs twice at \
-             once for one server. In 0.8.6 a program that printed nothing passed."
-        }
-        (Directive::HttpStatus, _) => {
-            "By default everything below 500: a server that answers 5xx is broken, one that lacks \
-             a path nobody promised is not. 0.8.6 took any answer."
-        }
-        (Directive::Timeout, _) => {
-            "In 0.8.6 also how long a check may take; here that is `check_timeout`."
-        }
-        (Directive::Reentry, _) => {
-            "Counts only for a server that was down: the first verdict after a start needs one \
-             success. `rise` takes its place where it is set."
-        }
-        (Directive::Rise, _) => {
-            "A count where `reentry` is a time; it does not change with the interval."
-        }
-        (Directive::Fall, _) => "More than 1 keeps one lost packet from taking a server out.",
-        (Directive::SlowStart, _) => {
-            "`historical` raises it as 0.8.6 did, 0 gives it back at once, a duration raises it \
-             evenly."
-        }
-        (Directive::LoadMonitor, _) => "Not supported yet: weights stay as they are written.",
-        (Directive::QuiesceServer, _) => {
-            "A failed server that stays in the table keeps its connections; one that is taken out \
-             does not, on kernel IPVS."
-        }
-        (Directive::ClientMonitor, _) => "Any program but nanny is refused for an active service.",
-        (Directive::Weight, _) => {
-            "0 drains the server: connections that are there go on. At most 2147483647."
-        }
-        (Directive::UThreshold | Directive::LThreshold, _) => {
-            "`l_threshold` cannot be above `u_threshold`."
-        }
-        _ => return None,
-    })
-}
+             once for one server. In 0.8.6 a program that printed nothing passed.",
+    ),
+];
