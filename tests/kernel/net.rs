@@ -11,7 +11,7 @@ use piranha::runtime::kernel::Namespace;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::lab::{address, sh};
+use crate::lab::address;
 
 /// The director's namespace.
 pub(crate) const DIRECTOR: &str = "/run/netns/director";
