@@ -140,7 +140,7 @@ impl Context<'_> {
         for directive in PARTICULAR.iter().filter(|group| !taken.contains(group)).copied().flatten()
         {
             let directive = *directive;
-            if fields.mentions(directive) && !fields.is_empty(directive) {
+            if fields.special(directive).is_some() && !fields.is_empty(directive) {
                 let message = format!("`{directive}` has no effect with `check = {kind}`");
                 self.report_at(fields, directive, Code::CheckTextIgnored, message);
             }

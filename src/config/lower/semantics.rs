@@ -251,7 +251,6 @@ impl Context<'_> {
         let asked = [
             (service.fwmark.is_some(), "firewall marks"),
             (service.protocol == Protocol::Sctp, "`protocol = sctp`"),
-            (service.one_packet, "`one_packet`"),
             (engine.is_some(), "`persistence_engine`"),
             (service.port == 0 && service.fwmark.is_none(), "`port = 0`"),
         ];
