@@ -14,6 +14,8 @@ use crate::health::{Excerpt, Failure};
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     received: Vec<u8>,
+    /// What came with the end of the headers and had no room.
+    rest: Vec<u8>,
     head: Option<Head>,
 }
 
@@ -44,7 +46,7 @@ impl Answer {
         if taken.contains(&b'\n')
             && let Some(result) = self.parse()
         {
-            self.received.extend_from_slice(rest);
+            self.rest.extend_from_slice(rest);
             return Some(result);
         }
         (self.received.len() == Self::LIMIT)
@@ -67,6 +69,7 @@ impl Answer {
             Some(head) if asked => {
                 let mut body = Body::new(head.framing, limit);
                 body.push(&self.received[head.length..]);
+                body.push(&self.rest);
                 body
             }
             _ => Body::new(Framing::Length(0), limit),

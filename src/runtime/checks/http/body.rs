@@ -171,6 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn a_body_behind_the_largest_headers_is_whole() {
+        let padding = "x".repeat(Answer::LIMIT - 30);
+        let answer = format!("HTTP/1.1 200 OK\r\nA: {padding}\r\n\r\n{}", "body".repeat(100));
+        let headers = answer.len() - 400;
+        assert!(headers <= Answer::LIMIT && headers + 100 > Answer::LIMIT);
+        assert_eq!(body(answer.as_bytes(), 5000, 1000).kept(), "body".repeat(100).as_bytes());
+        let mut head = Answer::default();
+        assert_eq!(head.push(answer.as_bytes()), Some(Ok(200)));
+        assert_eq!(head.received(), Answer::LIMIT);
+    }
+
+    #[test]
     fn no_more_than_the_limit_is_kept() {
         let answer = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &[b'x'; 10_000]].concat();
         let body = body(&answer, 999, 100);
