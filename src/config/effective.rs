@@ -133,13 +133,17 @@ fn applies(setting: &Setting, service: &Virtual) -> bool {
         return true;
     }
     match setting.directive {
-        Directive::HttpPath | Directive::HttpHost | Directive::HttpStatus => {
+        Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
+        // Their names say what kind of check they are of.
+        directive if directive.name().starts_with("http_") => {
             matches!(service.check, CheckSpec::Http(_))
+        }
+        directive if directive.name().starts_with("tls_") => {
+            matches!(service.check.keyword(), "https" | "tls")
         }
         Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum => {
             service.forwarding.is_tunnel()
         }
-        Directive::UseRegex => matches!(service.check, CheckSpec::SendExpect { .. }),
         Directive::Pmask => service.persistence.is_some() && service.address.is_ipv4(),
         _ => true,
     }

@@ -134,7 +134,7 @@ fn add_service(line: usize, options: &Options<'_>, importer: &mut Importer<'_>) 
             "-b" | "--sched-flags" => {
                 service.set("scheduler_flags", &value.replace(',', " "), line, importer);
             }
-            "--pe" => importer.lost(line, "lvs.cf has no persistence engines"),
+            "--pe" => service.set("persistence_engine", value, line, importer),
             "-6" | "--ipv6" => {}
             _ if protocol(option).is_some() || is_mark(option) => {}
             _ => importer.lost(line, format!("the option {option} is not known")),
@@ -171,8 +171,8 @@ fn add_server(
             "--tun-type" => importer.set(&mut server.block, "tunnel_type", value, line),
             "--tun-port" => importer.set(&mut server.block, "tunnel_port", value, line),
             "--tun-nocsum" => importer.set(&mut server.block, "tunnel_checksum", "none", line),
-            "--tun-csum" => importer.set(&mut server.block, "tunnel_checksum", "plain", line),
-            "--tun-remcsum" => importer.set(&mut server.block, "tunnel_checksum", "remote", line),
+            "--tun-csum" => importer.set(&mut server.block, "tunnel_checksum", "csum", line),
+            "--tun-remcsum" => importer.set(&mut server.block, "tunnel_checksum", "remcsum", line),
             "-r" | "--real-server" | "-6" | "--ipv6" => {}
             _ if protocol(option).is_some() || is_mark(option) => {}
             _ => importer.lost(line, format!("the option {option} is not known")),

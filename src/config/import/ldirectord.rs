@@ -252,9 +252,9 @@ fn check(
         ("connect", _) if service.protocol() == Protocol::Tcp => {
             service.set("check", "connect", line, importer);
         }
-        ("negotiate", "http") => {
-            used = &["request", "virtualhost"];
-            http(settings, service, line, importer);
+        ("negotiate", "http" | "https") => {
+            used = &["request", "receive", "virtualhost", "httpmethod"];
+            http(what, settings, service, line, importer);
         }
         ("negotiate", "simpletcp") => {
             used = &["request", "receive"];
@@ -271,8 +271,11 @@ fn check(
             without_check(service, importer);
         }
     }
+    if let Some(port) = find("checkport") {
+        service.set("check_port", port.value, port.line, importer);
+    }
     let rest = settings.iter().filter(|s| CHECKS.contains(&s.name) && !used.contains(&s.name));
-    for setting in rest.filter(|s| !matches!(s.name, "checktype" | "service")) {
+    for setting in rest.filter(|s| !matches!(s.name, "checktype" | "service" | "checkport")) {
         importer.lost(setting.line, "the check of lvs has nothing like it");
     }
     let timeout = if kind == "negotiate" { defaults.negotiate_timeout } else { None };
@@ -305,14 +308,32 @@ const fn service_of(service: &Service) -> &'static str {
     }
 }
 
-fn http(settings: &[Setting<'_>], service: &mut Service, line: usize, importer: &mut Importer<'_>) {
-    service.set("check", "http", line, importer);
+fn http(
+    kind: &str,
+    settings: &[Setting<'_>],
+    service: &mut Service,
+    line: usize,
+    importer: &mut Importer<'_>,
+) {
+    service.set("check", kind, line, importer);
     service.set("http_status", "200-299", line, importer);
+    if kind == "https" {
+        service.set("tls_verify", "0", line, importer);
+        importer.replaced(line, "ldirectord verifies no certificate: see `tls_verify`");
+    }
     for setting in settings {
         match setting.name {
             "request" => {
                 let path = format!("/{}", setting.value.trim_start_matches('/'));
                 service.set("http_path", &path, setting.line, importer);
+            }
+            "receive" => {
+                service.set("http_expect", setting.value, setting.line, importer);
+                service.set("use_regex", "1", setting.line, importer);
+            }
+            "httpmethod" => {
+                let method = setting.value.to_ascii_uppercase();
+                service.set("http_method", &method, setting.line, importer);
             }
             "virtualhost" => service.set("http_host", setting.value, setting.line, importer),
             _ => {}

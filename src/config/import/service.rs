@@ -75,8 +75,8 @@ impl Service {
             importer.set(&mut block, "address", &server.address.ip().to_string(), line);
             importer.set(&mut block, "port", &server.address.port().to_string(), line);
             importer.set(&mut block, "active", "1", line);
-            if server.address.port() == 0 {
-                importer.lost(line, "a server without a port is not checked: set its `port`");
+            if server.address.port() == 0 && !service.block.has(Directive::CheckPort) {
+                importer.lost(line, "a server without a port is not checked: set `check_port`");
             }
             if let Some(own) = server.forwarding.filter(|own| *own != forwarding) {
                 importer.set(&mut block, "network", own, line);

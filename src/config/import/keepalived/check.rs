@@ -130,10 +130,11 @@ fn express(
             importer.lost(line, "a UDP service is checked with `send` and `expect`, over UDP");
         }
         "TCP_CHECK" => service.set("check", "connect", line, importer),
-        "HTTP_GET" => http(node, service, importer),
+        "HTTP_GET" => http(node, "http", service, importer),
         "SSL_GET" => {
-            importer.lost(line, "HTTPS is not checked: a connection is made (`check = connect`)");
-            service.set("check", "connect", line, importer);
+            http(node, "https", service, importer);
+            service.set("tls_verify", "0", line, importer);
+            importer.replaced(line, "keepalived verifies no certificate: see `tls_verify`");
         }
         "SMTP_CHECK" => {
             importer.replaced(line, "the greeting is checked, and no mail dialogue held");
@@ -150,10 +151,21 @@ fn express(
         }
     }
     let mut own = Timing::default();
+    let own_port = server.port().to_string();
     for child in &node.children {
         match child.keyword() {
-            "url" | "virtualhost" if node.keyword() == "HTTP_GET" => {}
-            "connect_port" => port(child, server, importer),
+            "url" | "virtualhost" if matches!(node.keyword(), "HTTP_GET" | "SSL_GET") => {}
+            "enable_sni" => importer.replaced(child.line, "a check always says the name it wants"),
+            "connect_port" if child.word(1) == Some(own_port.as_str()) => {}
+            word @ ("connect_port" | "bindto" | "fwmark") => {
+                let directive = match word {
+                    "connect_port" => "check_port",
+                    "bindto" => "check_source",
+                    _ => "check_mark",
+                };
+                let value = child.word(1).unwrap_or_default();
+                service.set(directive, value, child.line, importer);
+            }
             _ if own.read(child, importer) => {}
             _ => lose(child, "lvs.cf has nothing like it for a check", importer),
         }
@@ -164,14 +176,8 @@ fn express(
     timing.set(line, service, importer);
 }
 
-fn port(node: &Node, server: SocketAddr, importer: &mut Importer<'_>) {
-    if node.word(1) != Some(server.port().to_string().as_str()) {
-        importer.lost(node.line, "a check goes to the server's own port");
-    }
-}
-
-fn http(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
-    service.set("check", "http", node.line, importer);
+fn http(node: &Node, kind: &str, service: &mut Service, importer: &mut Importer<'_>) {
+    service.set("check", kind, node.line, importer);
     let mut urls = node.children.iter().filter(|child| child.keyword() == "url");
     let virtual_host = node.children.iter().find(|child| child.keyword() == "virtualhost");
     if let Some(child) = virtual_host {
@@ -183,11 +189,14 @@ fn http(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
         match child.keyword() {
             "path" => service.set("http_path", value, child.line, importer),
             "virtualhost" => service.set("http_host", value, child.line, importer),
-            "status_code" if child.words.len() == 2 => {
+            "status_code" => {
                 judged = true;
-                service.set("http_status", value, child.line, importer);
+                service.set("http_status", &child.rest().join(","), child.line, importer);
             }
-            "status_code" => importer.lost(child.line, "one range of status codes can be given"),
+            "regex" => {
+                service.set("http_expect", value, child.line, importer);
+                service.set("use_regex", "1", child.line, importer);
+            }
             "digest" => {
                 judged = true;
                 importer.lost(child.line, "contents are not compared: the status is");

@@ -61,12 +61,23 @@ fn any_port(service: &mut Service, importer: &mut Importer<'_>) {
             service.set("persistent", PERSISTENCE, line, importer);
             importer.replaced(line, "every port needs persistence, which keepalived adds, too");
         }
-        Target::Mark(..) if service.forwarding == "nat" => {
-            let reason = "keepalived leaves the ports of marked packets as they are; here they \
-                          become those of the servers";
-            importer.lost(line, reason);
+        Target::Mark(..) => marked_ports(service, importer),
+        Target::Address(..) => {}
+    }
+}
+
+/// keepalived leaves the ports of marked packets alone: those of the servers are for checks.
+fn marked_ports(service: &mut Service, importer: &mut Importer<'_>) {
+    let first = service.servers.first().map(|server| server.address.port());
+    for server in &mut service.servers {
+        if Some(server.address.port()) != first {
+            importer.lost(server.line, "all servers of a service are checked on one port");
         }
-        _ => {}
+        server.address.set_port(0);
+    }
+    let line = service.line;
+    if let Some(port) = first.filter(|port| *port != 0 && !service.has(Directive::CheckPort)) {
+        service.set("check_port", &port.to_string(), line, importer);
     }
 }
 
@@ -204,8 +215,9 @@ fn method(
                 importer.set(block, "tunnel_port", port, node.line);
             }
             "nocsum" => importer.set(block, "tunnel_checksum", "none", node.line),
-            "csum" => importer.set(block, "tunnel_checksum", "plain", node.line),
-            "remcsum" => importer.set(block, "tunnel_checksum", "remote", node.line),
+            sum @ ("csum" | "remcsum") => {
+                importer.set(block, "tunnel_checksum", sum, node.line);
+            }
             _ => importer.lost(node.line, format!("`{option}` is no kind of tunnel")),
         }
     }
@@ -241,7 +253,7 @@ fn setting(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
         "omega" | "quorum_up" | "quorum_down" => {
             lose(node, "no commands are run for a service", importer)
         }
-        "persistence_engine" => importer.lost(line, "lvs.cf has no persistence engines"),
+        "persistence_engine" => service.set("persistence_engine", value, line, importer),
         _ => lose(node, "lvs.cf has nothing like it for a service", importer),
     }
 }
