@@ -110,7 +110,8 @@ impl fmt::Display for Change {
                 if let Some(server) = &self.server {
                     write!(f, " of {server}")?;
                 }
-                let value = |value: &Option<String>| value.clone().unwrap_or("unset".to_owned());
+                let value =
+                    |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
                 write!(f, " {} to {}", value(from), value(to))?;
             }
         }

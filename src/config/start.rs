@@ -5,8 +5,8 @@ use super::{Directive, Document, EditError, Scope};
 use crate::net::Family;
 
 /// What a first configuration is made from. Whatever is missing is an example.
+#[allow(clippy::exhaustive_structs, reason = "made by whoever begins")]
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct Start {
     /// Public address of the primary director.
     pub primary: Option<IpAddr>,
@@ -53,7 +53,7 @@ impl Start {
     }
 
     fn service(&self) -> Result<Service, EditError> {
-        let vip = self.vip.unwrap_or(SocketAddr::from(([192, 0, 2, 80], 80)));
+        let vip = self.vip.unwrap_or_else(|| SocketAddr::from(([192, 0, 2, 80], 80)));
         let device = self.device.as_deref().unwrap_or("eth0:1");
         let mut service = Service::new(if vip.port() == 80 { "web" } else { "service" }.to_owned());
         let block = &mut service.block;

@@ -134,7 +134,7 @@ fn add_service(line: usize, options: &Options<'_>, importer: &mut Importer<'_>) 
             "-b" | "--sched-flags" => {
                 service.set("scheduler_flags", &value.replace(',', " "), line, importer);
             }
-            "--pe" => service.set("persistence_engine", value, line, importer),
+            "--pe" => service.engine = Some((line, value.to_owned())),
             "-6" | "--ipv6" => {}
             _ if protocol(option).is_some() || is_mark(option) => {}
             _ => importer.lost(line, format!("the option {option} is not known")),

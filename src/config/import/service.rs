@@ -22,6 +22,8 @@ pub(super) struct Service {
     pub(super) target: Target,
     /// The method of servers that have none of their own.
     pub(super) forwarding: &'static str,
+    /// The persistence engine, and the line that names it.
+    pub(super) engine: Option<(usize, String)>,
     /// Everything but what makes it.
     pub(super) block: Block,
     pub(super) servers: Vec<Server>,
@@ -46,7 +48,7 @@ impl Server {
 impl Service {
     pub(super) const fn new(line: usize, target: Target) -> Self {
         let block = Block::new(Scope::Virtual);
-        Self { line, target, forwarding: "nat", block, servers: Vec::new() }
+        Self { line, target, forwarding: "nat", engine: None, block, servers: Vec::new() }
     }
 
     /// The same service for another address or mark.
@@ -68,6 +70,7 @@ impl Service {
         let block = &mut service.block;
         importer.set(block, "network", forwarding, self.line);
         self.target_directives(block, importer);
+        self.engine_directive(&mut service.block, importer);
         service.block.append(self.block);
         for (index, server) in self.servers.into_iter().enumerate() {
             let line = server.line;
@@ -123,6 +126,19 @@ impl Service {
                 importer.set(block, "port", &address.port().to_string(), self.line);
             }
             Target::Mark(mark, _) => importer.set(block, "fwmark", &mark.to_string(), self.line),
+        }
+    }
+
+    /// An engine tells apart what a UDP client sends, and does nothing without persistence.
+    fn engine_directive(&self, block: &mut Block, importer: &mut Importer<'_>) {
+        let Some((line, engine)) = &self.engine else {
+            return;
+        };
+        let udp = !matches!(self.target, Target::Address(protocol, _) if protocol != Protocol::Udp);
+        if udp && self.has(Directive::Persistent) {
+            importer.set(block, "persistence_engine", engine, *line);
+        } else {
+            importer.lost(*line, "an engine needs persistence, and UDP or a mark");
         }
     }
 

@@ -33,12 +33,13 @@ pub(in crate::cli::piranha) struct Init {
 
 impl Init {
     pub(super) fn run(self) -> Result<u8, Failure> {
-        let mut start = Start::default();
-        start.primary = self.primary;
-        start.backup = self.backup;
-        start.vip = self.vip;
-        start.device = self.device;
-        start.servers = self.servers;
+        let start = Start {
+            primary: self.primary,
+            backup: self.backup,
+            vip: self.vip,
+            device: self.device,
+            servers: self.servers,
+        };
         let document = start.document()?;
         output::deliver(self.output.as_deref(), self.force, document.as_bytes())?;
         Ok(0)

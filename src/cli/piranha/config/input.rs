@@ -21,6 +21,7 @@ pub(super) struct Input {
 
 impl Input {
     /// Reads the file at `path`, or standard input for `-`.
+    #[allow(clippy::disallowed_methods, reason = "a program's command line, not the pure core")]
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let standard = path.as_os_str() == "-";
         let name = if standard { "<stdin>".to_owned() } else { path.display().to_string() };

@@ -18,6 +18,7 @@ pub(super) fn deliver(path: Option<&Path>, force: bool, bytes: &[u8]) -> Result<
 }
 
 /// Writes a file that may be there.
+#[allow(clippy::disallowed_methods, reason = "a program's command line, not the pure core")]
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::fs::write(path, bytes).map_err(|error| cannot_write(path, &error.to_string()))
 }

@@ -253,7 +253,7 @@ fn setting(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
         "omega" | "quorum_up" | "quorum_down" => {
             lose(node, "no commands are run for a service", importer)
         }
-        "persistence_engine" => service.set("persistence_engine", value, line, importer),
+        "persistence_engine" => service.engine = Some((line, value.to_owned())),
         _ => lose(node, "lvs.cf has nothing like it for a service", importer),
     }
 }
