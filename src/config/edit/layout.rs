@@ -225,9 +225,18 @@ impl Editor<'_> {
     /// Closes the blocks that the end of the file leaves open, so that something can follow.
     pub(super) fn close_blocks(&mut self) {
         for block in self.tree.take_unclosed() {
-            let close = self.new_line(&self.indentation(block), "}");
+            let close = self.closing_line(block);
             self.tree.append(block, Content::Close, close);
         }
+    }
+
+    /// The bytes that closing them adds.
+    pub(super) fn closing_size(&self) -> usize {
+        self.tree.unclosed().iter().map(|&block| self.closing_line(block).len()).sum()
+    }
+
+    fn closing_line(&self, block: NodeId) -> Vec<u8> {
+        self.new_line(&self.indentation(block), "}")
     }
 
     pub(super) fn first_block(&self, parent: NodeId, kind: BlockKind) -> Option<NodeId> {

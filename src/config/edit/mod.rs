@@ -245,7 +245,7 @@ impl Editor<'_> {
         self.check_free(parent, kind, name)?;
         let written = write::name(name)?;
         let (header, close) = self.block_lines(parent, kind, &written);
-        self.make_room(2 * (header.len() + close.len()))?;
+        self.make_room(2 * (header.len() + close.len()) + self.closing_size())?;
         self.close_blocks();
         let block = self.place_last(parent, kind, header);
         self.tree.append(block, Content::Close, close);
@@ -305,7 +305,7 @@ impl Editor<'_> {
         let Some(neighbour) = neighbour.filter(|&neighbour| neighbour != block) else {
             return Ok(());
         };
-        self.make_room(2 * self.ending.len())?;
+        self.make_room(2 * self.ending.len() + self.closing_size())?;
         self.close_blocks();
         let unit = self.detach(block);
         self.attach(&unit, neighbour, before);

@@ -134,7 +134,12 @@ impl Tree {
         self.nodes[node.0].line = Line::Written(line.into());
     }
 
-    /// The blocks that the end of the file leaves open, each once.
+    /// The blocks that the end of the file leaves open.
+    pub(super) fn unclosed(&self) -> &[NodeId] {
+        &self.unclosed
+    }
+
+    /// The same, each once.
     pub(super) fn take_unclosed(&mut self) -> Vec<NodeId> {
         std::mem::take(&mut self.unclosed)
     }
