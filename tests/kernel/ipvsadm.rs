@@ -316,8 +316,12 @@ fn traffic_is_counted_and_its_connections_are_listed_as_by_debians() {
                 == pair::theirs(&pair.theirs, &step)
         });
     }
-    let counted = pair::theirs(&pair.theirs, &Step::new("-L -n --stats -u 10.9.9.9:53")).out;
-    assert!(counted.contains("UDP  10.9.9.9:53                         1        3"), "{counted}");
+    // The kernel adds its counters up every two seconds.
+    let counters = Step::new("-L -n --stats -u 10.9.9.9:53");
+    wait_for("the counters", || {
+        let counted = pair::theirs(&pair.theirs, &counters).out;
+        counted.contains("UDP  10.9.9.9:53                         1        3")
+    });
 }
 
 #[test]
