@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Output, Stdio};
 
 use crate::daemon::Files;
@@ -131,6 +132,30 @@ fn fmt_prints_checks_and_writes() {
     let broken = files.write("broken.cf", "virtual web\n");
     assert_eq!(piranha(&["fmt", "--write", broken.to_str().unwrap()], "").0, 1);
     assert_eq!(fs::read_to_string(&broken).unwrap(), "virtual web\n");
+}
+
+#[test]
+fn what_is_written_keeps_mode_and_links_and_leaves_nothing_beside_it() {
+    let files = Files::new();
+    let (directory, mode) = (files.path("private"), fs::Permissions::from_mode(0o640));
+    fs::create_dir(&directory).unwrap();
+    let (path, link) = (directory.join("lvs.cf"), files.path("link.cf"));
+    fs::write(&path, GOOD.replace("    ", "\t")).unwrap();
+    fs::set_permissions(&path, mode.clone()).unwrap();
+    symlink(&path, &link).unwrap();
+    let link = link.to_str().unwrap();
+    assert_eq!(piranha(&["fmt", "--write", link], ""), (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(&path).unwrap(), GOOD);
+    assert_eq!(piranha(&["init", "--output", link, "--force"], "").0, 0);
+    assert_ne!(fs::read_to_string(&path).unwrap(), GOOD);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    assert!(fs::symlink_metadata(link).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+    let (code, _, err) = piranha(&["init", "--output", directory.to_str().unwrap(), "--force"], "");
+    assert!(code == 1 && err.contains("not a regular file"), "{err}");
+    let new = directory.join("new.cf");
+    assert_eq!(piranha(&["init", "--output", new.to_str().unwrap(), "--force"], "").0, 0);
+    assert_eq!(piranha(&["check", new.to_str().unwrap()], "").0, 0);
 }
 
 #[test]
