@@ -328,8 +328,7 @@ virtual off {
     fn changes(edits: &[(&str, &str)]) -> Vec<String> {
         let read = |text: &str| {
             let loaded = load(text.as_bytes());
-            let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
-            effective(&loaded.document, &config)
+            effective(&loaded).unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
         };
         let edited = edits.iter().fold(FILE.to_owned(), |text, (from, to)| {
             assert!(text.contains(from), "{from}");
@@ -407,8 +406,7 @@ virtual off {
         };
         let read = |order: &mut dyn Iterator<Item = u32>| {
             let text = "primary = 192.0.2.1\n".to_owned() + &order.map(block).collect::<String>();
-            let loaded = load(text.as_bytes());
-            effective(&loaded.document, &loaded.config.expect("a good file"))
+            effective(&load(text.as_bytes())).expect("a good file")
         };
         let (before, after) = (read(&mut (0..3000)), read(&mut (0..3000).rev()));
         assert_eq!(difference(&before, &after), []);

@@ -1,11 +1,13 @@
 //! The settings in force: what was written, what follows from that, and what is so by default.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::model::{Config, Virtual};
+use super::lower::Part;
+use super::model::Virtual;
 use super::syntax::{BlockKind, Shape, Statement};
 use super::value::Value;
-use super::{Descriptor, Directive, Document, Scope, Span};
+use super::{Descriptor, Directive, Loaded, Scope, Span, include};
 use crate::health::{CheckSpec, Expect};
 use crate::ipvs::Helper;
 
@@ -13,7 +15,7 @@ use crate::ipvs::Helper;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Origin {
-    /// It stands in the file, here.
+    /// It stands in the file or one it includes, here.
     Written(Span),
     /// It follows from another directive.
     Follows(Directive),
@@ -67,37 +69,50 @@ impl Section {
     }
 }
 
-/// The settings in force in `document`, which means `config`.
+/// The settings in force in a configuration and the files it includes; `None` if it has errors.
 ///
-/// Services and servers are in the order of the file, which is the order of
-/// [`Config::virtuals`]; `failover` blocks, which nothing uses, are left out.
+/// Services and servers are in the order of the files, which is the order of
+/// [`Config::virtuals`](super::Config::virtuals). `failover` blocks, which nothing uses, are left
+/// out, and so is `include`: what it brings is there. [`Loaded::locate`] says in which file a
+/// written value stands.
 #[must_use]
-pub fn effective(document: &Document, config: &Config) -> Section {
-    let written = Written::of(document);
+pub fn effective(loaded: &Loaded) -> Option<Section> {
+    let config = loaded.config.as_ref()?;
+    let written =
+        Written::of(include::parts(&loaded.document, &loaded.included, &loaded.stretches));
     let mut whole = written.section(None, Scope::Global, |_| None);
-    let virtuals = written.blocks(BlockKind::Virtual, None);
-    for (block, service) in virtuals.zip(&config.virtuals) {
-        let follows = |row: &Descriptor| service_setting(&whole, service, row);
-        let mut section = written.section(Some(block), Scope::Virtual, follows);
-        section.identity = service.key().to_string();
-        section.settings.retain(|setting| applies(setting, service));
-        for (block, server) in written.blocks(BlockKind::Server, Some(block)).zip(&service.servers)
-        {
-            let follows = |row: &Descriptor| match row.directive {
-                Directive::Port
-                | Directive::Network
-                | Directive::TunnelType
-                | Directive::TunnelPort
-                | Directive::TunnelChecksum => taken_over(&section, row.directive),
-                _ => None,
-            };
-            let identity = server.address.to_string();
-            let settings = written.section(Some(block), Scope::Server, follows);
-            section.sections.push(Section { identity, ..settings });
-        }
+    for (virtual_block, service) in written.virtuals().zip(&config.virtuals) {
+        let section = service_section(&written, &whole, &virtual_block, service);
         whole.sections.push(section);
     }
-    whole
+    Some(whole)
+}
+
+fn service_section(
+    written: &Written<'_>,
+    whole: &Section,
+    (part, blocks): &(usize, Range<usize>),
+    service: &Virtual,
+) -> Section {
+    let follows = |row: &Descriptor| service_setting(whole, service, row);
+    let place = Some((*part, blocks.start));
+    let mut section = written.section(place, Scope::Virtual, follows);
+    section.identity = service.key().to_string();
+    section.settings.retain(|setting| applies(setting, service));
+    for (block, server) in written.servers(*part, blocks.clone()).zip(&service.servers) {
+        let follows = |row: &Descriptor| match row.directive {
+            Directive::Port
+            | Directive::Network
+            | Directive::TunnelType
+            | Directive::TunnelPort
+            | Directive::TunnelChecksum => taken_over(&section, row.directive),
+            _ => None,
+        };
+        let identity = server.address.to_string();
+        let settings = written.section(Some((*part, block)), Scope::Server, follows);
+        section.sections.push(Section { identity, ..settings });
+    }
+    section
 }
 
 /// What follows from other directives where a `virtual` block does not say it.
@@ -154,47 +169,76 @@ fn taken_over(outer: &Section, directive: Directive) -> Option<Setting> {
     Some(Setting { origin: Origin::Follows(directive), ..setting })
 }
 
-/// The statements of a document that can be read, by block; of those that stand twice, the last,
-/// unless each of them counts.
+/// A block: the number of its part, and its own in the document of that.
+type Block = (usize, usize);
+
+/// The statements that can be read, by block; of those that stand twice, the last, unless each of
+/// them counts.
 struct Written<'a> {
-    document: &'a Document,
-    fields: BTreeMap<(Option<usize>, Directive), Vec<&'a Statement>>,
+    parts: Vec<Part<'a>>,
+    fields: BTreeMap<(Option<Block>, Directive), Vec<(usize, &'a Statement)>>,
 }
 
 impl<'a> Written<'a> {
-    fn of(document: &'a Document) -> Self {
-        let mut fields: BTreeMap<_, Vec<&'a Statement>> = BTreeMap::new();
-        let statements = document.statements().iter();
-        for statement in statements.filter(|statement| statement.shape == Shape::Assignment) {
+    fn of(parts: Vec<Part<'a>>) -> Self {
+        let mut written = Self { parts: Vec::new(), fields: BTreeMap::new() };
+        for (number, part) in parts.iter().enumerate() {
+            written.take(number, part);
+        }
+        Self { parts, ..written }
+    }
+
+    fn take(&mut self, number: usize, part: &Part<'a>) {
+        let document = part.document;
+        let statements = document.statements().get(part.statements.clone()).unwrap_or_default();
+        for statement in statements.iter().filter(|one| one.shape == Shape::Assignment) {
             let Some(name) = document.tokens(statement).first() else { continue };
             let Some(directive) = Directive::from_name(&document.word(name)) else { continue };
-            let same = fields.entry((statement.block(), directive)).or_default();
+            let block = statement.block().map(|block| (number, block));
+            let same = self.fields.entry((block, directive)).or_default();
             if !directive.is_repeatable() {
                 same.clear();
             }
-            same.push(statement);
+            same.push((number, statement));
         }
-        Self { document, fields }
     }
 
-    fn blocks(&self, kind: BlockKind, parent: Option<usize>) -> impl Iterator<Item = usize> {
-        let blocks = self.document.blocks().iter().enumerate();
-        blocks.filter(move |(_, b)| b.kind == kind && b.parent == parent).map(|(index, _)| index)
+    /// The `virtual` blocks in the order in which they count, each with the blocks in it.
+    fn virtuals(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let groups = self.parts.iter().enumerate().flat_map(|(number, part)| {
+            part.groups().map(move |group| (number, part.document, group))
+        });
+        groups.filter_map(|(number, document, group)| {
+            let is_virtual = document.blocks()[group.start].kind == BlockKind::Virtual;
+            is_virtual.then_some((number, group))
+        })
+    }
+
+    /// The `server` blocks among the blocks of a `virtual`, which is the first of them.
+    fn servers(&self, part: usize, group: Range<usize>) -> impl Iterator<Item = usize> {
+        let (blocks, outer) = (self.parts[part].document.blocks(), group.start);
+        group.filter(move |&block| {
+            blocks[block].kind == BlockKind::Server && blocks[block].parent == Some(outer)
+        })
     }
 
     fn section(
         &self,
-        block: Option<usize>,
+        block: Option<Block>,
         scope: Scope,
         follows: impl Fn(&Descriptor) -> Option<Setting>,
     ) -> Section {
-        let rows = Descriptor::ALL.iter().filter(|row| row.scope == scope);
+        let rows = Descriptor::ALL.iter();
+        let rows = rows.filter(|row| row.scope == scope && row.directive != Directive::Include);
         let settings = |row: &Descriptor| {
             let written = self.written(block, row);
             let assumed = || follows(row).or_else(|| default(row)).into_iter().collect();
             if written.is_empty() { assumed() } else { written }
         };
-        let name = block.map(|index| self.document.block_name(&self.document.blocks()[index]));
+        let name = block.map(|(part, index)| {
+            let document = self.parts[part].document;
+            document.block_name(&document.blocks()[index])
+        });
         Section {
             scope,
             name: name.unwrap_or_default(),
@@ -204,23 +248,26 @@ impl<'a> Written<'a> {
         }
     }
 
-    fn written(&self, block: Option<usize>, row: &Descriptor) -> Vec<Setting> {
+    fn written(&self, block: Option<Block>, row: &Descriptor) -> Vec<Setting> {
         let statements = self.fields.get(&(block, row.directive)).into_iter().flatten();
-        statements.filter_map(|statement| self.read(statement, row)).collect()
+        statements
+            .filter_map(|(part, statement)| read(&self.parts[*part], statement, row))
+            .collect()
     }
+}
 
-    fn read(&self, statement: &Statement, row: &Descriptor) -> Option<Setting> {
-        let values = self.document.tokens(statement).get(2..)?;
-        let span = values.first()?.span().to(values.last()?.span());
-        let words: Vec<_> = values.iter().map(|value| self.document.value(value)).collect();
-        let text = &self.document.as_bytes()[span.start..span.end];
-        Some(Setting {
-            directive: row.directive,
-            value: String::from_utf8_lossy(text).into_owned(),
-            origin: Origin::Written(span),
-            canonical: canonical(&row.kind.read(&words).ok()?),
-        })
-    }
+fn read(part: &Part<'_>, statement: &Statement, row: &Descriptor) -> Option<Setting> {
+    let document = part.document;
+    let values = document.tokens(statement).get(2..)?;
+    let span = values.first()?.span().to(values.last()?.span());
+    let words: Vec<_> = values.iter().map(|value| document.value(value)).collect();
+    let text = &document.as_bytes()[span.start..span.end];
+    Some(Setting {
+        directive: row.directive,
+        value: String::from_utf8_lossy(text).into_owned(),
+        origin: Origin::Written(span.shifted(part.base)),
+        canonical: canonical(&row.kind.read(&words).ok()?),
+    })
 }
 
 fn default(row: &Descriptor) -> Option<Setting> {
@@ -263,8 +310,7 @@ virtual web {
 ";
 
     fn section() -> Section {
-        let loaded = load(FILE);
-        effective(&loaded.document, &loaded.config.expect("a good file"))
+        effective(&load(FILE)).expect("a good file")
     }
 
     #[test]
@@ -287,8 +333,7 @@ virtual web {
     #[test]
     fn every_way_to_write_a_value_is_one_value() {
         let changed = String::from_utf8(FILE.to_vec()).unwrap().replace("= http", "= 0x50");
-        let loaded = load(changed.as_bytes());
-        let other = effective(&loaded.document, &loaded.config.expect("a good file"));
+        let other = effective(&load(changed.as_bytes())).expect("a good file");
         let port =
             |whole: &Section| whole.sections[0].get(Directive::Port).unwrap().canonical.clone();
         assert_eq!(port(&section()), port(&other));

@@ -79,14 +79,33 @@ pub(super) fn about(
     .collect()
 }
 
+/// Part of a file: `None` for the first one, or its number among those included, and statements.
+pub(super) type Stretch = (Option<usize>, Range<usize>);
+
+/// The stretches with their files.
+pub(super) fn parts<'a>(
+    root: &'a Document,
+    included: &'a [Included],
+    stretches: &[Stretch],
+) -> Vec<Part<'a>> {
+    let part = |(file, statements): &Stretch| {
+        let (document, base) = match file.and_then(|file| included.get(file)) {
+            Some(file) => (&file.document, file.base),
+            None => (root, 0),
+        };
+        Part { document, base, statements: statements.clone() }
+    };
+    stretches.iter().map(part).collect()
+}
+
 /// A file with all it includes.
 pub(super) struct Gathered<'a> {
     surroundings: &'a dyn Surroundings,
     name: &'a str,
     root: Document,
     included: Vec<Included>,
-    /// Stretches of files in the order in which they count: the file, `None` for the first one.
-    stretches: Vec<(Option<usize>, Range<usize>)>,
+    /// In the order in which they count.
+    stretches: Vec<Stretch>,
     /// The files that are being read, the outermost first.
     chain: Vec<Option<usize>>,
     problems: Sink,
@@ -113,16 +132,11 @@ impl<'a> Gathered<'a> {
 
     /// All stretches, and what was wrong so far.
     pub(super) fn parts(&self) -> (Vec<Part<'_>>, Sink) {
-        let part = |(file, statements): &(Option<usize>, Range<usize>)| Part {
-            document: self.document(*file),
-            base: self.base(*file),
-            statements: statements.clone(),
-        };
-        (self.stretches.iter().map(part).collect(), self.problems.clone())
+        (parts(&self.root, &self.included, &self.stretches), self.problems.clone())
     }
 
-    pub(super) fn finish(self) -> (Document, Vec<Included>) {
-        (self.root, self.included)
+    pub(super) fn finish(self) -> (Document, Vec<Included>, Vec<Stretch>) {
+        (self.root, self.included, self.stretches)
     }
 
     fn document(&self, file: Option<usize>) -> &Document {

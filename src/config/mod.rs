@@ -83,6 +83,8 @@ pub struct Loaded {
     /// All there is to say about it, in the order of the file. Beyond 200 errors or 200
     /// warnings the rest is counted.
     pub diagnostics: Vec<Diagnostic>,
+    /// The order in which stretches of the files count.
+    stretches: Vec<include::Stretch>,
 }
 
 /// Reads an lvs.cf, whatever is in it.
@@ -102,8 +104,8 @@ pub fn load_in(name: &str, bytes: &[u8], surroundings: &dyn Surroundings) -> Loa
     let gathered = include::Gathered::new(name, Document::parse(bytes), surroundings);
     let (parts, problems) = gathered.parts();
     let (config, diagnostics) = lower::lower(&parts, problems, surroundings);
-    let (document, included) = gathered.finish();
-    Loaded { document, included, config, diagnostics }
+    let (document, included, stretches) = gathered.finish();
+    Loaded { document, included, config, diagnostics, stretches }
 }
 
 impl Loaded {

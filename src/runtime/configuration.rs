@@ -74,7 +74,7 @@ pub enum ConfigError {
 pub fn read(path: &Path) -> Result<Accepted, ConfigError> {
     let text =
         read_bounded(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let Loaded { document, included, config, diagnostics } =
+    let Loaded { document, included, config, diagnostics, .. } =
         config::load_in(&path.to_string_lossy(), &text, &Machine::default());
     match config {
         Some(config) => Ok(Accepted { config, warnings: diagnostics, document, included }),

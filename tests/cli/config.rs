@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Output, Stdio};
 
 use crate::daemon::Files;
@@ -95,7 +96,13 @@ fn explain_knows_directives_and_codes_and_suggests() {
     let (code, out, _) = piranha(&["explain", "weight"], "");
     assert_eq!(code, 0);
     assert!(out.contains("default: 1") && out.contains("example: weight = "), "{out}");
-    assert!(piranha(&["explain", "e0303"], "").1.contains("dead time"));
+    let (code, out, _) = piranha(&["explain", "e0303"], "");
+    assert!(code == 0 && out.starts_with("error[E0303]: the dead time"), "{out}");
+    assert!(out.trim().lines().count() > 2, "the section of the documentation: {out}");
+    let (_, json, _) = piranha(&["explain", "--json", "E0102"], "");
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let text = value["explanation"].as_str().unwrap();
+    assert!(text.starts_with("The message names the nearest") && !text.contains("### "), "{text}");
     let (code, out, err) = piranha(&["explain", "wieght"], "");
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.contains("did you mean `weight`?"), "{err}");
@@ -117,6 +124,40 @@ fn show_is_a_configuration_that_means_the_same() {
 }
 
 #[test]
+fn show_and_diff_follow_includes_and_name_the_file_of_each_value() {
+    let files = Files::new();
+    let (before, web) = GOOD.split_at(GOOD.find("virtual").unwrap());
+    let part = files.write("web.cf", &format!("# a comment\ndeadtime = 7\n{web}"));
+    let second = web.replace("192.0.2.80", "192.0.2.81").replace("virtual web", "virtual shop");
+    let text = format!("{before}deadtime = 6\ninclude = web.cf\nkeepalive = 2\n{second}");
+    let path = files.write("whole.cf", &text);
+    let (name, part) = (path.to_str().unwrap(), part.to_str().unwrap());
+    let (code, shown, err) = piranha(&["show", name], "");
+    assert_eq!((code, err.contains("error")), (0, false), "{err}");
+    for (setting, place) in [
+        ("deadtime = 7", format!("{part}:2")),
+        ("keepalive = 2", format!("{name}:4")),
+        ("    address = 192.0.2.80 eth0:1", format!("{part}:5")),
+        ("        weight = 10", format!("{part}:9")),
+        ("    address = 192.0.2.81 eth0:1", format!("{name}:7")),
+    ] {
+        let line = format!("{setting:40} # {place}");
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+    assert!(shown.find("virtual \"web\"") < shown.find("virtual \"shop\""), "{shown}");
+    assert!(!shown.contains("include"), "what it brings is there: {shown}");
+    assert_eq!(piranha(&["diff", name, "-"], &shown), (0, String::new(), String::new()));
+    let (_, json, _) = piranha(&["show", "--json", name], "");
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let address = &value["sections"][0]["settings"].as_array().unwrap()[1..];
+    let address = address.iter().find(|setting| setting["directive"] == "address").unwrap();
+    assert_eq!((address["file"].as_str(), address["line"].as_u64()), (Some(part), Some(5)));
+    let changed = shown.replacen("weight = 10", "weight = 20", 1);
+    let expected = "service web: weight of one 10 to 20; connections kept\n";
+    assert_eq!(piranha(&["diff", name, "-"], &changed).1, expected);
+}
+
+#[test]
 fn fmt_prints_checks_and_writes() {
     let files = Files::new();
     let untidy = GOOD.replace("    ", "\t").replace(" = 192", "  =   192");
@@ -131,6 +172,30 @@ fn fmt_prints_checks_and_writes() {
     let broken = files.write("broken.cf", "virtual web\n");
     assert_eq!(piranha(&["fmt", "--write", broken.to_str().unwrap()], "").0, 1);
     assert_eq!(fs::read_to_string(&broken).unwrap(), "virtual web\n");
+}
+
+#[test]
+fn what_is_written_keeps_mode_and_links_and_leaves_nothing_beside_it() {
+    let files = Files::new();
+    let (directory, mode) = (files.path("private"), fs::Permissions::from_mode(0o640));
+    fs::create_dir(&directory).unwrap();
+    let (path, link) = (directory.join("lvs.cf"), files.path("link.cf"));
+    fs::write(&path, GOOD.replace("    ", "\t")).unwrap();
+    fs::set_permissions(&path, mode.clone()).unwrap();
+    symlink(&path, &link).unwrap();
+    let link = link.to_str().unwrap();
+    assert_eq!(piranha(&["fmt", "--write", link], ""), (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(&path).unwrap(), GOOD);
+    assert_eq!(piranha(&["init", "--output", link, "--force"], "").0, 0);
+    assert_ne!(fs::read_to_string(&path).unwrap(), GOOD);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    assert!(fs::symlink_metadata(link).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+    let (code, _, err) = piranha(&["init", "--output", directory.to_str().unwrap(), "--force"], "");
+    assert!(code == 1 && err.contains("not a regular file"), "{err}");
+    let new = directory.join("new.cf");
+    assert_eq!(piranha(&["init", "--output", new.to_str().unwrap(), "--force"], "").0, 0);
+    assert_eq!(piranha(&["check", new.to_str().unwrap()], "").0, 0);
 }
 
 #[test]

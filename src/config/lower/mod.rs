@@ -27,7 +27,7 @@ pub(super) struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// The outermost blocks that begin here, each as the numbers of itself and those in it.
-    fn groups(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
         let blocks = self.document.blocks();
         let Range { start, end } = self.statements.clone();
         let mut at = blocks.partition_point(|block| block.header < start);

@@ -6,7 +6,7 @@ use super::input::Input;
 use crate::cli::ipvsadm::save::command_line;
 use crate::cli::piranha::{print, print_json};
 use crate::cli::{CONFIG_FILE, Failure};
-use crate::config::{Change, Config, Section, difference, effective};
+use crate::config::{Change, Config, Section, difference};
 use crate::control::whole_table;
 use crate::ipvs::kernel::Request;
 use crate::ipvs::{Capabilities, plan};
@@ -39,7 +39,7 @@ impl Diff {
         let before = self.before.clone().unwrap_or_else(|| PathBuf::from(CONFIG_FILE));
         match &self.after {
             Some(after) => self.show(&difference(&settings(&before)?, &settings(after)?)),
-            None => self.running(&Input::read(&before)?.usable()?.1),
+            None => self.running(&Input::read(&before)?.config()?),
         }
     }
 
@@ -77,6 +77,5 @@ impl Diff {
 }
 
 fn settings(path: &Path) -> Result<Section, Failure> {
-    let (document, config) = Input::read(path)?.usable()?;
-    Ok(effective(&document, &config))
+    Ok(Input::read(path)?.settings()?.1)
 }

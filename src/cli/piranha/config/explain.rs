@@ -6,6 +6,9 @@ use crate::cli::Failure;
 use crate::cli::piranha::{print, print_json};
 use crate::config::{Code, Descriptor, Directive, Since, note};
 
+/// A section for each code, under a heading that begins with it.
+const DIAGNOSTICS: &str = include_str!("../../../../docs/diagnostics.md");
+
 /// `piranha config explain`
 #[derive(Debug, clap::Args)]
 pub(in crate::cli::piranha) struct Explain {
@@ -43,17 +46,32 @@ impl Explain {
 
     fn code(&self, code: Code) -> Result<u8, Failure> {
         let severity = code.severity();
+        let explanation = section(code);
         if self.json {
             print_json(&json!({
                 "code": code,
                 "severity": severity,
                 "meaning": code.meaning(),
+                "explanation": explanation,
             }))?;
         } else {
-            print(format!("{severity}[{code}]: {}\n", code.meaning()))?;
+            let meaning = code.meaning();
+            print(format!(
+                "{severity}[{code}]: {meaning}\n\n{}\n",
+                explanation.unwrap_or_default()
+            ))?;
         }
         Ok(0)
     }
+}
+
+/// What the documentation says about a code, without its heading.
+fn section(code: Code) -> Option<&'static str> {
+    let sections = DIAGNOSTICS.split("\n### ").skip(1);
+    let mut about = sections.filter_map(|section| section.strip_prefix(code.as_str()));
+    let (_heading, text) = about.next()?.split_once('\n')?;
+    // The last one of a chapter has the heading of the next behind it.
+    Some(text.split("\n## ").next()?.trim())
 }
 
 fn row(row: &Descriptor) -> String {
@@ -91,4 +109,18 @@ fn row_json(row: &Descriptor) -> Value {
         "example": row.example(),
         "since": row.since,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_section_of_its_own() {
+        for &code in Code::ALL {
+            let text = section(code).unwrap_or_default();
+            assert!(text.len() > 20 && !text.contains("\n#"), "{code}: {text:?}");
+        }
+        assert!(section(Code::ALL[0]).unwrap().starts_with("Such a file is kept"));
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::cli::diagnostic::render;
 use crate::cli::{Failure, log};
-use crate::config::{self, Config, Diagnostic, Document, Loaded, by_file};
+use crate::config::{self, Config, Diagnostic, Document, Loaded, Section, by_file, effective};
 use crate::runtime::configuration::Machine;
 
 /// More than any lvs.cf may have, so that its own limit is what is reported.
@@ -37,13 +37,21 @@ impl Input {
     }
 
     /// What it means. Shows its errors, if it has any, and not its warnings.
-    pub(super) fn usable(&self) -> Result<(Document, Config), Failure> {
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        self.usable()?.config.ok_or_else(|| self.broken())
+    }
+
+    /// The settings in force, and where they were read. Shows its errors, if it has any.
+    pub(super) fn settings(&self) -> Result<(Loaded, Section), Failure> {
+        let loaded = self.usable()?;
+        let settings = effective(&loaded).ok_or_else(|| self.broken())?;
+        Ok((loaded, settings))
+    }
+
+    fn usable(&self) -> Result<Loaded, Failure> {
         let loaded = self.load();
         self.refuse(&loaded, |_| true)?;
-        match loaded.config {
-            Some(config) => Ok((loaded.document, config)),
-            None => Err(self.broken()),
-        }
+        Ok(loaded)
     }
 
     /// Its lines, if each of them can be read.

@@ -4,7 +4,7 @@ use super::File;
 use super::input::Input;
 use crate::cli::Failure;
 use crate::cli::piranha::{print, print_json};
-use crate::config::{Document, Origin, Scope, Section, Setting, effective};
+use crate::config::{Loaded, Origin, Scope, Section, Setting};
 
 /// Comments begin here, behind all but the longest values.
 const COLUMN: usize = 40;
@@ -22,9 +22,8 @@ pub(in crate::cli::piranha) struct Show {
 impl Show {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let input = Input::read(&self.file.file)?;
-        let (document, config) = input.usable()?;
-        let whole = effective(&document, &config);
-        let shown = Shown { name: &input.name, document: &document };
+        let (loaded, whole) = input.settings()?;
+        let shown = Shown { name: &input.name, loaded: &loaded };
         if self.json {
             print_json(&shown.json(&whole))?;
         } else {
@@ -36,10 +35,10 @@ impl Show {
     }
 }
 
-/// A file as it is shown.
+/// A file, with those it includes, as it is shown.
 struct Shown<'a> {
     name: &'a str,
-    document: &'a Document,
+    loaded: &'a Loaded,
 }
 
 impl Shown<'_> {
@@ -61,7 +60,8 @@ impl Shown<'_> {
     fn origin(&self, setting: &Setting) -> String {
         match setting.origin {
             Origin::Written(span) => {
-                format!("{}:{}", self.name, self.document.position(span.start).line)
+                let (file, position) = self.loaded.locate(self.name, span);
+                format!("{file}:{}", position.line)
             }
             Origin::Follows(from) => format!("follows {from}"),
             Origin::Default => "default".to_owned(),
@@ -78,10 +78,8 @@ impl Shown<'_> {
     }
 
     fn setting(&self, setting: &Setting) -> Value {
-        let (origin, line, follows) = match setting.origin {
-            Origin::Written(span) => {
-                ("written", Some(self.document.position(span.start).line), None)
-            }
+        let (origin, place, follows) = match setting.origin {
+            Origin::Written(span) => ("written", Some(self.loaded.locate(self.name, span)), None),
             Origin::Follows(from) => ("follows", None, Some(from)),
             Origin::Default => ("default", None, None),
         };
@@ -89,7 +87,8 @@ impl Shown<'_> {
             "directive": setting.directive,
             "value": setting.value,
             "origin": origin,
-            "line": line,
+            "file": place.map(|(file, _)| file),
+            "line": place.map(|(_, position)| position.line),
             "follows": follows,
         })
     }
