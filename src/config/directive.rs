@@ -303,6 +303,12 @@ directives! {
     SorryServer "sorry_server" {
         Virtual Historical Kind::Endpoints, "", "Who answers when no real server is up, one or several; the port of the service unless given.";
     }
+    Quorum "quorum" {
+        Virtual Extension Kind::Quorum, "1", "Least weight of servers that take connections, alone or as a share of all with %, with which the service is up.";
+    }
+    Hysteresis "hysteresis" {
+        Virtual Extension COUNT_OR_NONE, "0", "How much weight above quorum brings the service up again.";
+    }
     Check "check" {
         Virtual Extension Kind::Choice(CHECKS), "", "Kind of health check; chosen by the other directives by default.";
     }

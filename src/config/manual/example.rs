@@ -35,6 +35,7 @@ impl Descriptor {
             Kind::List => "[ /srv/a /srv/b ]",
             Kind::Status => "200-399",
             Kind::SlowStart => "30s",
+            Kind::Quorum => "50%",
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Problem, Value};
-use crate::config::Code;
+use crate::config::{Code, LeastWeight};
 use crate::health::StatusSet;
 
 /// The longest time a directive takes.
@@ -58,6 +58,26 @@ pub(super) fn integer_within(text: &str, least: i64, most: i64) -> Result<Value,
         Ok(Value::Integer(value))
     } else {
         Err(out_of_range(text, &format!("{least} to {most}")))
+    }
+}
+
+pub(super) fn quorum(text: &str) -> Result<LeastWeight, Problem> {
+    let example = |problem: Problem| match problem.code {
+        Code::OutOfRange => problem,
+        _ => problem.help("write a sum of weights such as `3`, or a share of all such as `50%`"),
+    };
+    let (digits, most) = match text.strip_suffix('%') {
+        Some(digits) => (digits, 100),
+        None => (text, i64::from(i32::MAX)),
+    };
+    let value = integer(digits).map_err(example)?;
+    match u32::try_from(value) {
+        Ok(value) if !(1..=most).contains(&i64::from(value)) => {
+            Err(out_of_range(text, &format!("1 to {most}")))
+        }
+        Ok(value) if digits.len() < text.len() => Ok(LeastWeight::Percent(value)),
+        Ok(value) => Ok(LeastWeight::Sum(value)),
+        Err(_) => Err(out_of_range(text, &format!("1 to {most}"))),
     }
 }
 
