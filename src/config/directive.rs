@@ -388,7 +388,7 @@ directives! {
         Virtual Extension Kind::Boolean, "1", "Whether a check verifies the server's certificate.";
     }
     TlsExpiryWarning "tls_expiry_warning" {
-        Virtual Extension Kind::Duration(0), "336h", "How long before its end a certificate is warned about; 0 is never.";
+        Virtual Extension Kind::Duration(0), "14d", "How long before its end a certificate is warned about; 0 is never.";
     }
     CheckAuth "check_auth" {
         Virtual Extension Kind::Path, "", "File with the user:password, or the password alone, a check logs in with.";

@@ -207,7 +207,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Integer(..) | Self::Flag => "number",
             Self::Boolean => "0 or 1",
-            Self::Duration(_) => "seconds, or a number with ms, s, m or h",
+            Self::Duration(_) => "seconds, or a number with ms, s, m, h or d",
             Self::Port(_) => "port number or service name",
             Self::Host => "IP address",
             Self::AddressDevice => "IP address and device",

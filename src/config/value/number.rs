@@ -124,6 +124,7 @@ fn unit(text: &str) -> Option<(&str, u64)> {
         "s" => 1000,
         "m" => 60 * 1000,
         "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
         _ => return None,
     };
     Some((digits, unit))
@@ -131,7 +132,7 @@ fn unit(text: &str) -> Option<(&str, u64)> {
 
 fn not_a_duration(text: &str) -> Problem {
     Problem::new(Code::InvalidDuration, format!("`{text}` is not a duration"))
-        .help("write whole seconds, or a whole number with ms, s, m or h, such as `1500ms`")
+        .help("write whole seconds, or a whole number with ms, s, m, h or d, such as `1500ms`")
 }
 
 pub(super) fn port(text: &str, least: u16) -> Result<u16, Problem> {
