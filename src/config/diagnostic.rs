@@ -149,6 +149,8 @@ codes! {
     CheckOutlastsInterval = "W0316", "a check may take longer than the interval of checks";
     UnknownDevice = "W0317", "this machine has no such network interface";
     NothingIncluded = "W0318", "an include names no file";
+    QuorumUnreachable = "W0319", "a quorum is above the weight of all servers";
+    HysteresisAlone = "W0320", "hysteresis has no effect without quorum";
     TlsNotVerified = "W0321", "a check does not verify the server's certificate";
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
     LoadMonitorIgnored = "W0401", "load monitors are not supported yet";

@@ -303,6 +303,12 @@ directives! {
     SorryServer "sorry_server" {
         Virtual Historical Kind::Endpoints, "", "Who answers when no real server is up, one or several; the port of the service unless given.";
     }
+    Quorum "quorum" {
+        Virtual Extension Kind::Quorum, "1", "Least weight of servers that take connections, alone or as a share of all with %, with which the service is up.";
+    }
+    Hysteresis "hysteresis" {
+        Virtual Extension COUNT_OR_NONE, "0", "How much weight above quorum brings the service up again.";
+    }
     Check "check" {
         Virtual Extension Kind::Choice(CHECKS), "", "Kind of health check; chosen by the other directives by default.";
     }
@@ -382,7 +388,7 @@ directives! {
         Virtual Extension Kind::Boolean, "1", "Whether a check verifies the server's certificate.";
     }
     TlsExpiryWarning "tls_expiry_warning" {
-        Virtual Extension Kind::Duration(0), "336h", "How long before its end a certificate is warned about; 0 is never.";
+        Virtual Extension Kind::Duration(0), "14d", "How long before its end a certificate is warned about; 0 is never.";
     }
     CheckAuth "check_auth" {
         Virtual Extension Kind::Path, "", "File with the user:password, or the password alone, a check logs in with.";

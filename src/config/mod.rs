@@ -62,7 +62,9 @@ pub use effective::{Origin, Section, Setting, effective};
 pub use format::format;
 pub use include::Included;
 pub use manual::{manual, note};
-pub use model::{Config, DataPlane, HeartbeatVersion, Legacy, RealServer, Virtual};
+pub use model::{
+    Config, DataPlane, HeartbeatVersion, LeastWeight, Legacy, Quorum, RealServer, Virtual,
+};
 pub use span::{Position, Span};
 pub use start::Start;
 pub use strict::refused_by_086;

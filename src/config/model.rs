@@ -183,6 +183,8 @@ pub struct Virtual {
     pub quiesce_server: bool,
     /// `sorry_server`: who answers when no real server is up.
     pub sorry_servers: Vec<SocketAddr>,
+    /// `quorum` and `hysteresis`: when the service is up. By default with any weight above 0.
+    pub quorum: Option<Quorum>,
     /// `load_monitor`: what measures load, where it is not `none`. Nothing acts on it yet.
     pub load_monitor: Option<String>,
     /// The `server` blocks in the order of the file, those with `active = 0` included.
@@ -242,10 +244,61 @@ impl Virtual {
         }
     }
 
+    /// The sum of the configured weights of the servers that `quorum` is about: those that are
+    /// used and are no backups.
+    #[must_use]
+    pub fn whole_weight(&self) -> u64 {
+        let servers = self.active_servers().filter(|server| !server.backup);
+        servers.map(|server| u64::from(server.weight.get())).sum()
+    }
+
     /// The real servers that are used.
     pub fn active_servers(&self) -> impl Iterator<Item = &RealServer> {
         self.servers.iter().filter(|server| server.active)
     }
+}
+
+/// `quorum` and `hysteresis`: what weight a service needs to count as up.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Quorum {
+    /// `quorum`: below this the service is down.
+    pub least: LeastWeight,
+    /// `hysteresis`: how much more than that it needs to be up again, 0 by default.
+    pub hysteresis: u32,
+}
+
+impl Quorum {
+    /// The weight below which a service goes down whose servers have the weight `whole` together.
+    /// A share is rounded up, and never nothing.
+    #[must_use]
+    pub fn lost_below(self, whole: u64) -> u64 {
+        match self.least {
+            LeastWeight::Sum(sum) => u64::from(sum),
+            LeastWeight::Percent(percent) => {
+                whole.saturating_mul(u64::from(percent)).div_ceil(100).max(1)
+            }
+        }
+    }
+
+    /// The weight from which on a service that is down is up again. With every server it has it
+    /// is, whatever the hysteresis, unless the quorum itself is above that.
+    #[must_use]
+    pub fn gained_at(self, whole: u64) -> u64 {
+        let least = self.lost_below(whole);
+        (least + u64::from(self.hysteresis)).min(least.max(whole))
+    }
+}
+
+/// `quorum`
+#[allow(clippy::exhaustive_enums, reason = "there is no third way to state a quorum")]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeastWeight {
+    /// A sum of weights.
+    Sum(u32),
+    /// A share of the sum of all configured weights, 1 to 100.
+    Percent(u32),
 }
 
 /// A `server` block.

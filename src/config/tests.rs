@@ -249,8 +249,8 @@ fn an_edit_that_cannot_be_made_says_why_and_changes_nothing() {
             "there is more than one `virtual a`",
             "`weight` cannot stand outside of any block",
             "`keepalive` does not take this value: `soon` is not a duration",
-            "`keepalive` does not take this value: it takes seconds, or a number with ms, s, m or h",
-            "`keepalive` does not take this value: it takes seconds, or a number with ms, s, m or h",
+            "`keepalive` does not take this value: it takes seconds, or a number with ms, s, m, h or d",
+            "`keepalive` does not take this value: it takes seconds, or a number with ms, s, m, h or d",
             "line 1 cannot be read and must be mended first",
         ]
     );

@@ -1,7 +1,10 @@
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::config::{Config, Virtual};
+use crate::config::{Config, Quorum, Virtual};
 use crate::ipvs::{Destination, Entry, Forwarding, Service, ServiceKey, Table, Thresholds};
 use crate::net::Weight;
 
@@ -11,7 +14,12 @@ use crate::net::Weight;
 /// backup with weight 0, so that it takes nothing and finishes what it has, while any other server
 /// of the service takes connections. The sorry servers stand in for a service whose servers have
 /// all had their verdict and none of which takes connections; at start, before the first verdicts,
-/// neither they nor backups serve. What a data plane kept from an earlier life is
+/// neither they nor backups serve.
+///
+/// With a [`quorum`](crate::config::Quorum) backups and sorry servers stand in as soon as the
+/// others have too little weight together, and until they have enough again. Meanwhile those
+/// others have weight 0; but where nobody can stand in, or a backup had no verdict yet, they serve
+/// on, as with keepalived. What a data plane kept from an earlier life is
 /// [adopted](Self::adopt) and holds until the first verdict.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
@@ -25,6 +33,9 @@ struct Wanted {
     sorry: Vec<SocketAddr>,
     /// Whether a sorry server served when the table was adopted.
     sorry_adopted: bool,
+    quorum: Option<Quorum>,
+    /// Whether the others than backups have the weight they need.
+    is_met: bool,
     servers: BTreeMap<SocketAddr, Standing>,
 }
 
@@ -33,7 +44,31 @@ struct Standing {
     thresholds: Thresholds,
     forwarding: Forwarding,
     backup: bool,
+    /// What it adds to the quorum while it takes connections.
+    share: u64,
     verdict: Verdict,
+}
+
+/// Who takes the connections of a service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pool {
+    Others,
+    Backups,
+    Sorry,
+}
+
+/// How a service stands to its `quorum`.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct QuorumState {
+    /// Whether the service counts as up.
+    pub is_met: bool,
+    /// The configured weights of the servers that take connections, or may before their first
+    /// verdict. Backups do not count.
+    pub weight: u64,
+    /// Where that changes: below this weight an up service goes down, from this weight on a down
+    /// one is up.
+    pub needed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,6 +113,7 @@ impl Desired {
         if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server)) {
             standing.verdict = weight.map_or(Verdict::Out, Verdict::In);
         }
+        self.recount(key);
     }
 
     /// Notes that a server failed its checks. One that was never in the table has its verdict
@@ -89,6 +125,7 @@ impl Desired {
         {
             standing.verdict = Verdict::Out;
         }
+        self.recount(key);
     }
 
     /// The service `key` as it should be, or `None` if it should not be there.
@@ -109,12 +146,30 @@ impl Desired {
         self.services.get(&key).map_or(&[], Wanted::serving_sorry)
     }
 
-    /// Whether a server is a backup that has nothing to do while others of its service are up.
+    /// How the service `key` stands to its quorum; `None` if it is not configured or has none.
+    #[must_use]
+    pub fn quorum(&self, key: ServiceKey) -> Option<QuorumState> {
+        self.services.get(&key).and_then(Wanted::quorum_state)
+    }
+
+    /// The same of every service that has a quorum.
+    pub fn quorums(&self) -> impl Iterator<Item = (ServiceKey, QuorumState)> {
+        self.services.iter().filter_map(|(&key, wanted)| Some((key, wanted.quorum_state()?)))
+    }
+
+    /// Whether a server could take connections and has nothing to do: a backup while others of
+    /// its service are up, or one of those others while they are too few for the quorum.
     #[must_use]
     pub fn stands_by(&self, key: ServiceKey, server: SocketAddr) -> bool {
         self.services.get(&key).is_some_and(|wanted| {
-            wanted.servers.get(&server).is_some_and(|s| s.backup) && wanted.takes(false)
+            wanted.servers.get(&server).is_some_and(|standing| wanted.waits(standing))
         })
+    }
+
+    fn recount(&mut self, key: ServiceKey) {
+        if let Some(wanted) = self.services.get_mut(&key) {
+            wanted.recount();
+        }
     }
 }
 
@@ -141,23 +196,28 @@ impl Wanted {
                 .map_or(Verdict::Pending, |s| s.verdict)
         };
         let servers = v.active_servers();
-        Self {
+        let mut wanted = Self {
             service: v.service(),
             forwarding: v.forwarding,
             sorry: v.sorry_servers.clone(),
             sorry_adopted: before.is_some_and(|wanted| wanted.sorry_adopted),
+            quorum: v.quorum,
+            is_met: before.is_none_or(|wanted| wanted.is_met),
             servers: servers
                 .map(|s| {
                     let standing = Standing {
                         thresholds: s.thresholds,
                         forwarding: s.forwarding,
                         backup: s.backup,
+                        share: u64::from(s.weight.get().max(1)),
                         verdict: verdict(s.address),
                     };
                     (s.address, standing)
                 })
                 .collect(),
-        }
+        };
+        wanted.recount();
+        wanted
     }
 
     fn adopt(&mut self, entry: &Entry) {
@@ -168,14 +228,51 @@ impl Wanted {
         }
         let mut sorry = self.sorry.iter().filter(|sorry| !self.servers.contains_key(sorry));
         self.sorry_adopted = sorry.any(|&sorry| entry.get(sorry).is_some());
+        self.is_met &= !self.sorry_adopted;
+        self.recount();
+    }
+
+    fn recount(&mut self) {
+        self.is_met = self.weight() >= self.needed();
+    }
+
+    fn quorum_state(&self) -> Option<QuorumState> {
+        self.quorum?;
+        Some(QuorumState { is_met: self.is_met, weight: self.weight(), needed: self.needed() })
+    }
+
+    /// The weight at which being up or not changes next.
+    fn needed(&self) -> u64 {
+        let whole = self.others().map(|standing| standing.share).sum();
+        match self.quorum {
+            Some(quorum) if self.is_met => quorum.lost_below(whole),
+            Some(quorum) => quorum.gained_at(whole),
+            None => 1,
+        }
+    }
+
+    fn weight(&self) -> u64 {
+        let taking = self.others().filter(|standing| self.may_take(standing));
+        taking.map(|standing| standing.share).sum()
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Standing> {
+        self.servers.values().filter(|standing| !standing.backup)
+    }
+
+    fn backups(&self) -> impl Iterator<Item = &Standing> {
+        self.servers.values().filter(|standing| standing.backup)
     }
 
     fn entry(&self) -> Entry {
         let mut entry = Entry::new(self.service.clone());
-        let others_serve = self.takes(false);
+        let pool = self.pool();
         for (&address, standing) in &self.servers {
             if let Verdict::In(weight) | Verdict::Adopted(weight) = standing.verdict {
-                let waits = standing.backup && others_serve;
+                let waits = match pool {
+                    Pool::Others => standing.backup,
+                    Pool::Backups | Pool::Sorry => !standing.backup,
+                };
                 let destination = Destination::new(address)
                     .with_forwarding(standing.forwarding)
                     .with_weight(if waits { Weight::ZERO } else { weight })
@@ -190,173 +287,41 @@ impl Wanted {
         entry
     }
 
-    /// Whether any of the backups, or of the others, takes connections or may yet.
-    fn takes(&self, backups: bool) -> bool {
-        let mut pool = self.servers.values().filter(|standing| standing.backup == backups);
-        pool.any(|standing| match standing.verdict {
-            Verdict::Pending => !self.sorry_adopted,
-            Verdict::Out => false,
-            Verdict::In(weight) | Verdict::Adopted(weight) => !weight.is_quiesced(),
-        })
+    fn pool(&self) -> Pool {
+        if self.is_met {
+            Pool::Others
+        } else if self.backups().any(Standing::takes) {
+            Pool::Backups
+        } else if self.sorry.is_empty() || self.backups().any(|standing| self.may_take(standing)) {
+            Pool::Others
+        } else {
+            Pool::Sorry
+        }
+    }
+
+    /// Whether a server of this service takes connections or may yet.
+    fn may_take(&self, standing: &Standing) -> bool {
+        standing.takes() || (standing.verdict == Verdict::Pending && !self.sorry_adopted)
+    }
+
+    /// Whether a server has weight 0 because it is another pool's turn.
+    fn waits(&self, standing: &Standing) -> bool {
+        match self.pool() {
+            Pool::Others => standing.backup && self.others().any(|other| self.may_take(other)),
+            Pool::Backups | Pool::Sorry => !standing.backup && standing.takes(),
+        }
     }
 
     fn serving_sorry(&self) -> &[SocketAddr] {
-        if self.takes(false) || self.takes(true) { &[] } else { &self.sorry }
+        if self.pool() == Pool::Sorry { &self.sorry } else { &[] }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config;
-
-    fn desired() -> (Desired, ServiceKey) {
-        let file = b"primary = 192.0.2.1
-            virtual web {
-                active = 1
-                address = 192.0.2.80 eth0:1
-                sorry_server = 10.0.0.9
-                server a {
-                    address = 10.0.0.1
-                    active = 1
-                }
-                server b {
-                    address = 10.0.0.2
-                    active = 1
-                }
-                server off {
-                    address = 10.0.0.3
-                    active = 0
-                }
-            }";
-        let config = config::load(file).config.expect("a good file");
-        (Desired::new(&config), config.virtuals[0].key())
-    }
-
-    fn server(n: u8) -> SocketAddr {
-        SocketAddr::from(([10, 0, 0, n], 80))
-    }
-
-    fn in_table(desired: &Desired, key: ServiceKey) -> Vec<SocketAddr> {
-        desired.entry(key).iter().flat_map(Entry::destinations).map(Destination::address).collect()
-    }
-
-    #[test]
-    fn a_server_is_in_the_table_from_its_first_verdict_on() {
-        let (mut desired, key) = desired();
-        assert_eq!(in_table(&desired, key), []);
-        desired.set_weight(key, server(1), Some(Weight::ONE));
-        assert_eq!(in_table(&desired, key), [server(1)]);
-        desired.set_weight(key, server(3), Some(Weight::ONE));
-        assert_eq!(in_table(&desired, key), [server(1)], "an inactive server is none");
-    }
-
-    #[test]
-    fn the_sorry_server_waits_for_every_verdict_and_for_the_last_server_to_go() {
-        let (mut desired, key) = desired();
-        desired.set_down(key, server(1));
-        assert_eq!(desired.sorry_servers(key), []);
-        desired.set_down(key, server(2));
-        assert_eq!(in_table(&desired, key), [server(9)]);
-        desired.set_weight(key, server(2), Some(Weight::ONE));
-        assert_eq!(in_table(&desired, key), [server(2)]);
-        desired.set_weight(key, server(2), Some(Weight::ZERO));
-        assert_eq!(in_table(&desired, key), [server(2), server(9)], "a quiesced one takes nobody");
-    }
-
-    #[test]
-    fn a_backup_waits_for_the_last_other_server_to_go_and_comes_before_the_sorry_servers() {
-        let file = b"primary = 192.0.2.1
-            virtual web {
-                active = 1
-                address = 192.0.2.80 eth0:1
-                sorry_server = 10.0.0.8 10.0.0.9:8080
-                server a {
-                    address = 10.0.0.1
-                    active = 1
-                }
-                server b {
-                    address = 10.0.0.2
-                    active = 1
-                    backup = 1
-                    network = tunnel
-                }
-            }";
-        let config = config::load(file).config.expect("a good file");
-        let (mut desired, key) = (Desired::new(&config), config.virtuals[0].key());
-        let table = |desired: &Desired| -> Vec<_> {
-            let entry = desired.entry(key).expect("the service is there");
-            entry.destinations().map(|d| (d.address(), d.weight().get())).collect()
-        };
-        desired.set_weight(key, server(2), Some(Weight::ONE));
-        assert_eq!(table(&desired), [(server(2), 0)], "the other may yet come up");
-        assert!(desired.stands_by(key, server(2)));
-        desired.set_weight(key, server(1), Some(Weight::ONE));
-        assert_eq!(table(&desired), [(server(1), 1), (server(2), 0)]);
-        desired.set_weight(key, server(1), None);
-        assert_eq!(table(&desired), [(server(2), 1)]);
-        assert!(!desired.stands_by(key, server(2)));
-        desired.set_weight(key, server(2), None);
-        let second = SocketAddr::from(([10, 0, 0, 9], 8080));
-        assert_eq!(table(&desired), [(server(8), 1), (second, 1)]);
-        desired.set_weight(key, server(1), Some(Weight::ONE));
-        assert_eq!(table(&desired), [(server(1), 1)]);
-        let entry = whole_entry(&config.virtuals[0]);
-        let tunnelled = entry.destinations().filter(|d| d.forwarding().is_tunnel());
-        assert_eq!(tunnelled.map(Destination::address).collect::<Vec<_>>(), [server(2)]);
-    }
-
-    #[test]
-    fn what_an_earlier_life_left_holds_until_the_first_verdict() {
-        let (earlier, key) = {
-            let (mut desired, key) = desired();
-            desired.set_weight(key, server(1), Some(Weight::ONE));
-            desired.set_weight(key, server(2), Some(Weight::ZERO));
-            (desired.table(), key)
-        };
-        let (mut desired, _) = desired();
-        desired.adopt(&earlier);
-        assert_eq!(desired.table(), earlier);
-        desired.set_down(key, server(1));
-        assert_eq!(in_table(&desired, key), [server(2), server(9)], "down without a weight before");
-        desired.set_weight(key, server(2), Some(Weight::ONE));
-        assert_eq!(in_table(&desired, key), [server(2)]);
-    }
-
-    #[test]
-    fn a_sorry_server_that_served_goes_on_until_a_server_is_back() {
-        let (mut earlier, key) = desired();
-        earlier.set_down(key, server(1));
-        earlier.set_down(key, server(2));
-        let (mut desired, _) = desired();
-        desired.adopt(&earlier.table());
-        assert_eq!(in_table(&desired, key), [server(9)]);
-        desired.set_weight(key, server(1), Some(Weight::ONE));
-        assert_eq!(in_table(&desired, key), [server(1)]);
-    }
-
-    #[test]
-    fn a_server_that_was_in_the_table_stays_as_its_weight_says() {
-        let (mut desired, key) = desired();
-        desired.set_weight(key, server(1), Some(Weight::ONE));
-        desired.set_down(key, server(1));
-        assert_eq!(in_table(&desired, key), [server(1)]);
-    }
-
-    #[test]
-    fn a_new_configuration_keeps_the_verdicts_of_servers_that_stay() {
-        let (mut desired, key) = desired();
-        desired.set_weight(key, server(1), Some(Weight::ONE));
-        let file = b"primary = 192.0.2.1
-            virtual web {
-                active = 1
-                address = 192.0.2.80 eth0:1
-                server a {
-                    address = 10.0.0.1
-                    active = 1
-                }
-            }";
-        desired.configure(&config::load(file).config.expect("a good file"));
-        assert_eq!(in_table(&desired, key), [server(1)]);
+impl Standing {
+    const fn takes(&self) -> bool {
+        match self.verdict {
+            Verdict::Pending | Verdict::Out => false,
+            Verdict::In(weight) | Verdict::Adopted(weight) => !weight.is_quiesced(),
+        }
     }
 }

@@ -100,6 +100,17 @@ pub enum Event {
         /// Whether it serves now.
         serving: bool,
     },
+    /// The servers of a service have no longer, or again, the weight that its `quorum` asks for.
+    Quorum {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// Whether they have it now.
+        is_met: bool,
+        /// The weight they have together.
+        weight: u64,
+        /// The weight at which this changes back.
+        needed: u64,
+    },
     /// A quiesced server has no connection left.
     Drained {
         /// The virtual service's name in lvs.cf.
@@ -144,6 +155,7 @@ impl Event {
             | Self::Setting { .. }
             | Self::Weight { .. }
             | Self::SorryServer { .. }
+            | Self::Quorum { .. }
             | Self::Drained { .. }
             | Self::Reloaded { .. }
             | Self::ReloadFailed { .. }
@@ -168,6 +180,7 @@ impl Event {
             | Self::Released { .. }
             | Self::Weight { .. }
             | Self::SorryServer { .. }
+            | Self::Quorum { .. }
             | Self::Drained { .. }
             | Self::Reloaded { .. }
             | Self::Warning { .. } => None,
@@ -184,6 +197,7 @@ impl Event {
                 | Self::AddressRestored { .. }
                 | Self::ReloadFailed { .. }
                 | Self::SorryServer { serving: true, .. }
+                | Self::Quorum { is_met: false, .. }
                 | Self::Started { authenticated: false, .. }
                 | Self::Transition(Transition { to: State::Failed, .. })
                 | Self::Warning { .. }
@@ -239,6 +253,12 @@ impl fmt::Display for Event {
             }
             Self::SorryServer { service, address, serving: false } => {
                 write!(f, "sorry_server {address} relieved ({service})")
+            }
+            Self::Quorum { service, is_met: false, weight, needed } => {
+                write!(f, "quorum lost: weight {weight}, {needed} brings it back ({service})")
+            }
+            Self::Quorum { service, is_met: true, weight, needed } => {
+                write!(f, "quorum gained: weight {weight}, lost below {needed} ({service})")
             }
             Self::Drained { service, server, address } => {
                 write!(f, "{address} is drained: no connection left ({service}/{server})")

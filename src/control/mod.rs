@@ -9,5 +9,5 @@ mod desired;
 mod event;
 pub mod supervision;
 
-pub use desired::{Desired, whole_table};
+pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;

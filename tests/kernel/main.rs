@@ -6,6 +6,7 @@
 
 mod bare;
 mod capture;
+mod checks;
 mod clients;
 #[cfg(feature = "cli")]
 #[allow(dead_code, reason = "shared with the command line's tests, which need more of it")]

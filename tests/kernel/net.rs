@@ -289,7 +289,7 @@ pub(crate) fn serve_sctp(name: &'static str, address: SocketAddr) {
     answer_with(name, listener.into());
 }
 
-fn sctp(address: SocketAddr) -> io::Result<Socket> {
+pub(crate) fn sctp(address: SocketAddr) -> io::Result<Socket> {
     Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::SCTP))
 }
 

@@ -7,7 +7,7 @@ use super::fields::{Fields, Section};
 use super::forwarding::{Nested, is_own};
 use super::global::network;
 use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
-use crate::config::model::{RealServer, Virtual};
+use crate::config::model::{Quorum, RealServer, Virtual};
 use crate::config::value::Value;
 use crate::health::SlowStart;
 use crate::ipvs::{
@@ -44,6 +44,7 @@ impl Context<'_> {
             None => Service::new(service.key()).helper(),
         };
         self.servers(block, blocks, &mut service);
+        self.check_quorum(fields, &service);
         Some(service)
     }
 
@@ -231,6 +232,33 @@ impl Context<'_> {
         }
     }
 
+    /// A quorum that the configured weights cannot reach.
+    fn check_quorum(&mut self, fields: &Fields, service: &Virtual) {
+        let hysteresis = fields.count(Directive::Hysteresis).unwrap_or(0);
+        if hysteresis > 0 && !fields.mentions(Directive::Quorum) {
+            let message = "`hysteresis` has no effect without `quorum`";
+            self.report_at(fields, Directive::Hysteresis, Code::HysteresisAlone, message);
+        }
+        let whole = service.whole_weight();
+        let Some(quorum) = service.quorum.filter(|_| service.active && whole > 0) else {
+            return;
+        };
+        let least = quorum.lost_below(whole);
+        let (directive, needed, help) = if least > whole {
+            let help = "the service never counts as up: lower `quorum`, or add servers or weight";
+            (Directive::Quorum, least, help)
+        } else {
+            let help = "the service is up again with every server it has, and no earlier";
+            (Directive::Hysteresis, least + u64::from(quorum.hysteresis), help)
+        };
+        if needed > whole {
+            let span = fields.span(directive).unwrap_or_default();
+            let name = &service.name;
+            let message = format!("`{name}` would need a weight of {needed} and has {whole}");
+            self.report(Diagnostic::new(Code::QuorumUnreachable, span, message).help(help));
+        }
+    }
+
     /// What an active service asks for and cannot have yet.
     fn unsupported(&mut self, fields: &Fields, service: &Virtual) {
         if !service.active {
@@ -268,6 +296,13 @@ fn sorry_servers(fields: &Fields, port: u16) -> Vec<SocketAddr> {
         .map(|&(address, own)| SocketAddr::new(address, own.unwrap_or(port)))
         .filter(|&endpoint| seen.insert(endpoint))
         .collect()
+}
+
+fn quorum(fields: &Fields) -> Option<Quorum> {
+    let Some(&Value::Quorum(least)) = fields.special(Directive::Quorum) else {
+        return None;
+    };
+    Some(Quorum { least, hysteresis: fields.count(Directive::Hysteresis).unwrap_or(0) })
 }
 
 /// The directives that are taken over as they are.
@@ -317,6 +352,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         },
         quiesce_server: fields.boolean(Directive::QuiesceServer).unwrap_or(false),
         sorry_servers: sorry_servers(fields, port),
+        quorum: quorum(fields),
         load_monitor: fields.text(Directive::LoadMonitor).filter(|monitor| monitor != "none"),
         servers: Vec::new(),
         span: section.span,

@@ -35,6 +35,7 @@ impl Descriptor {
             Kind::List => "[ /srv/a /srv/b ]",
             Kind::Status => "200-399",
             Kind::SlowStart => "30s",
+            Kind::Quorum => "50%",
         }
     }
 }
@@ -85,7 +86,7 @@ fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
         (Directive::TlsCertificate, _) => "/etc/sysconfig/ha/probe.pem",
         (Directive::TlsKey, _) => "/etc/sysconfig/ha/probe.key",
         (Directive::TlsVerify, _) => "0",
-        (Directive::TlsExpiryWarning, _) => "720h",
+        (Directive::TlsExpiryWarning, _) => "30d",
         (Directive::Send, _) => r#""GET / HTTP/1.0\r\n\r\n""#,
         (Directive::Expect, _) => "\"HTTP\"",
         (Directive::SendProgram, _) => "\"/usr/local/bin/check %h %p\"",

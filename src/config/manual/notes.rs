@@ -170,6 +170,21 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
              port here.",
     ),
     (
+        Directive::Quorum,
+        None,
+        "Counted are the configured weights of servers that take connections and are no \
+             backups, during a slow start too; one without a verdict yet counts as up. Below it the \
+             backups, else the sorry servers, stand in, and the servers that are left stay in the table \
+             with weight 0: their connections go on. Where nobody can stand in they serve on. 1 by \
+             default: the last server goes on alone.",
+    ),
+    (
+        Directive::Hysteresis,
+        None,
+        "A service that fell below `quorum` is up again at their sum, or once every server is \
+             back. None by default: one server more or less decides, both ways.",
+    ),
+    (
         Directive::Check,
         None,
         "By default: `program` where `send_program` is set, `send` where `send` or `expect` is \

@@ -15,7 +15,7 @@ pub(crate) use address::Mask;
 pub(crate) use text::encode;
 
 use super::suggest::nearest;
-use super::{Code, Diagnostic, Span};
+use super::{Code, Diagnostic, LeastWeight, Span};
 use crate::health::{BytePattern, Header, Pin, SlowStart, StatusSet};
 use crate::ipvs::SchedulerName;
 
@@ -60,6 +60,8 @@ pub(crate) enum Kind {
     /// A hash of a key, of which there may be several.
     Pin,
     SlowStart,
+    /// `3` or `50%`
+    Quorum,
 }
 
 /// A value that was read.
@@ -84,6 +86,7 @@ pub(crate) enum Value {
     Pins(Vec<Pin>),
     Hex(BytePattern),
     SlowStart(SlowStart),
+    Quorum(LeastWeight),
 }
 
 /// Something to say about a value; the place is added by whoever knows it.
@@ -174,6 +177,7 @@ impl Kind {
             Self::Hex => parsed(first).map(Value::Hex),
             Self::Pin => parsed(first).map(|pin| Value::Pins(vec![pin])),
             Self::SlowStart => slow_start(first).map(Value::SlowStart),
+            Self::Quorum => number::quorum(first).map(Value::Quorum),
         }
     }
 
@@ -181,7 +185,7 @@ impl Kind {
     pub(crate) fn remark(self, words: &[&[u8]]) -> Option<Problem> {
         let first = std::str::from_utf8(words.first()?).ok()?;
         match self {
-            Self::Integer(..) | Self::Flag | Self::Duration(_) | Self::Port(_) => {
+            Self::Integer(..) | Self::Flag | Self::Duration(_) | Self::Port(_) | Self::Quorum => {
                 number::octal(first)
             }
             Self::Host | Self::AddressDevice => address::remark(first),
@@ -203,7 +207,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Integer(..) | Self::Flag => "number",
             Self::Boolean => "0 or 1",
-            Self::Duration(_) => "seconds, or a number with ms, s, m or h",
+            Self::Duration(_) => "seconds, or a number with ms, s, m, h or d",
             Self::Port(_) => "port number or service name",
             Self::Host => "IP address",
             Self::AddressDevice => "IP address and device",
@@ -222,6 +226,7 @@ impl fmt::Display for Kind {
             Self::Hex => "bytes in hexadecimal such as `81 ?? 00`",
             Self::Pin => "sha256: and 64 hexadecimal digits",
             Self::SlowStart => "historical, 0, or a duration",
+            Self::Quorum => "number, or percentage such as 50%",
         })
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Problem, Value};
-use crate::config::Code;
+use crate::config::{Code, LeastWeight};
 use crate::health::StatusSet;
 
 /// The longest time a directive takes.
@@ -61,6 +61,26 @@ pub(super) fn integer_within(text: &str, least: i64, most: i64) -> Result<Value,
     }
 }
 
+pub(super) fn quorum(text: &str) -> Result<LeastWeight, Problem> {
+    let example = |problem: Problem| match problem.code {
+        Code::OutOfRange => problem,
+        _ => problem.help("write a sum of weights such as `3`, or a share of all such as `50%`"),
+    };
+    let (digits, most) = match text.strip_suffix('%') {
+        Some(digits) => (digits, 100),
+        None => (text, i64::from(i32::MAX)),
+    };
+    let value = integer(digits).map_err(example)?;
+    match u32::try_from(value) {
+        Ok(value) if !(1..=most).contains(&i64::from(value)) => {
+            Err(out_of_range(text, &format!("1 to {most}")))
+        }
+        Ok(value) if digits.len() < text.len() => Ok(LeastWeight::Percent(value)),
+        Ok(value) => Ok(LeastWeight::Sum(value)),
+        Err(_) => Err(out_of_range(text, &format!("1 to {most}"))),
+    }
+}
+
 pub(super) fn boolean(text: &str) -> Result<Value, Problem> {
     let problem = || Problem::new(Code::InvalidBoolean, format!("`{text}` is neither 0 nor 1"));
     match integer(text) {
@@ -104,6 +124,7 @@ fn unit(text: &str) -> Option<(&str, u64)> {
         "s" => 1000,
         "m" => 60 * 1000,
         "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
         _ => return None,
     };
     Some((digits, unit))
@@ -111,7 +132,7 @@ fn unit(text: &str) -> Option<(&str, u64)> {
 
 fn not_a_duration(text: &str) -> Problem {
     Problem::new(Code::InvalidDuration, format!("`{text}` is not a duration"))
-        .help("write whole seconds, or a whole number with ms, s, m or h, such as `1500ms`")
+        .help("write whole seconds, or a whole number with ms, s, m, h or d, such as `1500ms`")
 }
 
 pub(super) fn port(text: &str, least: u16) -> Result<u16, Problem> {

@@ -33,16 +33,17 @@ fn durations_are_seconds_or_carry_a_unit() {
         ("3m", 180_000),
         ("365m", 21_900_000),
         ("1h", 3_600_000),
+        ("14d", 1_209_600_000),
     ] {
         let expected = Value::Duration(Duration::from_millis(millis));
         assert_eq!(duration(text), Ok(expected), "{text}");
     }
-    for text in ["s", "-1s", "1.5s", "1 s ", "5d", "1S", "\u{b5}s"] {
+    for text in ["s", "-1s", "1.5s", "1 s ", "5w", "1S", "\u{b5}s"] {
         let word = text.trim_end();
         let code = Kind::Duration(1).read(&[word.as_bytes()]).map_err(|p| p.code);
         assert_eq!(code, Err(Code::InvalidDuration), "{text}");
     }
-    for text in ["0", "-1", "366h0", "8761h", "18446744073709551615h"] {
+    for text in ["0", "-1", "366h0", "8761h", "366d", "18446744073709551615h"] {
         assert!(duration(text).is_err(), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
@@ -9,6 +9,7 @@ use super::Transcript;
 use super::conversation::Conversation;
 use super::network::{Budget, close_at_once};
 use crate::health::{CheckPath, Failure, Stage};
+use crate::net::Protocol;
 use crate::wire::proxy::ProxyProtocol;
 
 /// How the built-in checks reach a server, and what records them on the way.
@@ -69,9 +70,20 @@ impl Dialer {
         server: SocketAddr,
         budget: &Budget,
     ) -> Result<TcpStream, Failure> {
+        self.connect_over(Protocol::Tcp, server, budget).await
+    }
+
+    /// As [`connect`](Self::connect); with SCTP the stream is an association, with the one stream
+    /// that a socket of this kind has (RFC 6458, section 4).
+    pub(super) async fn connect_over(
+        &self,
+        protocol: Protocol,
+        server: SocketAddr,
+        budget: &Budget,
+    ) -> Result<TcpStream, Failure> {
         let target = self.target(server);
         self.note(|| format!("connecting to {target}"));
-        let socket = self.tcp_socket(target).map_err(|error| own(&error))?;
+        let socket = self.stream_socket(protocol, target).map_err(|error| own(&error))?;
         let stream = budget.spend(Stage::Connect, socket.connect(target)).await?;
         if stream.local_addr().is_ok_and(|local| local == target) {
             close_at_once(&stream);
@@ -137,10 +149,16 @@ impl Dialer {
         Ok(socket)
     }
 
-    fn tcp_socket(&self, target: SocketAddr) -> io::Result<TcpSocket> {
-        let socket = match target {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
+    /// Whether this kernel has SCTP.
+    pub(super) fn has_sctp() -> bool {
+        Socket::new(Domain::IPV4, Type::STREAM, Some(socket2::Protocol::SCTP)).is_ok()
+    }
+
+    fn stream_socket(&self, protocol: Protocol, target: SocketAddr) -> io::Result<TcpSocket> {
+        let socket = match (protocol, target) {
+            (Protocol::Sctp, _) => sctp_socket(target),
+            (_, SocketAddr::V4(_)) => TcpSocket::new_v4(),
+            (_, SocketAddr::V6(_)) => TcpSocket::new_v6(),
         }?;
         self.mark(&SockRef::from(&socket))?;
         if self.path.source.is_some() {
@@ -161,6 +179,14 @@ impl Dialer {
     pub(super) fn mark(&self, socket: &SockRef<'_>) -> io::Result<()> {
         self.path.mark.map_or(Ok(()), |mark| socket.set_mark(mark.get()))
     }
+}
+
+/// tokio connects a stream socket of any protocol, and makes only those of TCP.
+fn sctp_socket(target: SocketAddr) -> io::Result<TcpSocket> {
+    let domain = Domain::for_address(target);
+    let socket = Socket::new(domain, Type::STREAM, Some(socket2::Protocol::SCTP))?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpSocket::from_std_stream(socket.into()))
 }
 
 /// What goes wrong before anything is sent says nothing about the server.

@@ -54,8 +54,8 @@ pub fn build_with(
 ) -> Result<Box<dyn Check>, CheckError> {
     let dialer = dialer.clone();
     match (spec, protocol) {
-        (_, Protocol::Sctp) => Err(CheckError::OverSctp),
         (CheckSpec::Connect, Protocol::Tcp) => Ok(Box::new(connect::Connect(dialer))),
+        (CheckSpec::Connect, Protocol::Sctp) => Ok(Box::new(connect::Associate::new(dialer)?)),
         (CheckSpec::Connect, Protocol::Udp) => Err(CheckError::NoConnections),
         (CheckSpec::SendExpect { send, expect }, Protocol::Tcp) => {
             Ok(Box::new(send_expect::OverTcp::new(send, expect, dialer)?))
@@ -68,6 +68,14 @@ pub fn build_with(
             Ok(Box::new(handshake::Handshake::new(spec, dialer)?))
         }
         (CheckSpec::Http(_) | CheckSpec::Tls(_), Protocol::Udp) => Err(CheckError::HttpOverUdp),
+        (
+            CheckSpec::SendExpect { .. }
+            | CheckSpec::Http(_)
+            | CheckSpec::Tls(_)
+            | CheckSpec::Dns(_)
+            | CheckSpec::Application(_),
+            Protocol::Sctp,
+        ) => Err(CheckError::OverSctp),
         (CheckSpec::Datagram { send, expect }, _) => {
             Ok(Box::new(send_expect::OverUdp::new(send, expect, dialer)?))
         }
@@ -90,9 +98,12 @@ pub enum CheckError {
     /// HTTP checks are for TCP.
     #[error("an HTTP check needs a TCP service: use send and expect")]
     HttpOverUdp,
-    /// Checks speak TCP and UDP.
-    #[error("there is no check for SCTP: check another port of the server over TCP or UDP")]
+    /// Checks that exchange messages speak TCP and UDP.
+    #[error("no such check goes over SCTP: use connect, udp, icmp or a program")]
     OverSctp,
+    /// An SCTP association cannot be opened from this machine.
+    #[error("this kernel has no SCTP: load its module sctp, or use icmp, udp or a program")]
+    NoSctp,
     /// The regular expression cannot be compiled, or would grow beyond 1 MiB.
     #[error("bad regular expression: {0}")]
     Regex(String),

@@ -7,7 +7,7 @@ mod plane;
 mod reconciler;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
-use crate::control::{Desired, Event, whole_table};
+use crate::control::{Desired, Event, QuorumState, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health::{self, Health};
 use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Unsupported, plan};
@@ -109,6 +109,7 @@ impl Director {
         director.configure_plane().await?;
         director.desired.adopt(director.table.observe().await?);
         director.table.whole(&director.desired.table()).await?;
+        director.tell_quorums(&BTreeMap::new());
         Ok(director)
     }
 
@@ -170,7 +171,9 @@ impl Director {
             self.config = before;
             return Err(error);
         }
+        let quorums_before = self.desired.quorums().collect();
         self.desired.configure(&self.config);
+        self.tell_quorums(&quorums_before);
         self.drained.clear();
         self.configure_plane().await?;
         self.table.whole(&self.desired.table()).await?;
@@ -274,10 +277,12 @@ impl Director {
         verdict: impl FnOnce(&mut Desired, ServiceKey, SocketAddr),
     ) {
         let sorry_before = self.desired.sorry_servers(server.service).to_vec();
+        let quorum_before = self.desired.quorum(server.service);
         verdict(&mut self.desired, server.service, server.address);
         let entry = self.desired.entry(server.service);
         let result = self.table.service(server.service, entry).await;
         self.warn_of(result);
+        self.tell_quorum(server.service, quorum_before);
         self.tell_sorry(server.service, &sorry_before);
     }
 
@@ -307,6 +312,24 @@ impl Director {
         for &address in if serving { now } else { before } {
             let service = self.service_name(key);
             self.tell(Event::SorryServer { service, address, serving });
+        }
+    }
+
+    fn tell_quorums(&self, before: &BTreeMap<ServiceKey, QuorumState>) {
+        for (key, _) in self.desired.quorums() {
+            self.tell_quorum(key, before.get(&key).copied());
+        }
+    }
+
+    /// A service that was not there counts as up, as it does until verdicts say otherwise.
+    fn tell_quorum(&self, key: ServiceKey, before: Option<QuorumState>) {
+        let Some(now) = self.desired.quorum(key) else {
+            return;
+        };
+        if now.is_met != before.is_none_or(|before| before.is_met) {
+            let QuorumState { is_met, weight, needed } = now;
+            let service = self.service_name(key);
+            self.tell(Event::Quorum { service, is_met, weight, needed });
         }
     }
 

@@ -186,6 +186,7 @@ fn service(node: &Node, target: Target, importer: &mut Importer<'_>) -> Service 
         }
     }
     scheduler_flags(node, &mut service, importer);
+    quorum(node, &mut service, importer);
     timing.set(node.line, &mut service, importer);
     let mut check = None;
     for child in node.children.iter().filter(|child| child.keyword() == "real_server") {
@@ -244,9 +245,7 @@ fn setting(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
         "sorry_server" => sorry_server(node, service, importer),
         "inhibit_on_failure" => service.set("quiesce_server", "1", line, importer),
         "virtualhost" => service.set("http_host", value, line, importer),
-        "quorum" if value == "1" => {}
-        "quorum" => service.set("quorum", value, line, importer),
-        "hysteresis" if value == "0" => {}
+        "quorum" | "hysteresis" => {}
         "alpha" => importer.replaced(line, "a server takes connections from its first verdict on"),
         "ha_suspend" => importer.replaced(line, "checks run on the standby, to be warm"),
         word if FLAGS.contains(&word) => {}
@@ -255,6 +254,35 @@ fn setting(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
         }
         "persistence_engine" => service.engine = Some((line, value.to_owned())),
         _ => lose(node, "lvs.cf has nothing like it for a service", importer),
+    }
+}
+
+/// keepalived's hysteresis holds both ways: it loses a quorum so much below, and gains it so much
+/// above. It is always less than the quorum.
+fn quorum(node: &Node, service: &mut Service, importer: &mut Importer<'_>) {
+    let said = |keyword| node.children.iter().rfind(|child| child.keyword() == keyword);
+    let number = |child: &Node| child.word(1).and_then(|word| word.parse::<u32>().ok());
+    let least = said("quorum").map_or(Some(1), number);
+    let most = least.unwrap_or(1).saturating_sub(1);
+    let hysteresis = said("hysteresis");
+    let around = hysteresis.and_then(number).unwrap_or(0).min(most);
+    if let Some(other) = hysteresis.filter(|child| number(child) != Some(around)) {
+        lose(other, "a hysteresis is a number below the quorum", importer);
+    }
+    let Some(quorum) = said("quorum") else {
+        return;
+    };
+    match least {
+        Some(1) => {}
+        Some(least) if around > 0 => {
+            service.set("quorum", &(least - around).to_string(), quorum.line, importer);
+            let twice = around.saturating_mul(2).to_string();
+            service.set("hysteresis", &twice, quorum.line, importer);
+            let reason =
+                "a hysteresis counts from where the quorum is lost, which is that much lower";
+            importer.replaced(quorum.line, reason);
+        }
+        _ => service.set("quorum", quorum.word(1).unwrap_or_default(), quorum.line, importer),
     }
 }
 

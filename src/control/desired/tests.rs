@@ -1,0 +1,297 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::config;
+
+fn desired() -> (Desired, ServiceKey) {
+    let file = b"primary = 192.0.2.1
+        virtual web {
+            active = 1
+            address = 192.0.2.80 eth0:1
+            sorry_server = 10.0.0.9
+            server a {
+                address = 10.0.0.1
+                active = 1
+            }
+            server b {
+                address = 10.0.0.2
+                active = 1
+            }
+            server off {
+                address = 10.0.0.3
+                active = 0
+            }
+        }";
+    let config = config::load(file).config.expect("a good file");
+    (Desired::new(&config), config.virtuals[0].key())
+}
+
+fn server(n: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, n], 80))
+}
+
+fn in_table(desired: &Desired, key: ServiceKey) -> Vec<SocketAddr> {
+    desired.entry(key).iter().flat_map(Entry::destinations).map(Destination::address).collect()
+}
+
+#[test]
+fn a_server_is_in_the_table_from_its_first_verdict_on() {
+    let (mut desired, key) = desired();
+    assert_eq!(in_table(&desired, key), []);
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    assert_eq!(in_table(&desired, key), [server(1)]);
+    desired.set_weight(key, server(3), Some(Weight::ONE));
+    assert_eq!(in_table(&desired, key), [server(1)], "an inactive server is none");
+}
+
+#[test]
+fn the_sorry_server_waits_for_every_verdict_and_for_the_last_server_to_go() {
+    let (mut desired, key) = desired();
+    desired.set_down(key, server(1));
+    assert_eq!(desired.sorry_servers(key), []);
+    desired.set_down(key, server(2));
+    assert_eq!(in_table(&desired, key), [server(9)]);
+    desired.set_weight(key, server(2), Some(Weight::ONE));
+    assert_eq!(in_table(&desired, key), [server(2)]);
+    desired.set_weight(key, server(2), Some(Weight::ZERO));
+    assert_eq!(in_table(&desired, key), [server(2), server(9)], "a quiesced one takes nobody");
+}
+
+#[test]
+fn a_backup_waits_for_the_last_other_server_to_go_and_comes_before_the_sorry_servers() {
+    let file = b"primary = 192.0.2.1
+        virtual web {
+            active = 1
+            address = 192.0.2.80 eth0:1
+            sorry_server = 10.0.0.8 10.0.0.9:8080
+            server a {
+                address = 10.0.0.1
+                active = 1
+            }
+            server b {
+                address = 10.0.0.2
+                active = 1
+                backup = 1
+                network = tunnel
+            }
+        }";
+    let config = config::load(file).config.expect("a good file");
+    let (mut desired, key) = (Desired::new(&config), config.virtuals[0].key());
+    let table = |desired: &Desired| -> Vec<_> {
+        let entry = desired.entry(key).expect("the service is there");
+        entry.destinations().map(|d| (d.address(), d.weight().get())).collect()
+    };
+    desired.set_weight(key, server(2), Some(Weight::ONE));
+    assert_eq!(table(&desired), [(server(2), 0)], "the other may yet come up");
+    assert!(desired.stands_by(key, server(2)));
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    assert_eq!(table(&desired), [(server(1), 1), (server(2), 0)]);
+    desired.set_weight(key, server(1), None);
+    assert_eq!(table(&desired), [(server(2), 1)]);
+    assert!(!desired.stands_by(key, server(2)));
+    desired.set_weight(key, server(2), None);
+    let second = SocketAddr::from(([10, 0, 0, 9], 8080));
+    assert_eq!(table(&desired), [(server(8), 1), (second, 1)]);
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    assert_eq!(table(&desired), [(server(1), 1)]);
+    let entry = whole_entry(&config.virtuals[0]);
+    let tunnelled = entry.destinations().filter(|d| d.forwarding().is_tunnel());
+    assert_eq!(tunnelled.map(Destination::address).collect::<Vec<_>>(), [server(2)]);
+}
+
+#[test]
+fn what_an_earlier_life_left_holds_until_the_first_verdict() {
+    let (earlier, key) = {
+        let (mut desired, key) = desired();
+        desired.set_weight(key, server(1), Some(Weight::ONE));
+        desired.set_weight(key, server(2), Some(Weight::ZERO));
+        (desired.table(), key)
+    };
+    let (mut desired, _) = desired();
+    desired.adopt(&earlier);
+    assert_eq!(desired.table(), earlier);
+    desired.set_down(key, server(1));
+    assert_eq!(in_table(&desired, key), [server(2), server(9)], "down without a weight before");
+    desired.set_weight(key, server(2), Some(Weight::ONE));
+    assert_eq!(in_table(&desired, key), [server(2)]);
+}
+
+#[test]
+fn a_sorry_server_that_served_goes_on_until_a_server_is_back() {
+    let (mut earlier, key) = desired();
+    earlier.set_down(key, server(1));
+    earlier.set_down(key, server(2));
+    let (mut desired, _) = desired();
+    desired.adopt(&earlier.table());
+    assert_eq!(in_table(&desired, key), [server(9)]);
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    assert_eq!(in_table(&desired, key), [server(1)]);
+}
+
+#[test]
+fn a_server_that_was_in_the_table_stays_as_its_weight_says() {
+    let (mut desired, key) = desired();
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    desired.set_down(key, server(1));
+    assert_eq!(in_table(&desired, key), [server(1)]);
+}
+
+#[test]
+fn a_new_configuration_keeps_the_verdicts_of_servers_that_stay() {
+    let (mut desired, key) = desired();
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    let file = b"primary = 192.0.2.1
+        virtual web {
+            active = 1
+            address = 192.0.2.80 eth0:1
+            server a {
+                address = 10.0.0.1
+                active = 1
+            }
+        }";
+    desired.configure(&config::load(file).config.expect("a good file"));
+    assert_eq!(in_table(&desired, key), [server(1)]);
+}
+
+/// Three servers of weight 2 and, if asked for, a backup (10.0.0.4) and a sorry server.
+fn with_quorum(quorum: &str, backup: bool, sorry: bool) -> (Desired, ServiceKey) {
+    let block = |n: u8, more: &str| {
+        format!("server s{n} {{\naddress = 10.0.0.{n}\nactive = 1\nweight = 2\n{more}\n}}\n")
+    };
+    let sorry = if sorry { "sorry_server = 10.0.0.9" } else { "" };
+    let backup = if backup { block(4, "backup = 1") } else { String::new() };
+    let servers = format!("{}{}{}{backup}", block(1, ""), block(2, ""), block(3, ""));
+    let file = format!(
+        "primary = 192.0.2.1\nvirtual web {{\nactive = 1\naddress = 192.0.2.80 eth0:1\n\
+         {quorum}\n{sorry}\n{servers}}}\n"
+    );
+    let config = config::load(file.as_bytes()).config.expect("a good file");
+    (Desired::new(&config), config.virtuals[0].key())
+}
+
+fn weights(desired: &Desired, key: ServiceKey) -> Vec<(u8, u32)> {
+    let entry = desired.entry(key).expect("the service is there");
+    let last = |address: SocketAddr| (1..=9).find(|&n| server(n) == address).expect("a server");
+    entry.destinations().map(|d| (last(d.address()), d.weight().get())).collect()
+}
+
+fn two() -> Option<Weight> {
+    Weight::new(2).ok()
+}
+
+fn all_up(desired: &mut Desired, key: ServiceKey, servers: std::ops::RangeInclusive<u8>) {
+    servers.for_each(|n| desired.set_weight(key, server(n), two()));
+}
+
+#[test]
+fn below_its_quorum_a_service_is_left_to_the_sorry_server_and_connections_go_on() {
+    let (mut desired, key) = with_quorum("quorum = 4", false, true);
+    all_up(&mut desired, key, 1..=3);
+    desired.set_weight(key, server(3), None);
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2)]);
+    desired.set_weight(key, server(2), None);
+    assert_eq!(weights(&desired, key), [(1, 0), (9, 1)]);
+    assert!(desired.stands_by(key, server(1)), "it was not drained by anybody's will");
+    let lost = desired.quorum(key).expect("there is a quorum");
+    assert_eq!((lost.is_met, lost.weight, lost.needed), (false, 2, 4));
+    desired.set_weight(key, server(3), two());
+    assert_eq!(weights(&desired, key), [(1, 2), (3, 2)]);
+}
+
+#[test]
+fn backups_stand_in_for_a_service_below_its_quorum_before_the_sorry_server() {
+    let (mut desired, key) = with_quorum("quorum = 100%", true, true);
+    all_up(&mut desired, key, 1..=3);
+    desired.set_weight(key, server(1), None);
+    assert_eq!(weights(&desired, key), [(2, 2), (3, 2)], "the backup may yet come up");
+    desired.set_weight(key, server(4), two());
+    assert_eq!(weights(&desired, key), [(2, 0), (3, 0), (4, 2)]);
+    desired.set_weight(key, server(4), None);
+    assert_eq!(weights(&desired, key), [(2, 0), (3, 0), (9, 1)]);
+}
+
+#[test]
+fn hysteresis_keeps_a_service_down_until_it_has_more_than_it_lost() {
+    let (mut desired, key) = with_quorum("quorum = 3\nhysteresis = 2", false, true);
+    all_up(&mut desired, key, 1..=2);
+    desired.set_down(key, server(3));
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2)], "4 is enough to stay");
+    desired.set_weight(key, server(2), None);
+    desired.set_weight(key, server(2), two());
+    assert_eq!(weights(&desired, key), [(1, 0), (2, 0), (9, 1)], "and not to come back");
+    desired.set_weight(key, server(3), two());
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2), (3, 2)]);
+}
+
+#[test]
+fn with_every_server_a_service_is_up_whatever_its_hysteresis() {
+    let (mut desired, key) = with_quorum("quorum = 50%\nhysteresis = 1000", false, true);
+    (1..=3).for_each(|n| desired.set_down(key, server(n)));
+    all_up(&mut desired, key, 1..=2);
+    assert_eq!(weights(&desired, key), [(1, 0), (2, 0), (9, 1)]);
+    all_up(&mut desired, key, 3..=3);
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2), (3, 2)]);
+}
+
+#[test]
+fn servers_below_the_quorum_serve_on_where_nobody_can_stand_in() {
+    let (mut desired, key) = with_quorum("quorum = 100%", false, false);
+    all_up(&mut desired, key, 1..=1);
+    desired.set_down(key, server(2));
+    desired.set_down(key, server(3));
+    assert_eq!(weights(&desired, key), [(1, 2)]);
+    assert!(!desired.quorum(key).expect("there is a quorum").is_met);
+}
+
+#[test]
+fn a_service_below_its_quorum_stays_so_over_a_restart() {
+    let quorum = "quorum = 3\nhysteresis = 2";
+    let (mut earlier, key) = with_quorum(quorum, false, true);
+    (1..=3).for_each(|n| earlier.set_down(key, server(n)));
+    all_up(&mut earlier, key, 1..=2);
+    let (mut desired, _) = with_quorum(quorum, false, true);
+    desired.adopt(&earlier.table());
+    assert_eq!(desired.table(), earlier.table());
+    all_up(&mut desired, key, 1..=2);
+    assert_eq!(desired.table(), earlier.table());
+    all_up(&mut desired, key, 3..=3);
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2), (3, 2)]);
+}
+
+fn any_quorum() -> impl Strategy<Value = String> {
+    let least = prop_oneof![
+        (1..9_u32).prop_map(|n| n.to_string()),
+        (1..=100_u32).prop_map(|n| format!("{n}%"))
+    ];
+    prop_oneof![
+        Just(String::new()),
+        (least, 0..5_u32)
+            .prop_map(|(least, more)| format!("quorum = {least}\nhysteresis = {more}")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn one_pool_serves_at_a_time_and_a_server_more_never_turns_a_service_down(
+        quorum in any_quorum(),
+        backup: bool,
+        sorry: bool,
+        verdicts in proptest::collection::vec((1..=4_u8, proptest::option::of(0..3_u32)), 0..40),
+    ) {
+        let (mut desired, key) = with_quorum(&quorum, backup, sorry);
+        for (n, weight) in verdicts {
+            let before = desired.clone();
+            desired.set_weight(key, server(n), weight.and_then(|weight| Weight::new(weight).ok()));
+            let taking: Vec<_> =
+                weights(&desired, key).into_iter().filter(|(_, w)| *w > 0).map(|(n, _)| n).collect();
+            let pools = [1..=3, 4..=4, 9..=9];
+            let serving = pools.iter().filter(|pool| taking.iter().any(|n| pool.contains(n)));
+            prop_assert!(serving.count() <= 1, "{taking:?}");
+            if weight.is_some_and(|weight| weight > 0) && n < 4 && before.services[&key].is_met {
+                prop_assert!(desired.services[&key].is_met);
+            }
+            let mut others = desired.services[&key].others();
+            prop_assert!(!others.any(Standing::takes) || !taking.is_empty(), "nobody serves");
+        }
+    }
+}
