@@ -171,12 +171,14 @@ fn taken_over(outer: &Section, directive: Directive) -> Option<Setting> {
 
 /// A block: the number of its part, and its own in the document of that.
 type Block = (usize, usize);
+/// A statement, and the number of its part.
+type InPart<'a> = (usize, &'a Statement);
 
 /// The statements that can be read, by block; of those that stand twice, the last, unless each of
 /// them counts.
 struct Written<'a> {
     parts: Vec<Part<'a>>,
-    fields: BTreeMap<(Option<Block>, Directive), Vec<(usize, &'a Statement)>>,
+    fields: BTreeMap<(Option<Block>, Directive), Vec<InPart<'a>>>,
 }
 
 impl<'a> Written<'a> {

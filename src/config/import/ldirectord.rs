@@ -222,6 +222,23 @@ fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
     SocketAddr::new(address.ip(), own)
 }
 
+/// Services of ldirectord, the check of lvs of the same protocol, and whether it is all in TLS.
+const APPLICATIONS: [(&str, &str, bool); 13] = [
+    ("ftp", "ftp", false),
+    ("imap", "imap", false),
+    ("imaps", "imap", true),
+    ("ldap", "ldap", false),
+    ("ldaps", "ldap", true),
+    ("mysql", "mysql", false),
+    ("nntp", "nntp", false),
+    ("pgsql", "postgresql", false),
+    ("pop", "pop3", false),
+    ("pops", "pop3", true),
+    ("sip", "sip", false),
+    ("smtp", "smtp", false),
+    ("submission", "smtp", false),
+];
+
 /// Settings that together are the check.
 const CHECKS: [&str; 10] = [
     "checktype",
@@ -244,32 +261,42 @@ fn check(
     importer: &mut Importer<'_>,
 ) {
     let find = |name: &str| settings.iter().rev().find(|s| s.name == name);
-    let kind = find("checktype").map_or("negotiate", |s| s.value);
+    let mut kind = find("checktype").map_or("negotiate", |s| s.value);
     let line = find("checktype").map_or(head.line, |s| s.line);
     let what = find("service").map_or_else(|| service_of(service), |s| s.value);
+    if kind.parse::<u32>().is_ok() {
+        importer.replaced(line, "every check is a whole one, and none only connects");
+        kind = "negotiate";
+    }
+    let tcp = service.protocol() == Protocol::Tcp;
+    let application = APPLICATIONS.iter().find(|(name, ..)| *name == what);
     let mut used: &[&str] = &[];
     match (kind, what) {
-        ("connect", _) if service.protocol() == Protocol::Tcp => {
-            service.set("check", "connect", line, importer);
+        ("connect", _) if tcp => service.set("check", "connect", line, importer),
+        ("ping", _) => service.set("check", "icmp", line, importer),
+        ("external", _) => {
+            used = &["checkcommand"];
+            program(find("checkcommand"), service, line, importer);
         }
-        ("negotiate", "http" | "https") => {
+        ("negotiate", "http" | "https") if tcp => {
             used = &["request", "receive", "virtualhost", "httpmethod"];
             http(what, settings, service, line, importer);
         }
-        ("negotiate", "simpletcp") => {
+        ("negotiate", "simpletcp") if tcp => {
             used = &["request", "receive"];
             simple(settings, service, line, importer);
         }
-        ("negotiate", "smtp") => {
-            importer.replaced(line, "the greeting is checked, and no mail dialogue held");
-            service.set("check", "send", line, importer);
-            service.set("expect", "220", line, importer);
+        ("negotiate", "dns") => {
+            used = &["request", "receive"];
+            dns(settings, service, line, importer);
         }
-        _ => {
-            let reason = format!("there is no check like `{kind}` of `{what}`");
-            importer.lost(line, reason);
-            without_check(service, importer);
-        }
+        _ => match application.filter(|_| kind == "negotiate" && (tcp || what == "sip")) {
+            Some(one) => self::application(one, service, line, importer),
+            None => {
+                importer.lost(line, format!("there is no check like `{kind}` of `{what}`"));
+                without_check(service, importer);
+            }
+        },
     }
     if let Some(port) = find("checkport") {
         service.set("check_port", port.value, port.line, importer);
@@ -336,6 +363,64 @@ fn http(
                 service.set("http_method", &method, setting.line, importer);
             }
             "virtualhost" => service.set("http_host", setting.value, setting.line, importer),
+            _ => {}
+        }
+    }
+}
+
+/// A check that speaks the first words of a protocol.
+fn application(
+    (_, kind, in_tls): &(&str, &str, bool),
+    service: &mut Service,
+    line: usize,
+    importer: &mut Importer<'_>,
+) {
+    service.set("check", kind, line, importer);
+    importer.replaced(line, "the first messages of the protocol are checked, without a login");
+    if *in_tls {
+        service.set("check_tls", "on", line, importer);
+        service.set("tls_verify", "0", line, importer);
+        importer.replaced(line, "ldirectord verifies no certificate: see `tls_verify`");
+    }
+}
+
+/// The program is told the address and port of the service, then those of the server.
+fn program(
+    command: Option<&Setting<'_>>,
+    service: &mut Service,
+    line: usize,
+    importer: &mut Importer<'_>,
+) {
+    let line = command.map_or(line, |command| command.line);
+    let problem = match (command, &service.target) {
+        (None, _) => "there is no `checkcommand`",
+        (Some(_), Target::Mark(..)) => "a program wants the address of a service, not its mark",
+        (Some(Setting { value, .. }), Target::Address(_, vip)) => {
+            if value.starts_with('/') && !value.contains(char::is_whitespace) {
+                let command = format!("{value} {} {} %h %p", vip.ip(), vip.port());
+                service.set("check", "program", line, importer);
+                return service.set("send_program", &command, line, importer);
+            }
+            "only the path of a program is taken over, for no shell is run"
+        }
+    };
+    importer.lost(line, problem);
+    without_check(service, importer);
+}
+
+/// ldirectord asks for addresses.
+fn dns(settings: &[Setting<'_>], service: &mut Service, line: usize, importer: &mut Importer<'_>) {
+    service.set("check", "dns", line, importer);
+    for setting in settings {
+        match setting.name {
+            "request" if setting.value.parse::<IpAddr>().is_ok() => {
+                importer.lost(setting.line, "names of addresses are not asked for: see `dns_type`");
+            }
+            "request" => {
+                service.set("dns_name", setting.value, setting.line, importer);
+                service.set("dns_type", "A", setting.line, importer);
+            }
+            "receive" => service.set("dns_expect", setting.value, setting.line, importer),
             _ => {}
         }
     }

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
-use super::lose;
 use super::read::Node;
+use super::{lose, probe};
 use crate::config::import::importer::{Importer, duration, milliseconds};
 use crate::config::import::ipvsadm::without_check;
 use crate::config::import::service::Service;
 use crate::net::Protocol;
+
+/// How often keepalived checks where nothing else is said, in milliseconds.
+const INTERVAL: u64 = 60_000;
 
 /// The check of a service.
 #[derive(Debug, Eq, PartialEq)]
@@ -28,7 +31,7 @@ impl Timing {
         let time = milliseconds(value);
         match node.keyword() {
             "delay_loop" => self.interval = time,
-            "connect_timeout" => self.timeout = time,
+            "connect_timeout" | "misc_timeout" => self.timeout = time,
             "retry" | "nb_get_retry" => self.retries = value.parse().ok(),
             "delay_before_retry" => {
                 importer.replaced(node.line, "a check is repeated at its interval");
@@ -48,7 +51,7 @@ impl Timing {
 
     /// Sets what keepalived has by default, too: its intervals are not those of lvs.cf.
     pub(super) fn set(self, line: usize, service: &mut Service, importer: &mut Importer<'_>) {
-        let interval = duration(self.interval.unwrap_or(60_000));
+        let interval = duration(self.interval.unwrap_or(INTERVAL));
         service.set("timeout", &interval, line, importer);
         let timeout = duration(self.timeout.unwrap_or(5000));
         service.set("check_timeout", &timeout, line, importer);
@@ -103,13 +106,16 @@ impl Check {
     }
 }
 
-/// A check as a list of its words, without what is its server's own port.
+/// A check as a list of its words, without what is its server's own address and port.
 fn flat(node: &Node, server: SocketAddr) -> Vec<Vec<String>> {
     let mut all = vec![vec![node.keyword().to_owned()]];
     for child in &node.children {
         let own_port = child.keyword() == "connect_port"
             && child.word(1) == Some(server.port().to_string().as_str());
-        if !own_port {
+        let command = child.word(1).filter(|_| child.keyword() == "misc_path");
+        if let Some(command) = command.and_then(|text| probe::command(text, server).ok()) {
+            all.push(vec!["misc_path".to_owned(), command]);
+        } else if !own_port {
             all.push(child.words.clone());
             all.extend(flat(child, server));
         }
@@ -126,8 +132,14 @@ fn express(
 ) {
     let line = node.line;
     match node.keyword() {
+        "MISC_CHECK" => {
+            probe::program(node, server, service, importer);
+            timing.timeout = timing.interval.or(Some(INTERVAL));
+        }
+        "DNS_CHECK" => probe::dns(node, service, importer),
+        "PING_CHECK" => service.set("check", "icmp", line, importer),
         _ if service.protocol() != Protocol::Tcp => {
-            importer.lost(line, "a UDP service is checked with `send` and `expect`, over UDP");
+            importer.lost(line, "lvs makes this check of a TCP service only");
         }
         "TCP_CHECK" => service.set("check", "connect", line, importer),
         "HTTP_GET" => http(node, "http", service, importer),
@@ -137,13 +149,8 @@ fn express(
             importer.replaced(line, "keepalived verifies no certificate: see `tls_verify`");
         }
         "SMTP_CHECK" => {
-            importer.replaced(line, "the greeting is checked, and no mail dialogue held");
-            service.set("check", "send", line, importer);
-            service.set("expect", "220", line, importer);
-        }
-        "MISC_CHECK" => {
-            importer.lost(line, "programs are not run as checks yet: a connection is made");
-            service.set("check", "connect", line, importer);
+            importer.replaced(line, "greeting and EHLO are checked, and the dialogue ends there");
+            service.set("check", "smtp", line, importer);
         }
         _ => {
             importer.lost(line, "there is no such check");
@@ -154,7 +161,8 @@ fn express(
     let own_port = server.port().to_string();
     for child in &node.children {
         match child.keyword() {
-            "url" | "virtualhost" if matches!(node.keyword(), "HTTP_GET" | "SSL_GET") => {}
+            word if is_about(node.keyword(), word) => {}
+            "misc_dynamic" => importer.lost(child.line, "a status other than 0 is a failure"),
             "enable_sni" => importer.replaced(child.line, "a check always says the name it wants"),
             "connect_port" if child.word(1) == Some(own_port.as_str()) => {}
             word @ ("connect_port" | "bindto" | "fwmark") => {
@@ -174,6 +182,16 @@ fn express(
     timing.retries = own.retries.or(timing.retries);
     timing.interval = own.interval.or(timing.interval);
     timing.set(line, service, importer);
+}
+
+/// Whether a setting is one of this kind of check, which has read it.
+fn is_about(check: &str, setting: &str) -> bool {
+    match check {
+        "HTTP_GET" | "SSL_GET" => matches!(setting, "url" | "virtualhost"),
+        "MISC_CHECK" => matches!(setting, "misc_path" | "user"),
+        "DNS_CHECK" => matches!(setting, "type" | "name"),
+        _ => false,
+    }
 }
 
 fn http(node: &Node, kind: &str, service: &mut Service, importer: &mut Importer<'_>) {

@@ -1,8 +1,10 @@
 //! keepalived.conf.
 
 mod check;
+mod probe;
 mod read;
 mod server;
+mod surplus;
 mod vrrp;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +26,14 @@ pub(super) fn import(importer: &mut Importer<'_>) {
         .filter(|node| node.word(1) == Some("group"))
         .filter_map(|node| node.word(2))
         .collect();
+    let globals = nodes.iter().filter(|node| node.keyword() == "global_defs");
+    let script_user =
+        globals.flat_map(|node| &node.children).find(|n| n.keyword() == "script_user");
     let mut nat = false;
     for node in &nodes {
+        if matches!(node.keyword(), "virtual_server" | "vrrp_instance") {
+            surplus::list(node, importer);
+        }
         match node.keyword() {
             "global_defs" => node.children.iter().for_each(|child| global(child, importer)),
             "vrrp_instance" => {}
@@ -35,7 +43,7 @@ pub(super) fn import(importer: &mut Importer<'_>) {
                     lose(node, "no virtual_server uses this group", importer);
                 }
             }
-            "virtual_server" => nat |= server::virtual_server(node, &groups, importer),
+            "virtual_server" => nat |= server::virtual_server(node, &groups, script_user, importer),
             _ => other(node, importer),
         }
     }
@@ -47,8 +55,13 @@ fn global(node: &Node, importer: &mut Importer<'_>) {
         "lvs_timeouts" => timeouts(node, importer),
         "lvs_sync_daemon" => sync_daemon(node, importer),
         "router_id" | "lvs_id" => importer.replaced(node.line, "nodes go by their addresses"),
-        "enable_script_security" | "script_user" => {
-            importer.replaced(node.line, "no scripts are run as another user");
+        "enable_script_security" => {
+            importer.replaced(node.line, "a check's program cannot gain privileges in any case");
+        }
+        "script_user" => {
+            let reason = "programs that check run as it, in its own group, and commands of a \
+                          takeover as the daemon's user";
+            importer.replaced(node.line, reason);
         }
         word if word.starts_with("vrrp_garp") || word.starts_with("vrrp_gna") => {
             importer.replaced(node.line, "announcements are repeated and refreshed without it");

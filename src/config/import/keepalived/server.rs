@@ -24,6 +24,7 @@ const FLAGS: [&str; 7] =
 pub(super) fn virtual_server(
     node: &Node,
     groups: &BTreeMap<&str, &Node>,
+    script_user: Option<&Node>,
     importer: &mut Importer<'_>,
 ) -> bool {
     let protocol = protocol(node, importer);
@@ -36,7 +37,11 @@ pub(super) fn virtual_server(
     let Some(first) = targets.first() else {
         return false;
     };
-    let service = service(node, first.clone(), importer);
+    let mut service = service(node, first.clone(), importer);
+    let own_user = service.has(Directive::CheckUser) || !service.has(Directive::SendProgram);
+    if let Some(user) = script_user.filter(|_| !own_user) {
+        service.set("check_user", user.word(1).unwrap_or_default(), user.line, importer);
+    }
     let nat = service.forwarding == "nat";
     if targets.len() > 1 {
         let reason = "a group becomes one service for each of its members, each with its checks";
