@@ -61,6 +61,17 @@ fn check_tells_usable_warned_and_broken_apart() {
 }
 
 #[test]
+fn check_warns_of_interfaces_that_are_not_here_when_asked() {
+    let with = |device| GOOD.replace("eth0:1", device);
+    let (code, _, err) = piranha(&["check", "--devices", "-"], &with("nodev0:1"));
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("warning[W0317]") && err.contains("`nodev0`"), "{err}");
+    assert_eq!(piranha(&["check", "--strict", "--devices", "-"], &with("nodev0:1")).0, 1);
+    assert_eq!(piranha(&["check", "--strict", "--devices", "-"], &with("lo:1")).0, 0);
+    assert_eq!(piranha(&["check", "--strict", "-"], &with("nodev0:1")).0, 0);
+}
+
+#[test]
 fn check_prints_places_and_codes_as_json() {
     let (code, out, err) = piranha(&["check", "--json", "-"], BROKEN);
     assert_eq!((code, err.as_str()), (1, ""));

@@ -5,6 +5,7 @@ use super::input::Input;
 use crate::cli::Failure;
 use crate::cli::piranha::{print, print_json};
 use crate::config::{Diagnostic, Document, Loaded, Related, Span, by_file, refused_by_086};
+use crate::runtime::configuration::Machine;
 
 /// `piranha config check`
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,9 @@ pub(in crate::cli::piranha) struct Check {
     /// Say what a node that runs Piranha 0.8.6 would refuse, and count that as an error.
     #[arg(long = "strict-0.8.6")]
     strict_086: bool,
+    /// Also warn of network interfaces that this machine does not have.
+    #[arg(long)]
+    devices: bool,
     /// Print the diagnostics as JSON on standard output.
     #[arg(long, short)]
     json: bool,
@@ -25,7 +29,9 @@ pub(in crate::cli::piranha) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let input = Input::read(&self.file.file)?;
-        let mut loaded = input.load();
+        let machine = Machine::default();
+        let machine = if self.devices { machine.with_devices() } else { machine };
+        let mut loaded = input.load(&machine);
         let refused = if self.strict_086 { refused_by_086(&loaded.document) } else { Vec::new() };
         let passes_086 = refused.is_empty();
         loaded.diagnostics.extend(refused);

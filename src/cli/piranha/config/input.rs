@@ -49,7 +49,7 @@ impl Input {
     }
 
     fn usable(&self) -> Result<Loaded, Failure> {
-        let loaded = self.load();
+        let loaded = self.load(&Machine::default());
         self.refuse(&loaded, |_| true)?;
         Ok(loaded)
     }
@@ -62,9 +62,9 @@ impl Input {
         Ok(loaded.document)
     }
 
-    /// Reads it with the files it includes.
-    pub(super) fn load(&self) -> Loaded {
-        config::load_in(&self.name, &self.bytes, &Machine::default())
+    /// Reads it with the files it includes, as what it would mean on `machine`.
+    pub(super) fn load(&self, machine: &Machine) -> Loaded {
+        config::load_in(&self.name, &self.bytes, machine)
     }
 
     fn refuse(&self, loaded: &Loaded, about: impl Fn(&Diagnostic) -> bool) -> Result<(), Failure> {
