@@ -9,7 +9,7 @@ use piranha::config::load;
 use piranha::control::whole_table;
 use piranha::ipvs::{Forwarding, Table};
 
-use crate::lab::{fill, lab, results, sh, wait_for};
+use crate::lab::{fill, lab, output, results, sh, wait_for};
 
 const KEEPALIVED: &str = include_str!("../conformance/import/keepalived-table/input");
 
@@ -46,6 +46,15 @@ impl Drop for Keepalived {
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let _ = self.0.wait();
     }
+}
+
+/// Exit code and standard output of `piranha config diff --running` for a file.
+fn diff_running(text: &str) -> (Option<i32>, String) {
+    let file = "/run/diff.cf";
+    std::fs::write(file, text).unwrap();
+    let program = env!("CARGO_BIN_EXE_piranha");
+    let output = output(&format!("{program} config diff --running {file}"));
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
 /// The sizes of a table: what keepalived is waited for.
@@ -101,4 +110,51 @@ fn an_imported_table_of_ipvsadm_is_the_table_it_was() {
     fill(&mut lab.client, &desired);
     assert_eq!(lab.client.table().unwrap(), before);
     assert_eq!(before.len(), 7);
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn diff_running_is_silent_about_an_equal_table_and_shows_a_weight_that_differs() {
+    let mut lab = lab();
+    let text = "primary = 192.0.2.11
+virtual four {
+    active = 1
+    address = 192.0.2.80 eth0:1
+    port = 80
+    server one {
+        address = 10.0.0.1
+        active = 1
+        weight = 10
+    }
+}
+virtual six {
+    active = 1
+    address = 2001:db8::80 eth0
+    protocol = udp
+    port = 53
+    check = icmp
+    server one {
+        address = fd00::1
+        active = 1
+        weight = 3
+    }
+}
+";
+    let config = load(text.as_bytes()).config.unwrap();
+    assert_eq!(diff_running(text).0, Some(1), "an empty table is another one");
+    fill(&mut lab.client, &whole_table(&config));
+    assert_eq!(diff_running(text), (Some(0), String::new()));
+    sh("ipvsadm -A -t 192.0.2.99:99 -s rr");
+    assert_eq!(diff_running(text), (Some(0), String::new()), "a service of somebody else");
+
+    let four = "-e -t 192.0.2.80:80 -r 10.0.0.1:80 -m -w 20\n";
+    let six = "-e -u [2001:db8::80]:53 -r [fd00::1]:53 -m -w 4\n";
+    let (code, shown) = diff_running(&text.replace("weight = 10", "weight = 20"));
+    assert_eq!((code, shown.as_str()), (Some(1), four));
+    let (code, shown) = diff_running(&text.replace("weight = 3", "weight = 4"));
+    assert_eq!((code, shown.as_str()), (Some(1), six));
+    assert_eq!(diff_running("nonsense").0, Some(2), "trouble is no difference");
+
+    sh(&format!("ipvsadm {four}"));
+    assert_eq!(diff_running(&text.replace("weight = 10", "weight = 20")).0, Some(0));
 }
