@@ -175,13 +175,23 @@ pub(super) fn endpoint(text: &str, default_port: u16) -> Option<SocketAddr> {
     bare.parse().ok().map(|address| SocketAddr::new(address, default_port))
 }
 
-/// A line of the other file as it may go onto a terminal.
+/// A line of the other file as it may go onto a terminal and into logs: bounded, and without the
+/// secrets it may hold.
 fn shown(line: &str) -> String {
     const LONGEST: usize = 120;
-    let letters = line.trim().chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let line = line.trim();
+    let open = &line[..secret_in(line).unwrap_or(line.len())];
+    let letters = open.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
     let mut text: String = letters.take(LONGEST).collect();
-    if line.trim().chars().nth(LONGEST).is_some() {
+    if text.len() < line.len() {
         text.push('…');
     }
     text
+}
+
+/// Where behind the name of a password the rest of `line` begins.
+fn secret_in(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    let end = |name: &&str| lower.find(name).map(|at| at + name.len());
+    ["auth_pass", "passwd", "password", "secret"].iter().filter_map(end).min()
 }
