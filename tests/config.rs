@@ -11,11 +11,17 @@
 )]
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use piranha::cli::diagnostic::{Colors, render};
-use piranha::config::{Code, Loaded, Surroundings, by_file, load_in, refused_by_086};
+use piranha::config::{
+    Code, Config, Descriptor, Directive, Loaded, Origin, Scope, Section, Surroundings, by_file,
+    effective, load, load_in, refused_by_086,
+};
 use piranha::runtime::configuration::Machine;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
 
 const LONGEST_LINE_SHOWN: usize = 400;
 
@@ -129,5 +135,80 @@ fn every_code_is_shown_by_a_folder_of_its_name() {
                 && load_folder(&folder).1.diagnostics.iter().any(|d| d.code == code)
         });
         assert!(shown, "no folder {code} shows {code}");
+    }
+}
+
+/// The settings of `section` as a file, and nothing else of the file they come from.
+fn written(section: &Section, text: &mut String) {
+    for setting in &section.settings {
+        if setting.origin != Origin::Default {
+            writeln!(text, "{} = {}", setting.directive, setting.value).unwrap();
+        }
+    }
+    for inner in &section.sections {
+        let kind = if inner.scope == Scope::Server { "server" } else { "virtual" };
+        writeln!(text, "{kind} \"{}\" {{", inner.name).unwrap();
+        written(inner, text);
+        text.push_str("}\n");
+    }
+}
+
+/// What a configuration means, wherever its blocks stand in the file.
+fn meaning(config: &Config) -> serde_json::Value {
+    let mut meaning = serde_json::to_value(config).unwrap();
+    for service in meaning["virtuals"].as_array_mut().unwrap() {
+        service.as_object_mut().unwrap().remove("span");
+        for server in service["servers"].as_array_mut().unwrap() {
+            server.as_object_mut().unwrap().remove("span");
+        }
+    }
+    meaning
+}
+
+/// Checks that the settings in force of a good file mean the same when they are written down.
+fn comes_back(loaded: &Loaded) -> bool {
+    let (Some(config), Some(settings)) = (&loaded.config, effective(loaded)) else {
+        return false;
+    };
+    let mut text = String::new();
+    written(&settings, &mut text);
+    let again = load(text.as_bytes());
+    let read = again.config.as_ref().map(meaning);
+    assert_eq!(read, Some(meaning(config)), "{text}{:?}", again.diagnostics);
+    true
+}
+
+#[test]
+fn settings_in_force_mean_the_same_when_they_are_written_down() {
+    let good = folders().iter().filter(|folder| comes_back(&load_folder(folder).1)).count();
+    assert!(good > 20, "{good}");
+}
+
+/// A file with some of the directives there are, each with the example of the manual.
+fn any_file() -> impl Strategy<Value = String> {
+    let some = |scope| {
+        let rows: Vec<_> = Descriptor::ALL
+            .iter()
+            .filter(|row| row.scope == scope && row.directive != Directive::Include)
+            .map(|row| format!("{}\n", row.example()))
+            .collect();
+        let count = 0..rows.len().min(6);
+        subsequence(rows, count).prop_map(|lines| lines.concat())
+    };
+    (some(Scope::Global), some(Scope::Virtual), some(Scope::Server)).prop_map(
+        |(global, service, server)| {
+            format!(
+                "primary = 192.0.2.11\n{global}virtual web {{\nactive = 1\n\
+                 address = 192.0.2.80 eth0:1\n{service}server s1 {{\nactive = 1\n\
+                 address = 10.0.0.1\n{server}}}\n}}\n"
+            )
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_directives_mean_the_same_when_they_are_written_down(text in any_file()) {
+        comes_back(&load(text.as_bytes()));
     }
 }
