@@ -10,7 +10,6 @@ fuzz_target!(|bytes: &[u8]| {
     let formatted = format(&before.document);
     assert_eq!(format(&Document::parse(&formatted)), formatted);
     let after = load(&formatted);
-    let (Some(config), Some(same)) = (before.config, after.config) else { return };
-    let before = effective(&before.document, &config);
-    assert_eq!(difference(&before, &effective(&after.document, &same)), []);
+    let (Some(before), Some(after)) = (effective(&before), effective(&after)) else { return };
+    assert_eq!(difference(&before, &after), []);
 });
