@@ -10,6 +10,9 @@
     reason = "a test may read files, and fails by panicking"
 )]
 
+#[path = "conformance/expected.rs"]
+mod expected;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,8 @@ use piranha::config::{
 use piranha::runtime::configuration::Machine;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
+
+use expected::compare;
 
 const LONGEST_LINE_SHOWN: usize = 400;
 
@@ -89,14 +94,6 @@ fn shown(folder: &Path, loaded: &Loaded) -> String {
         .iter()
         .map(|(name, document, about)| render(name, document.as_bytes(), about, Colors::Off));
     shown.collect::<String>().replace(&format!("{}/", folder.display()), "")
-}
-
-fn compare(path: &Path, actual: &str) {
-    if std::env::var("UPDATE").is_ok() {
-        std::fs::write(path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(expected == actual, "{} differs; now it would be:\n{actual}", path.display());
 }
 
 #[test]

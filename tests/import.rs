@@ -5,10 +5,15 @@
 //! `UPDATE=1 cargo test --test import` writes what is expected anew, to be read before a commit.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may read files")]
 
+#[path = "conformance/expected.rs"]
+mod expected;
+
 use std::path::{Path, PathBuf};
 
 use piranha::config::import::{Given, Imported, Source, import};
 use piranha::config::{Diagnostic, load};
+
+use expected::compare;
 
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/import");
@@ -29,14 +34,6 @@ fn import_folder(folder: &Path) -> Imported {
         ..Given::default()
     };
     import(source, &input, &given).unwrap()
-}
-
-fn compare(path: &Path, actual: &str) {
-    if std::env::var("UPDATE").is_ok() {
-        std::fs::write(path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(expected == actual, "{} differs; now it would be:\n{actual}", path.display());
 }
 
 #[test]
