@@ -120,6 +120,32 @@ fn explain_knows_directives_and_codes_and_suggests() {
 }
 
 #[test]
+fn a_shell_completes_subcommands_and_the_names_of_directives() {
+    let script = |shell: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_piranha"));
+        let output = command.args(["completion", shell]).output().unwrap();
+        assert!(output.status.success(), "{shell}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let bash = script("bash");
+    let complete = |words: &str| {
+        let ask = format!(
+            "{bash}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _piranha piranha \"${{COMP_WORDS[COMP_CWORD]}}\" x; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(complete("piranha config exp"), "explain\n");
+    assert_eq!(complete("piranha config explain dead"), "deadtime\n");
+    assert!(complete("piranha config explain E010").contains("E0102"));
+    assert!(script("zsh").contains("deadtime"));
+    for shell in ["fish", "elvish", "powershell"] {
+        assert!(script(shell).contains("explain"), "{shell}");
+    }
+}
+
+#[test]
 fn show_is_a_configuration_that_means_the_same() {
     let (code, shown, err) = piranha(&["show", "-"], GOOD);
     assert_eq!((code, err.as_str()), (0, ""));

@@ -4,6 +4,7 @@
 //! Subcommands may be shortened as long as one is meant. Exit codes: 0 done, 1 not, 2 for a wrong
 //! command line; [`config`] has those of its own commands.
 
+mod completion;
 pub mod config;
 
 use std::io::{self, ErrorKind, Write};
@@ -26,12 +27,31 @@ enum Command {
     /// Check, explain, compare and bring over configurations.
     #[command(subcommand, infer_subcommands = true)]
     Config(config::Command),
+    /// Print a script that completes this command's words in a shell.
+    Completion(completion::Completion),
+}
+
+impl Command {
+    fn run(self) -> Result<u8, Failure> {
+        match self {
+            Self::Config(command) => command.run(),
+            Self::Completion(command) => command.run(),
+        }
+    }
+
+    /// The exit code for a failure.
+    const fn trouble(&self) -> u8 {
+        match self {
+            Self::Config(command) => command.trouble(),
+            Self::Completion(_) => 1,
+        }
+    }
 }
 
 /// Runs `piranha` with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Command::Config(command) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     let trouble = command.trouble();
     match command.run() {
         Ok(code) => ExitCode::from(code),

@@ -209,6 +209,55 @@ fn what_somebody_else_wrote_is_not_overwritten() {
 }
 
 #[test]
+fn of_many_writers_at_the_same_time_each_is_told_whether_it_was_the_one() {
+    let files = directory(&[("lvs.cf", "old\n".to_owned())]);
+    let path = files.path().join("lvs.cf");
+    let originals: Vec<_> = (0..8).map(|_| open(&path).unwrap()).collect();
+    let write = |(number, mut original): (usize, Original)| {
+        original.replace(format!("from {number}\n").as_bytes()).map(|()| number)
+    };
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads = originals.into_iter().enumerate();
+        let threads: Vec<_> = threads.map(|each| scope.spawn(move || write(each))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (done, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let [Ok(winner)] = done[..] else { panic!("{done:?}") };
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("from {winner}\n"));
+    for error in refused.into_iter().map(Result::unwrap_err) {
+        assert!(matches!(error, WriteError::Busy { .. } | WriteError::Changed { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_locked_is_not_written() {
+    let files = directory(&[("lvs.cf", "old\n".to_owned())]);
+    let path = files.path().join("lvs.cf");
+    let mut original = open(&path).unwrap();
+    let theirs = fs::File::open(&path).unwrap();
+    rustix::fs::flock(&theirs, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let error = original.replace(b"mine\n").unwrap_err();
+    assert!(matches!(error, WriteError::Busy { .. }), "{error}");
+    drop(theirs);
+    original.replace(b"mine\n").unwrap();
+}
+
+#[test]
+fn attributes_of_a_file_outlive_its_replacement() {
+    let files = directory(&[("lvs.cf", "old\n".to_owned())]);
+    let path = files.path().join("lvs.cf");
+    let flags = rustix::fs::XattrFlags::empty();
+    // Not every file system has attributes for users.
+    if rustix::fs::setxattr(&path, "user.origin", b"kickstart", flags).is_err() {
+        return;
+    }
+    open(&path).unwrap().replace(b"new\n").unwrap();
+    let mut value = [0; 32];
+    let length = rustix::fs::getxattr(&path, "user.origin", &mut value[..]).unwrap();
+    assert_eq!(&value[..length], b"kickstart");
+}
+
+#[test]
 fn what_is_no_file_is_not_written() {
     let files = directory(&[]);
     let error = open(files.path()).unwrap_err();

@@ -5,11 +5,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{FlockOperation, Gid, Uid, XattrFlags};
+use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest, Sha256};
 
 use super::read_bounded;
+
+/// Linux's limit for the names of all attributes of a file, and for the value of one, in bytes.
+const MAX_ATTRIBUTES: usize = 1 << 16;
 
 /// A file as it was read, to be written only if nobody else did so in the meantime.
 #[derive(Clone, Debug)]
@@ -27,6 +31,12 @@ pub enum WriteError {
     /// Somebody else wrote it since it was read.
     #[error("{} was changed since it was read: read it again", path.display())]
     Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else is writing it at this moment.
+    #[error("{} is being written by somebody else: try again", path.display())]
+    Busy {
         /// The file.
         path: PathBuf,
     },
@@ -71,14 +81,16 @@ impl Original {
 
     /// Puts `text` in the place of what was read.
     ///
-    /// The new file is complete on disk before it takes the name of the old one, whose mode and
-    /// owner it gets; at every moment there is one or the other. A symbolic link stays one. Two
-    /// that write at the very same time are not kept apart; one that wrote before is noticed.
+    /// The new file is complete on disk before it takes the name of the old one, whose mode, owner
+    /// and extended attributes (access lists are among them) it gets; at every moment there is one
+    /// or the other. A symbolic link stays one. Of two that write at the very same time one fails;
+    /// programs that take no lock (flock(2)) are noticed if they wrote before.
     ///
     /// # Errors
     /// [`WriteError`]; the file is what it was. Only a failure to `sync` the directory comes after
     /// the change, which may then not outlive a loss of power.
     pub fn replace(&mut self, text: &[u8]) -> Result<(), WriteError> {
+        let _locked = self.lock()?;
         self.check_unchanged()?;
         let directory = self.target.parent().unwrap_or(Path::new("/"));
         let beside = self.name_beside(directory)?;
@@ -93,6 +105,17 @@ impl Original {
         (self.digest, self.text) = (Sha256::digest(text).into(), text.to_vec());
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
         synced.map_err(failed("sync", directory))
+    }
+
+    /// Keeps other writers out until it is dropped. Whoever locked the file that was replaced
+    /// meanwhile finds another text under its name.
+    fn lock(&self) -> Result<File, WriteError> {
+        let file = File::open(&self.target).map_err(failed("lock", &self.target))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(file),
+            Err(Errno::WOULDBLOCK) => Err(WriteError::Busy { path: self.target.clone() }),
+            Err(error) => Err(failed("lock", &self.target)(error.into())),
+        }
     }
 
     fn check_unchanged(&self) -> Result<(), WriteError> {
@@ -114,7 +137,8 @@ impl Original {
     }
 }
 
-/// Writes `text` to a new file with the mode and the owner of `model`, and waits for the disk.
+/// Writes `text` to a new file with the mode, owner and attributes of `model`, and waits for the
+/// disk.
 fn write_beside(beside: &Path, model: &Path, text: &[u8]) -> Result<(), WriteError> {
     let like = fs::metadata(model).map_err(failed("read", model))?;
     let mut file = OpenOptions::new()
@@ -131,8 +155,30 @@ fn write_beside(beside: &Path, model: &Path, text: &[u8]) -> Result<(), WriteErr
     }
     let mode = fs::Permissions::from_mode(like.permissions().mode());
     file.set_permissions(mode).map_err(failed("keep the mode of", model))?;
+    copy_attributes(model, &file)
+        .map_err(|error| failed("keep the attributes of", model)(error.into()))?;
     file.write_all(text).map_err(failed("write", beside))?;
     file.sync_all().map_err(failed("sync", beside))
+}
+
+/// Copies the extended attributes. Those of the system's own that only the system may set, such as
+/// security labels, are left to it.
+fn copy_attributes(model: &Path, file: &File) -> Result<(), Errno> {
+    let mut names = vec![0; MAX_ATTRIBUTES];
+    let length = match rustix::fs::listxattr(model, &mut names[..]) {
+        Ok(length) => length,
+        Err(Errno::OPNOTSUPP) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let mut value = vec![0; MAX_ATTRIBUTES];
+        let length = rustix::fs::getxattr(model, name, &mut value[..])?;
+        match rustix::fs::fsetxattr(file, name, &value[..length], XattrFlags::empty()) {
+            Err(_) if name.starts_with(b"security.") || name.starts_with(b"trusted.") => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WriteError + use<> {
