@@ -3,21 +3,34 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::diagnostic::Colors;
 use crate::control::Event;
 use crate::runtime::heartbeat::Observer;
 
+/// Log lines that may wait for whoever reads standard error; further ones are lost.
+const WAITING_LINES: usize = 4096;
+
 /// Writes log lines to standard error; `verbose` includes details of single packets and probes.
-pub(super) fn init(verbose: bool) {
+///
+/// A thread of its own writes them: a terminal or a disk that takes no more holds nobody up. What
+/// is returned has the last ones written when it is dropped.
+pub(super) fn init(verbose: bool) -> WorkerGuard {
     let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(std::io::stderr());
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(colors() == Colors::On)
         .with_target(false)
         .with_max_level(level)
         .init();
+    guard
 }
 
 /// Logs each event as one line.

@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
     if arguments.supervised {
         supervisor::die_with_parent();
     }
-    log::init(arguments.verbose);
+    let _written_at_the_end = log::init(arguments.verbose);
     if let Err(error) = raise_descriptor_limit() {
         tracing::warn!(%error, "cannot raise the number of file descriptors; fewer connections fit");
     }

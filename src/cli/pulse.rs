@@ -15,6 +15,7 @@ use crate::failover::Command;
 use crate::runtime::addresses;
 use crate::runtime::configuration;
 use crate::runtime::heartbeat::{Control, Link};
+use crate::runtime::isolation;
 use crate::runtime::node::Node;
 use crate::runtime::supervisor::{LvsCommand, supervise};
 
@@ -61,7 +62,7 @@ struct Arguments {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log::init(arguments.verbose);
+    let _written_at_the_end = log::init(arguments.verbose);
     if arguments.guard {
         return finish("pulse", super::on_one_thread(async { Ok(addresses::guard().await?) }));
     }
@@ -73,6 +74,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let mut link = link(&arguments, &config)?;
     let terms = first_report(&mut link).await?;
+    log::observer()(isolation::isolate());
     let node = Node::new(&config, terms, link, arguments.forceactive, log::observer())?;
     let control = node.control();
     let running = node.run();
@@ -103,7 +105,7 @@ fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
     let lvs = supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;
     let guard = Some(std::env::current_exe()?);
-    let options = addresses::Options { guard, ..addresses::Options::default() };
+    let options = addresses::Options { guard, isolated: true, ..addresses::Options::default() };
     Ok(addresses::keep(lvs, options, log::observer())?)
 }
 

@@ -23,6 +23,13 @@ pub enum Event {
         /// Whether heartbeats are authenticated.
         authenticated: bool,
     },
+    /// How well heartbeats are kept apart from what else the machine does.
+    Isolation {
+        /// Whether the memory of `pulse` stays in memory.
+        memory_locked: bool,
+        /// Whether its thread is ahead of ordinary ones.
+        realtime: bool,
+    },
     /// The data plane is chosen and running.
     DataPlane {
         /// Its name in `dataplane = ...`.
@@ -144,6 +151,7 @@ impl Event {
     pub const fn subsystem(&self) -> &'static str {
         match self {
             Self::Started { .. }
+            | Self::Isolation { .. }
             | Self::Transition(_)
             | Self::Declined { .. }
             | Self::HeartbeatsRefused { .. }
@@ -173,6 +181,7 @@ impl Event {
             | Self::Health { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
             Self::Started { .. }
+            | Self::Isolation { .. }
             | Self::Setting { .. }
             | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
@@ -213,6 +222,11 @@ impl fmt::Display for Event {
             }
             Self::Started { role: Role::Backup, authenticated } => {
                 write!(f, "STARTING PULSE AS BACKUP{}", Heartbeats(*authenticated))
+            }
+            Self::Isolation { memory_locked, realtime } => {
+                let memory = if *memory_locked { "locked" } else { "not locked" };
+                let priority = if *realtime { "real-time" } else { "ordinary" };
+                write!(f, "memory {memory}, priority {priority}")
             }
             Self::DataPlane { name, .. } => write!(f, "data plane: {name}"),
             Self::Setting { name, value } => write!(f, "set {name} = {value}"),

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod configuration;
 pub mod director;
 pub mod heartbeat;
+pub mod isolation;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod key;

@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 pub use self::guard::guard;
 use self::keeper::Keeper;
 use super::heartbeat::{Link, Observer};
+use super::isolation;
 use crate::failover::announcer::Schedule;
 use crate::wire::rtnetlink::Lifetime;
 
@@ -40,6 +41,9 @@ pub struct Options {
     pub announcements: Schedule,
     /// The program to start, with the argument `--guard`, that calls [`guard()`]; none by default.
     pub guard: Option<PathBuf>,
+    /// Whether the thread that holds them asks for real-time priority
+    /// ([`isolate`](super::isolation::isolate)). Off by default.
+    pub isolated: bool,
 }
 
 /// Puts the keeping of addresses in front of `link`. The link that comes back is the one for a
@@ -51,14 +55,18 @@ pub fn keep(link: Link, options: Options, observer: Observer) -> io::Result<Link
     let (requests, request_receiver) = mpsc::unbounded_channel();
     let (report_sender, reports) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let isolated = options.isolated;
     let keeper = {
         // Its sockets and its guard belong to the runtime they are made in.
         let _entered = runtime.enter();
         Keeper::new(link, options, observer, report_sender)?
     };
-    std::thread::Builder::new()
-        .name("addresses".to_owned())
-        .spawn(move || runtime.block_on(keeper.run(request_receiver)))?;
+    std::thread::Builder::new().name("addresses".to_owned()).spawn(move || {
+        if isolated {
+            isolation::raise_priority();
+        }
+        runtime.block_on(keeper.run(request_receiver));
+    })?;
     Ok(Link { requests, reports })
 }
 

@@ -10,9 +10,11 @@ mod ip_option;
 #[cfg(feature = "kernel")]
 mod link;
 mod names;
+mod scheduling;
 
 pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send_trains};
 #[cfg(feature = "kernel")]
 pub(super) use ip_option::{get_ipvs_option, set_ipvs_option};
 #[cfg(feature = "kernel")]
 pub(super) use link::link_address;
+pub(super) use scheduling::set_realtime;
