@@ -20,18 +20,22 @@
 //! assert_eq!(monitor.poll_output(), Some(Output::Weight(Some(Weight::ONE))));
 //! ```
 
+mod agent;
 #[cfg(feature = "runtime")]
 mod check;
 mod failure;
+mod load;
 mod monitor;
 mod settings;
 mod spec;
 
+pub use agent::{AgentError, AgentMode, AgentReport, AgentState};
 #[cfg(feature = "runtime")]
 pub use async_trait::async_trait;
 #[cfg(feature = "runtime")]
 pub use check::Check;
 pub use failure::{Excerpt, Failure, Reason, Stage};
+pub use load::{Load, LoadFormula, LoadMonitor, LoadSource, LoadWeight, OutputError, Steer};
 pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Status};
 pub use settings::{MonitorConfig, SlowStart, rise_from_reentry};
 pub use spec::{
