@@ -1,5 +1,6 @@
 //! Echo requests and replies of ICMP (RFC 792) and ICMPv6 (RFC 4443, section 4).
 
+use super::checksum::Checksum;
 use crate::net::Family;
 
 /// An echo request or reply.
@@ -35,7 +36,7 @@ impl<'a> Echo<'a> {
         let mut message = vec![kind, 0, 0, 0, id_high, id_low, high, low];
         message.extend_from_slice(self.data);
         if family == Family::Ipv4 {
-            let sum = checksum(&message).to_be_bytes();
+            let sum = Checksum::of(&message).finish().to_be_bytes();
             message[2..4].copy_from_slice(&sum);
         }
         message
@@ -71,18 +72,6 @@ pub fn ipv4_payload(packet: &[u8]) -> Option<&[u8]> {
     (first >> 4 == 4 && header >= 20).then(|| packet.get(header..)).flatten()
 }
 
-/// The Internet checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| {
-        u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or_default()]))
-    });
-    let mut sum: u32 = words.sum();
-    while let (low, high @ 1..) = (sum & 0xffff, sum >> 16) {
-        sum = low + high;
-    }
-    !u16::try_from(sum).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -92,7 +81,7 @@ mod tests {
     #[test]
     fn the_checksum_of_a_request_is_that_of_ping() {
         let message = Echo::request(0x1234, 1, b"abcdefgh").encode(Family::Ipv4);
-        assert_eq!(checksum(&message), 0);
+        assert_eq!(Checksum::of(&message).finish(), 0);
         assert_eq!(message[..2], [8, 0]);
     }
 

@@ -3,9 +3,12 @@
 pub mod arp;
 pub mod ber;
 pub mod certificate;
+mod checksum;
 pub mod ethernet;
 pub mod icmp;
+pub mod ip;
 pub mod ndisc;
 pub mod proxy;
 pub mod pulse;
 pub mod rtnetlink;
+pub mod vrrp;

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use super::checksum::Checksum;
 use super::ethernet::{self, EtherType, MacAddr};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -46,19 +47,9 @@ fn advertisement(hardware: MacAddr, address: Ipv6Addr, router: bool) -> Vec<u8> 
 /// The checksum of an ICMPv6 message whose own field is zero (RFC 4443 section 2.3), or zero for
 /// one whose field is right.
 fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
-    let pseudo_header = [&source.octets()[..], &destination.octets()[..], &[0, 0]].concat();
-    let trailer = [&length(message).to_be_bytes()[..], &[0, 0, 0, ICMPV6]].concat();
-    let words = [&pseudo_header[..], &trailer[..], message].concat();
-    let words = words.chunks(2).map(|word| match *word {
-        [high, low] => u32::from(u16::from_be_bytes([high, low])),
-        [high] => u32::from(high) << 8,
-        _ => 0,
-    });
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(u16::MAX)
+    let pseudo_header =
+        Checksum::of_pseudo_header(source.into(), destination.into(), ICMPV6, message.len());
+    pseudo_header.and(message).finish()
 }
 
 /// Every message here is 32 bytes long.
