@@ -4,6 +4,7 @@ pub mod arp;
 pub mod ber;
 pub mod certificate;
 pub mod ethernet;
+pub mod grpc;
 pub mod icmp;
 pub mod ndisc;
 pub mod proxy;
