@@ -26,6 +26,9 @@ use tokio::sync::mpsc;
 mod certificates;
 #[path = "checks/hostile.rs"]
 mod hostile;
+#[cfg(all(feature = "http2", feature = "tls"))]
+#[path = "checks/http2.rs"]
+mod http2;
 #[path = "checks/program.rs"]
 mod program;
 #[path = "checks/real.rs"]

@@ -86,6 +86,9 @@ pub enum Failure {
     /// The TLS handshake failed, or the certificate is not accepted.
     #[error("TLS: {0}")]
     Tls(String),
+    /// The server does not keep to HTTP/2, or breaks it off.
+    #[error("HTTP/2: {0}")]
+    Http2(String),
     /// One step of a dialogue was not answered as it should.
     #[error("expected {wanted} {step}, got {got}")]
     Unexpected {

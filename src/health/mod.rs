@@ -40,5 +40,6 @@ pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Status};
 pub use settings::{MonitorConfig, SlowStart, rise_from_reentry};
 pub use spec::{
     Application, ApplicationSpec, BodyExpect, BytePattern, CheckPath, CheckSpec, DnsSpec, Expect,
-    Header, HttpSpec, Identity, Pin, ProgramSpec, Security, StatusSet, TlsSpec, decode_escapes,
+    GrpcSpec, Header, HttpSpec, HttpVersion, Identity, JsonExpect, Pin, ProgramSpec, Security,
+    StatusSet, TlsSpec, decode_escapes,
 };

@@ -1,6 +1,8 @@
 mod application;
 mod dns;
+mod grpc;
 mod http;
+mod json;
 mod path;
 mod pattern;
 mod program;
@@ -10,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use application::{Application, ApplicationSpec, Security};
 pub use dns::DnsSpec;
-pub use http::{BodyExpect, Header, HttpSpec, StatusSet};
+pub use grpc::GrpcSpec;
+pub use http::{BodyExpect, Header, HttpSpec, HttpVersion, StatusSet};
+pub use json::JsonExpect;
 pub use path::CheckPath;
 pub use pattern::BytePattern;
 pub use program::ProgramSpec;
@@ -31,7 +35,7 @@ pub enum CheckSpec {
         /// What must come back.
         expect: Expect,
     },
-    /// An HTTP/1.1 request gets an accepted answer, over TLS where [`HttpSpec::tls`] says so.
+    /// An HTTP request gets an accepted answer, over TLS where [`HttpSpec::tls`] says so.
     Http(HttpSpec),
     /// A TLS handshake succeeds. Nothing is sent inside.
     Tls(TlsSpec),
@@ -46,6 +50,8 @@ pub enum CheckSpec {
     Ping,
     /// A name server answers a question.
     Dns(DnsSpec),
+    /// A gRPC server says that it is serving.
+    Grpc(GrpcSpec),
     /// An application answers in its protocol.
     Application(ApplicationSpec),
     /// An external program says so.
@@ -65,6 +71,7 @@ impl CheckSpec {
             Self::Datagram { .. } => "udp",
             Self::Ping => "icmp",
             Self::Dns(_) => "dns",
+            Self::Grpc(_) => "grpc",
             Self::Application(spec) => spec.application.name(),
             Self::Program(_) => "program",
         }
@@ -82,6 +89,7 @@ impl CheckSpec {
             Self::Datagram { .. } => "UDP send/expect",
             Self::Ping => "ICMP echo",
             Self::Dns(_) => "DNS",
+            Self::Grpc(_) => "gRPC",
             Self::Application(spec) => spec.application.name(),
             Self::Program(_) => "program",
         }

@@ -5,6 +5,7 @@ pub mod ber;
 pub mod certificate;
 mod checksum;
 pub mod ethernet;
+pub mod grpc;
 pub mod icmp;
 pub mod ip;
 pub mod ndisc;

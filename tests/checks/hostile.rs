@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use piranha::health::{
-    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, Expect, Failure, HttpSpec,
-    Security, TlsSpec,
+    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, Expect, Failure, GrpcSpec,
+    HttpSpec, HttpVersion, Security, TlsSpec,
 };
 use piranha::net::Protocol;
 use piranha::runtime::checks::build;
@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn specs() -> Vec<(String, CheckSpec)> {
     let mut body = HttpSpec::default();
     body.expect = Some(BodyExpect::Regex("(x+x+)+y".into()));
+    let mut json = HttpSpec::default();
+    json.json = vec!["/status ok".parse().unwrap()];
     let mut specs = vec![
         (
             "send/expect".to_owned(),
@@ -42,8 +44,15 @@ fn specs() -> Vec<(String, CheckSpec)> {
         ),
         ("http".to_owned(), CheckSpec::Http(HttpSpec::default())),
         ("http body".to_owned(), CheckSpec::Http(body)),
+        ("http json".to_owned(), CheckSpec::Http(json)),
         ("dns".to_owned(), CheckSpec::Dns(DnsSpec::default())),
     ];
+    if cfg!(feature = "http2") {
+        let mut http2 = HttpSpec::default();
+        http2.version = HttpVersion::Http2;
+        specs.push(("http2".to_owned(), CheckSpec::Http(http2)));
+        specs.push(("grpc".to_owned(), CheckSpec::Grpc(GrpcSpec::default())));
+    }
     let applications = Application::ALL.into_iter();
     specs.extend(applications.clone().map(|(name, application)| {
         (name.to_owned(), CheckSpec::Application(ApplicationSpec::new(application)))

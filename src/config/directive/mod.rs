@@ -103,7 +103,10 @@ impl Directive {
     /// Whether each of several in one place counts, instead of the last one.
     #[must_use]
     pub const fn is_repeatable(self) -> bool {
-        matches!(self, Self::HeartbeatPath | Self::HttpHeader | Self::Include | Self::TlsPin)
+        matches!(
+            self,
+            Self::HeartbeatPath | Self::HttpHeader | Self::HttpJson | Self::Include | Self::TlsPin
+        )
     }
 
     /// The directive that `name` was most likely meant to be in `scope`, or else anywhere.

@@ -15,6 +15,7 @@ const CHECKS: &[&str] = &[
     "udp",
     "icmp",
     "dns",
+    "grpc",
     "smtp",
     "pop3",
     "imap",
@@ -308,6 +309,12 @@ directives! {
     CheckTls "check_tls" {
         Virtual Extension Kind::Choice(&["off", "on", "starttls"]), "off", "Whether an application is checked over TLS; for HTTP there is check = https.";
     }
+    GrpcService "grpc_service" {
+        Virtual Extension Kind::Text, "", "Service that a gRPC server is asked about; the server as a whole by default.";
+    }
+    HttpVersion "http_version" {
+        Virtual Extension Kind::Choice(&["1.1", "2"]), "1.1", "Version of HTTP an HTTP check speaks.";
+    }
     HttpPath "http_path" {
         Virtual Extension Kind::Printable, "/", "What an HTTP check asks for.";
     }
@@ -329,8 +336,11 @@ directives! {
     HttpExpect "http_expect" {
         Virtual Extension Kind::Payload, "", "What the body of the answer must have in it; with use_regex an expression.";
     }
+    HttpJson "http_json" {
+        Virtual Extension Kind::Json, "", "Pointer into the JSON of the answer, and the value there; may stand several times.";
+    }
     HttpLimit "http_limit" {
-        Virtual Extension Kind::Integer(1, 1 << 20), "65536", "How many bytes of the body are searched for http_expect.";
+        Virtual Extension Kind::Integer(1, 1 << 20), "65536", "How many bytes of the body are read for http_expect and http_json.";
     }
     TlsName "tls_name" {
         Virtual Extension Kind::Printable, "", "Name the certificate must be for, and SNI; http_host or the server's address by default.";

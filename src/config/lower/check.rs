@@ -1,6 +1,7 @@
 //! Which check a `virtual` block asks for.
 
 mod application;
+mod grpc;
 mod http;
 mod path;
 mod program;
@@ -15,24 +16,37 @@ use crate::net::Protocol;
 use application::dns;
 
 use Directive::{
-    CheckAuth, CheckTls, CheckUser, DnsExpect, DnsName, DnsType, Expect, ExpectHex, HttpBody,
-    HttpExpect, HttpHeader, HttpHost, HttpLimit, HttpMethod, HttpPath, HttpStatus, Send, SendHex,
-    SendProgram, TlsCa, TlsCertificate, TlsExpiryWarning, TlsKey, TlsName, TlsPin, TlsVerify,
+    CheckAuth, CheckTls, CheckUser, DnsExpect, DnsName, DnsType, Expect, ExpectHex, GrpcService,
+    HttpBody, HttpExpect, HttpHeader, HttpHost, HttpJson, HttpLimit, HttpMethod, HttpPath,
+    HttpStatus, HttpVersion, Send, SendHex, SendProgram, TlsCa, TlsCertificate, TlsExpiryWarning,
+    TlsKey, TlsName, TlsPin, TlsVerify,
 };
 
 const SEND: &[Directive] = &[Send, SendHex, ExpectHex];
 const EXPECT: &[Directive] = &[Expect];
 const PROGRAM: &[Directive] = &[SendProgram, CheckUser];
-const HTTP: &[Directive] =
-    &[HttpPath, HttpHost, HttpStatus, HttpMethod, HttpHeader, HttpBody, HttpExpect, HttpLimit];
+const HTTP: &[Directive] = &[
+    HttpVersion,
+    HttpPath,
+    HttpHost,
+    HttpStatus,
+    HttpMethod,
+    HttpHeader,
+    HttpBody,
+    HttpExpect,
+    HttpJson,
+    HttpLimit,
+];
 const TLS: &[Directive] =
     &[TlsName, TlsCa, TlsPin, TlsCertificate, TlsKey, TlsVerify, TlsExpiryWarning];
 const DNS: &[Directive] = &[DnsName, DnsType, DnsExpect];
+const GRPC: &[Directive] = &[GrpcService];
 const SECURITY: &[Directive] = &[CheckTls];
 const LOGIN: &[Directive] = &[CheckAuth];
 
 /// Every directive that only some kinds of checks take.
-const PARTICULAR: [&[Directive]; 8] = [SEND, EXPECT, PROGRAM, HTTP, TLS, DNS, SECURITY, LOGIN];
+const PARTICULAR: [&[Directive]; 9] =
+    [SEND, EXPECT, PROGRAM, HTTP, TLS, DNS, GRPC, SECURITY, LOGIN];
 
 /// Which of them a kind of check takes.
 fn taken_by(kind: &str, fields: &Fields) -> &'static [&'static [Directive]] {
@@ -44,6 +58,8 @@ fn taken_by(kind: &str, fields: &Fields) -> &'static [&'static [Directive]] {
         ("https", _) => &[HTTP, LOGIN, TLS],
         ("tls", _) => &[TLS],
         ("dns", _) => &[DNS],
+        ("grpc", _) if secure => &[GRPC, SECURITY, TLS],
+        ("grpc", _) => &[GRPC, SECURITY],
         ("program", _) => &[PROGRAM, EXPECT],
         (_, Some(true)) if secure => &[SECURITY, LOGIN, TLS],
         (_, Some(true)) => &[SECURITY, LOGIN],
@@ -56,7 +72,7 @@ fn taken_by(kind: &str, fields: &Fields) -> &'static [&'static [Directive]] {
 /// Whether a kind of check can only be made of a TCP service.
 fn is_over_tcp(kind: &str) -> bool {
     let application = Application::from_name(kind);
-    matches!(kind, "connect" | "http" | "https" | "tls")
+    matches!(kind, "connect" | "http" | "https" | "tls" | "grpc")
         || application.is_some_and(|application| application != Application::Sip)
 }
 
@@ -82,6 +98,7 @@ impl Context<'_> {
             "udp" => self.datagram(fields, service),
             "icmp" => CheckSpec::Ping,
             "dns" => dns(fields),
+            "grpc" => self.grpc(fields),
             "program" => self.program(fields),
             other => match Application::from_name(other) {
                 Some(application) => self.application(fields, service, application),

@@ -57,6 +57,7 @@ impl Fields {
     pub(super) fn times(&self, directive: Directive) -> usize {
         match self.value(directive) {
             Some(Value::Headers(headers)) => headers.len(),
+            Some(Value::Json(expects)) => expects.len(),
             Some(Value::Pins(pins)) => pins.len(),
             _ => self.all(directive).count(),
         }

@@ -217,6 +217,19 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         "Redirects are not followed. Without it the body is not read; escapes as in `send`.",
     ),
     (
+        Directive::HttpJson,
+        None,
+        "The pointer is that of RFC 6901, without blanks: keys and places in arrays, each behind \
+             a `/`. The value is a string, or what it denotes in JSON: `3` is met by 3 and by \"3\". \
+             Write it in quotes if it has blanks. The body must end within `http_limit`.",
+    ),
+    (
+        Directive::HttpVersion,
+        None,
+        "2 is agreed on in the TLS handshake with `check = https`, and begins at once with \
+             `check = http`: a server of both versions must take that.",
+    ),
+    (
         Directive::TlsName,
         None,
         "The certificate must be for it. An address is verified too, and not sent.",

@@ -16,7 +16,7 @@ pub(crate) use text::encode;
 
 use super::suggest::nearest;
 use super::{Code, Diagnostic, LeastWeight, Span};
-use crate::health::{BytePattern, Header, Pin, SlowStart, StatusSet};
+use crate::health::{BytePattern, Header, JsonExpect, Pin, SlowStart, StatusSet};
 use crate::ipvs::SchedulerName;
 
 /// What a directive takes.
@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     Status,
     /// `Name: value`, of which there may be several.
     Header,
+    /// A pointer into JSON and a value, of which there may be several.
+    Json,
     /// `81 ?? 00`
     Hex,
     /// A hash of a key, of which there may be several.
@@ -83,6 +85,7 @@ pub(crate) enum Value {
     Payload(Vec<u8>),
     Status(StatusSet),
     Headers(Vec<Header>),
+    Json(Vec<JsonExpect>),
     Pins(Vec<Pin>),
     Hex(BytePattern),
     SlowStart(SlowStart),
@@ -122,6 +125,7 @@ impl Value {
     pub(crate) fn gather(&mut self, before: &Self) -> bool {
         match (self, before) {
             (Self::Headers(all), Self::Headers(before)) => all.splice(0..0, before.clone()).count(),
+            (Self::Json(all), Self::Json(before)) => all.splice(0..0, before.clone()).count(),
             (Self::Pins(all), Self::Pins(before)) => all.splice(0..0, before.clone()).count(),
             _ => return false,
         };
@@ -133,7 +137,7 @@ impl Kind {
     /// How many values it takes; `None` is any number.
     pub(crate) const fn arity(self) -> Option<usize> {
         match self {
-            Self::AddressDevice | Self::AddressPair => Some(2),
+            Self::AddressDevice | Self::AddressPair | Self::Json => Some(2),
             Self::List | Self::SchedulerFlags | Self::Endpoints => None,
             _ => Some(1),
         }
@@ -174,6 +178,12 @@ impl Kind {
             Self::List => list(words),
             Self::Status => number::status(first).map(Value::Status),
             Self::Header => parsed(first).map(|header| Value::Headers(vec![header])),
+            Self::Json => {
+                let value = utf8(words.get(1).copied().unwrap_or_default())?;
+                let expect = JsonExpect::new(first, value);
+                let expect = expect.map_err(|problem| Problem::new(Code::InvalidText, problem))?;
+                Ok(Value::Json(vec![expect]))
+            }
             Self::Hex => parsed(first).map(Value::Hex),
             Self::Pin => parsed(first).map(|pin| Value::Pins(vec![pin])),
             Self::SlowStart => slow_start(first).map(Value::SlowStart),
@@ -223,6 +233,7 @@ impl fmt::Display for Kind {
             Self::List => "list in brackets",
             Self::Status => "status codes such as 200-399",
             Self::Header => "header such as `X-Probe: yes`",
+            Self::Json => "JSON pointer and value such as `/status ok`",
             Self::Hex => "bytes in hexadecimal such as `81 ?? 00`",
             Self::Pin => "sha256: and 64 hexadecimal digits",
             Self::SlowStart => "historical, 0, or a duration",

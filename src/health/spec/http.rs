@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::TlsSpec;
+use super::{JsonExpect, TlsSpec};
 
 /// An HTTP check. Redirects are answers like others and are not followed.
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct HttpSpec {
+    /// The version of HTTP, 1.1 by default.
+    pub version: HttpVersion,
     /// The method, `GET` by default.
     pub method: String,
     /// The request target, `/` by default.
@@ -27,8 +29,12 @@ pub struct HttpSpec {
     /// The status codes that pass, 200 to 499 by default: a server that answers 5xx is broken,
     /// one that answers 404 to a path it was never asked to have is not.
     pub status: StatusSet,
-    /// What the body of the answer must have in it. Without it the body is not read.
+    /// What the body of the answer must have in it. Without this and [`json`](Self::json) it is
+    /// not read.
     pub expect: Option<BodyExpect>,
+    /// What must stand in the body, which is JSON then and ends within
+    /// [`body_limit`](Self::body_limit); nothing by default.
+    pub json: Vec<JsonExpect>,
     /// How much of the body is read, in bytes, 64 KiB by default and at most 1 MiB.
     pub body_limit: usize,
     /// HTTP over TLS; off by default.
@@ -43,6 +49,7 @@ impl HttpSpec {
 impl Default for HttpSpec {
     fn default() -> Self {
         Self {
+            version: HttpVersion::default(),
             method: "GET".to_owned(),
             path: "/".to_owned(),
             host: None,
@@ -51,10 +58,24 @@ impl Default for HttpSpec {
             auth: None,
             status: StatusSet::default(),
             expect: None,
+            json: Vec::new(),
             body_limit: 64 << 10,
             tls: None,
         }
     }
+}
+
+/// A version of HTTP.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum HttpVersion {
+    /// HTTP/1.1 (RFC 9112).
+    #[default]
+    #[serde(rename = "1.1")]
+    Http1,
+    /// HTTP/2 (RFC 9113): over TLS by ALPN, in clear with prior knowledge.
+    #[serde(rename = "2")]
+    Http2,
 }
 
 /// One header of an HTTP request.

@@ -41,7 +41,7 @@ impl Conversation {
     /// The most bytes of one line, or of one answer that is read whole.
     pub(super) const LIMIT: usize = 8192;
     /// The most that is read on one connection.
-    const TOTAL: usize = 2 << 20;
+    pub(super) const TOTAL: usize = 2 << 20;
     /// How much is read at once.
     const PIECE: usize = 4096;
 
@@ -188,6 +188,14 @@ impl Conversation {
         // The verdict is passed; a server that does not listen any more changes nothing.
         let _ = self.send(farewell).await;
         let _ = self.budget.spend(Stage::Send, self.stream.shutdown()).await;
+    }
+
+    /// Leaves the connection to whoever speaks a protocol of frames on it. It will end with a
+    /// reset.
+    #[cfg(feature = "http2")]
+    pub(super) fn into_parts(self) -> (Box<dyn Duplex>, Budget, Option<Transcript>) {
+        close_at_once(self.stream.tcp());
+        (self.stream, self.budget, self.transcript)
     }
 
     /// Ends with a reset.

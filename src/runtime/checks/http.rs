@@ -1,60 +1,58 @@
-//! The HTTP check: one HTTP/1.1 request, judged by the status of the answer and, where that is
-//! asked for, by its body.
+//! The HTTP check: one request, judged by the status of the answer and, where that is asked for,
+//! by its body.
 //!
-//! `httparse` reads the headers, within 8 KiB; a whole HTTP client would bring connection reuse,
-//! redirects and tasks that a check has no use for.
+//! Of HTTP/1.1 `httparse` reads the headers, within 8 KiB, and of HTTP/2 `h2` the frames; a whole
+//! HTTP client would bring connection reuse, redirects and tasks that a check has no use for.
 
 mod answer;
 mod body;
+mod wanted;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use regex::bytes::Regex;
 
 pub use answer::Answer;
 pub use body::Body;
+use wanted::Wanted;
+pub use wanted::judge_json;
 
 use super::conversation::Conversation;
 use super::network::Budget;
-use super::send_expect::compile;
 use super::tls::Tls;
-use super::{CheckError, Dialer, base64, secret};
-use crate::health::{BodyExpect, Check, Excerpt, Failure, HttpSpec};
+use super::{CheckError, Dialer, base64, http2, secret};
+use crate::health::{Check, Failure, HttpSpec, HttpVersion};
 
 /// Passes if a request is answered with an accepted status and body.
 pub(super) struct Http {
     spec: HttpSpec,
     /// The value of the `Authorization` header.
     authorization: Option<String>,
-    expect: Option<Wanted>,
+    wanted: Option<Wanted>,
+    /// The request, where HTTP/2 is to be spoken.
+    http2: Option<http2::Request>,
     tls: Option<Tls>,
     dialer: Dialer,
-}
-
-/// What is looked for in a body. Plain text is an expression too: its search takes time in
-/// proportion to the body, whatever a server sends.
-struct Wanted {
-    regex: Regex,
-    shown: Excerpt,
 }
 
 impl Http {
     pub(super) fn new(spec: &HttpSpec, dialer: Dialer) -> Result<Self, CheckError> {
         validate(spec)?;
-        let authorization = spec.auth.as_deref().map(secret::read_login).transpose()?;
+        let login = spec.auth.as_deref().map(secret::read_login).transpose()?;
+        let authorization = login.map(|login| {
+            let plain = format!("{}:{}", login.user, login.password);
+            format!("Basic {}", base64::encode(plain.as_bytes()))
+        });
         let host = spec.host.as_deref().map(without_port);
-        Ok(Self {
-            authorization: authorization.map(|login| {
-                let plain = format!("{}:{}", login.user, login.password);
-                format!("Basic {}", base64::encode(plain.as_bytes()))
-            }),
-            expect: spec.expect.as_ref().map(Wanted::new).transpose()?,
-            tls: spec.tls.as_ref().map(|tls| Tls::new(tls, host)).transpose()?,
-            spec: spec.clone(),
-            dialer,
-        })
+        let mut tls = spec.tls.as_ref().map(|tls| Tls::new(tls, host)).transpose()?;
+        let mut http2 = None;
+        if spec.version == HttpVersion::Http2 {
+            http2 = Some(http2::Request::new(spec, authorization.as_deref())?);
+            tls = tls.map(Tls::over_http2);
+        }
+        let wanted = Wanted::new(spec)?;
+        Ok(Self { spec: spec.clone(), authorization, wanted, http2, tls, dialer })
     }
 
     /// The request with the given value of the `Authorization` header, if there is to be one.
@@ -91,10 +89,24 @@ impl Http {
         let shown = self.request(server, self.authorization.as_ref().map(|_| "(secret)"));
         line.send_shown_as(&request, &shown).await?;
         let answer = self.headers(line).await?;
-        match &self.expect {
+        match &self.wanted {
             None => Ok(()),
             Some(wanted) => self.body(line, answer, wanted).await,
         }
+    }
+
+    async fn ask_over_http2(
+        &self,
+        request: &http2::Request,
+        line: Conversation,
+    ) -> Result<(), Failure> {
+        let Some(wanted) = &self.wanted else {
+            return request.ask(line, 0, &mut |_| true).await.map(drop);
+        };
+        let mut search = wanted.search();
+        let limit = self.spec.body_limit;
+        let answer = request.ask(line, limit, &mut |body| search.is_settled(body)).await?;
+        wanted.judge(answer.body(), limit)
     }
 
     async fn headers(&self, line: &mut Conversation) -> Result<Answer, Failure> {
@@ -122,47 +134,14 @@ impl Http {
         wanted: &Wanted,
     ) -> Result<(), Failure> {
         let mut body = answer.into_body(self.spec.method != "HEAD", self.spec.body_limit);
-        let mut searched = 0;
-        loop {
-            let complete = body.is_complete();
-            // Searching again after each piece would take time with the square of the size.
-            if complete || body.kept().len() >= searched * 2 {
-                searched = body.kept().len();
-                if wanted.is_in(body.kept()) {
-                    return Ok(());
-                }
-            }
-            if complete || line.read_more().await? == 0 {
+        let mut search = wanted.search();
+        while !body.is_complete() && !search.is_settled(body.kept()) {
+            if line.read_more().await? == 0 {
                 break;
             }
             body.push(&line.take_pending());
         }
-        match wanted.is_in(body.kept()) {
-            true => Ok(()),
-            false => Err(wanted.missing(body.kept().len())),
-        }
-    }
-}
-
-impl Wanted {
-    fn new(expect: &BodyExpect) -> Result<Self, CheckError> {
-        Ok(match expect {
-            BodyExpect::Contains(text) => {
-                let pattern: String = text.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-                Self { regex: compile(&pattern)?, shown: Excerpt::new(text) }
-            }
-            BodyExpect::Regex(pattern) => {
-                Self { regex: compile(pattern)?, shown: Excerpt::new(pattern.as_bytes()) }
-            }
-        })
-    }
-
-    fn is_in(&self, body: &[u8]) -> bool {
-        self.regex.is_match(body)
-    }
-
-    fn missing(&self, searched: usize) -> Failure {
-        Failure::NotInBody { wanted: self.shown.clone(), searched }
+        wanted.judge(body.kept(), self.spec.body_limit)
     }
 }
 
@@ -172,6 +151,9 @@ impl Check for Http {
         let mut line = self.dialer.converse(target, Budget::new(limit)).await?;
         if let Some(tls) = &self.tls {
             line = line.start_tls(tls).await?;
+        }
+        if let Some(request) = &self.http2 {
+            return self.ask_over_http2(request, line).await;
         }
         let verdict = self.ask(&mut line).await;
         line.close();
@@ -196,6 +178,9 @@ fn validate(spec: &HttpSpec) -> Result<(), CheckError> {
     for header in &spec.headers {
         let line = format!("{}: {}", header.name, header.value);
         line.parse::<crate::health::Header>().map_err(CheckError::Header)?;
+    }
+    for expect in &spec.json {
+        crate::health::JsonExpect::new(&expect.pointer, &expect.value).map_err(CheckError::Json)?;
     }
     if spec.body_limit > HttpSpec::BODY_MAX {
         return Err(CheckError::BodyLimit { limit: HttpSpec::BODY_MAX });

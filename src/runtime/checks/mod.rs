@@ -12,8 +12,11 @@ mod conversation;
 mod dialer;
 #[cfg_attr(not(feature = "dns"), path = "dns_missing.rs")]
 mod dns;
+mod grpc;
 mod handshake;
 pub mod http;
+#[cfg_attr(not(feature = "http2"), path = "http2_missing.rs")]
+mod http2;
 mod network;
 mod ping;
 mod program;
@@ -67,12 +70,16 @@ pub fn build_with(
         (CheckSpec::Tls(spec), Protocol::Tcp) => {
             Ok(Box::new(handshake::Handshake::new(spec, dialer)?))
         }
-        (CheckSpec::Http(_) | CheckSpec::Tls(_), Protocol::Udp) => Err(CheckError::HttpOverUdp),
+        (CheckSpec::Grpc(spec), Protocol::Tcp) => Ok(Box::new(grpc::Grpc::new(spec, dialer)?)),
+        (CheckSpec::Http(_) | CheckSpec::Tls(_) | CheckSpec::Grpc(_), Protocol::Udp) => {
+            Err(CheckError::HttpOverUdp)
+        }
         (
             CheckSpec::SendExpect { .. }
             | CheckSpec::Http(_)
             | CheckSpec::Tls(_)
             | CheckSpec::Dns(_)
+            | CheckSpec::Grpc(_)
             | CheckSpec::Application(_),
             Protocol::Sctp,
         ) => Err(CheckError::OverSctp),
@@ -135,6 +142,15 @@ pub enum CheckError {
     /// A header is not one an HTTP request can carry.
     #[error("bad HTTP header: {0}")]
     Header(String),
+    /// A pointer into JSON is none.
+    #[error("{0}")]
+    Json(String),
+    /// The name of a gRPC service is too long, or cannot be read in a line.
+    #[error("bad gRPC service: its name has at most {limit} bytes and no control characters")]
+    Service {
+        /// The most that is allowed.
+        limit: usize,
+    },
     /// More of a body is to be read than a check may.
     #[error("at most {limit} bytes of a body can be read")]
     BodyLimit {

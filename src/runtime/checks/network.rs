@@ -33,8 +33,17 @@ impl Budget {
         stage: Stage,
         work: impl Future<Output = io::Result<T>>,
     ) -> Result<T, Failure> {
+        self.spend_on(stage, async { work.await.map_err(|error| failure(&error)) }).await
+    }
+
+    /// As [`spend`](Self::spend), for work that knows why it failed.
+    pub(super) async fn spend_on<T>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         match timeout_at(self.deadline, work).await {
-            Ok(done) => done.map_err(|error| failure(&error)),
+            Ok(done) => done,
             Err(_elapsed) => Err(Failure::TimedOut { stage, after: self.limit }),
         }
     }

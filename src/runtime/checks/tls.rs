@@ -26,6 +26,8 @@ use super::{CheckError, secret};
 use crate::health::{Failure, Identity, Pin, Stage, TlsSpec};
 use crate::wire::certificate::Certificate;
 
+/// HTTP/2 in the extension that agrees on protocols (RFC 7301).
+const HTTP2: &[u8] = b"h2";
 const DAY: u64 = 24 * 60 * 60;
 
 /// A TLS client for one [`TlsSpec`].
@@ -64,6 +66,12 @@ impl Tls {
         })
     }
 
+    /// Agrees on HTTP/2, or fails (RFC 9113, 3.2).
+    pub(super) fn over_http2(mut self) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols = vec![HTTP2.to_vec()];
+        self
+    }
+
     /// Shakes hands on `stream`. The second value says in a few words what came of it.
     pub(super) async fn handshake(
         &self,
@@ -75,6 +83,11 @@ impl Tls {
         let name = self.name.clone().unwrap_or(address);
         let connect = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream);
         let stream = budget.spend_on_tls(connect).await?;
+        if stream.get_ref().1.alpn_protocol()
+            != self.config.alpn_protocols.first().map(Vec::as_slice)
+        {
+            return Err(Failure::Tls("the server does not offer HTTP/2".to_owned()));
+        }
         let summary = self.inspect(&stream, server);
         Ok((Box::new(stream), summary))
     }

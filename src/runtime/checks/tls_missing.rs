@@ -17,6 +17,10 @@ impl Tls {
         Err(CheckError::NotBuilt("tls"))
     }
 
+    pub(super) fn over_http2(self) -> Self {
+        match self {}
+    }
+
     pub(super) async fn handshake(
         &self,
         _: TcpStream,

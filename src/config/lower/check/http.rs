@@ -1,7 +1,7 @@
 use crate::config::lower::fields::Fields;
 use crate::config::lower::{Code, Context, Diagnostic, Directive};
 use crate::config::value::Value;
-use crate::health::{BodyExpect, CheckSpec, HttpSpec, TlsSpec, decode_escapes};
+use crate::health::{BodyExpect, CheckSpec, HttpSpec, HttpVersion, TlsSpec, decode_escapes};
 
 impl Context<'_> {
     pub(super) fn http(&mut self, fields: &Fields, tls: Option<TlsSpec>) -> CheckSpec {
@@ -17,6 +17,12 @@ impl Context<'_> {
         http.body = decode_escapes(fields.payload(Directive::HttpBody).unwrap_or_default());
         http.expect = self.body_expect(fields);
         http.tls = tls;
+        if fields.choice(Directive::HttpVersion) == Some("2") {
+            http.version = HttpVersion::Http2;
+        }
+        if let Some(Value::Json(expects)) = fields.special(Directive::HttpJson) {
+            http.json.clone_from(expects);
+        }
         if let Some(Value::Status(status)) = fields.special(Directive::HttpStatus) {
             http.status = status.clone();
         }
