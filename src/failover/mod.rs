@@ -6,10 +6,11 @@
 //! an address is announced only after adding it has been confirmed through
 //! [`Heartbeat::handle_completion`].
 //!
-//! [`pulse`] is Piranha's protocol in both versions; [`announcer`] decides when the network is told
-//! where an address is.
+//! [`pulse`] is Piranha's protocol in both versions; [`guard`] judges whether this node is fit to hold
+//! the service; [`announcer`] decides when the network is told where an address is.
 
 pub mod announcer;
+pub mod guard;
 pub mod pulse;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use self::guard::Fault;
 use crate::net::Family;
 use crate::time::Instant;
 
@@ -53,6 +55,16 @@ pub trait Heartbeat: Send {
 
     /// The data plane on this node came up or broke down.
     fn handle_data_plane(&mut self, now: Instant, usable: bool);
+
+    /// These guards fail on this node from now on; none does if it is empty. A director with a
+    /// failing guard passes the service to a peer that can take it, and does not take over from a
+    /// peer that merely fell silent. It keeps the service when nobody else could have it: a
+    /// degraded owner is better than none.
+    ///
+    /// A protocol that knows no guards may leave this as it is: without effect.
+    fn handle_guards(&mut self, now: Instant, faults: &[Fault]) {
+        let _ = (now, faults);
+    }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next.
     #[must_use]
@@ -249,6 +261,14 @@ pub enum Cause {
     PeerHandsOver,
     /// The peer said farewell.
     PeerStopped,
+    /// A guard of the peer fails, or it is in maintenance.
+    PeerUnfit,
+    /// A guard of this node fails.
+    Guard(Fault),
+    /// This node is in maintenance.
+    Maintenance,
+    /// The addresses of this node are coming up or cannot be taken down just now.
+    Busy,
     /// This node was told to start as the active one.
     Forced,
     /// The administrator asked for a hand-over.
@@ -286,6 +306,10 @@ impl fmt::Display for Cause {
             Self::PeerFailed => "partner cannot hold the service",
             Self::PeerHandsOver => "partner hands over",
             Self::PeerStopped => "partner said farewell",
+            Self::PeerUnfit => "partner's guards fail, or it is in maintenance",
+            Self::Guard(fault) => return fault.fmt(f),
+            Self::Maintenance => "this node is in maintenance",
+            Self::Busy => "this node is about to change its state; try again",
             Self::Forced => "told to start active",
             Self::Requested => "hand-over requested",
             Self::PeerRefused => "partner did not take the service",
@@ -319,6 +343,11 @@ pub enum Command {
     /// Stop for good: pass the service to the peer if it can take it, give the addresses up, say
     /// farewell. The end is the [`Transition`] to [`State::Stopped`].
     Stop,
+    /// Begin maintenance (`true`) or end it. A director in maintenance passes the service on if it
+    /// has it, and never takes over, whatever becomes of the peer. Declined, with the reason,
+    /// where the peer could not take the service; the node is then not in maintenance. Nor is it
+    /// any more when it has to take back what the peer agreed to take, or after a restart.
+    Maintenance(bool),
 }
 
 /// What a director knows about itself and its peer.
@@ -335,12 +364,36 @@ pub struct Status {
     pub cause: Option<Cause>,
     /// Whether heartbeats are authenticated.
     pub authenticated: bool,
+    /// The guards of this node that fail.
+    pub faults: Vec<Fault>,
+    /// Whether it is in maintenance.
+    pub maintenance: bool,
+    /// What it last decided not to do, and why.
+    pub declined: Option<Declined>,
     /// The peer, once it was heard.
     pub peer: Option<PeerStatus>,
     /// When each heartbeat path last carried an accepted datagram, by [`PathId`].
     pub paths: Vec<Option<Instant>>,
     /// Datagrams that were not accepted, by reason.
     pub rejected: Vec<(String, u64)>,
+}
+
+/// A decision not to act.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Declined {
+    /// When it was taken.
+    pub at: Instant,
+    /// Why.
+    pub reason: Cause,
+}
+
+impl Declined {
+    /// A decision of the moment `at`, for `reason`.
+    #[must_use]
+    pub const fn new(at: Instant, reason: Cause) -> Self {
+        Self { at, reason }
+    }
 }
 
 /// What the peer last said.
@@ -353,12 +406,14 @@ pub struct PeerStatus {
     pub heard: Instant,
     /// Whether its configuration is the same as ours, where the protocol tells.
     pub same_configuration: Option<bool>,
+    /// Whether it had better not hold the service: a guard of it fails, or it is in maintenance.
+    pub unfit: bool,
 }
 
 impl PeerStatus {
-    /// A peer that was in `state` at `heard`.
+    /// A fit peer that was in `state` at `heard`.
     #[must_use]
     pub const fn new(state: State, heard: Instant, same_configuration: Option<bool>) -> Self {
-        Self { state, heard, same_configuration }
+        Self { state, heard, same_configuration, unfit: false }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use crate::failover::guard::{Fault, Guard};
 use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State};
 use crate::time::Instant;
 
@@ -119,6 +120,8 @@ pub(super) enum Input {
     Completion(ActionId, Result<(), ActionError>),
     Command(Command),
     DataPlane(bool),
+    /// Whether a guard fails.
+    Guards(bool),
 }
 
 #[derive(Clone, Debug)]
@@ -129,6 +132,8 @@ pub(super) enum Event {
     Boot { node: NodeId },
     Resume { node: NodeId },
     PlaneUp { node: NodeId },
+    GuardsMended { node: NodeId },
+    MaintenanceOver { node: NodeId },
     Heal,
     Fault,
     FaultsEnd,
@@ -314,6 +319,14 @@ impl Cluster {
         self.feed(node, Input::DataPlane(usable))
     }
 
+    /// Lets a guard of a director fail, or mends it.
+    ///
+    /// # Errors
+    /// The [`Violation`] it caused.
+    pub fn guards(&mut self, node: NodeId, fail: bool) -> Result<(), Violation> {
+        self.feed(node, Input::Guards(fail))
+    }
+
     fn step(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Deliver(datagram) => self.feed(datagram.to, Input::Datagram(datagram)),
@@ -325,6 +338,8 @@ impl Cluster {
             Event::Boot { node } => self.boot(node),
             Event::Resume { node } => self.resume(node),
             Event::PlaneUp { node } => self.data_plane(node, true),
+            Event::GuardsMended { node } => self.guards(node, false),
+            Event::MaintenanceOver { node } => self.command(node, Command::Maintenance(false)),
             Event::Heal => {
                 self.cut([false; 2]);
                 Ok(())
@@ -543,5 +558,10 @@ fn apply(machine: &mut dyn Heartbeat, now: Instant, node: NodeId, input: &Input)
         Input::Completion(id, result) => machine.handle_completion(now, *id, result.clone()),
         Input::Command(command) => machine.handle_command(now, *command),
         Input::DataPlane(usable) => machine.handle_data_plane(now, *usable),
+        Input::Guards(false) => machine.handle_guards(now, &[]),
+        Input::Guards(true) => {
+            let link = Guard::Link("eth0".to_owned());
+            machine.handle_guards(now, &[Fault::new(link, "no carrier")]);
+        }
     }
 }

@@ -15,6 +15,8 @@ impl Cluster {
             self.resume(node)?;
             self.boot(node)?;
             self.data_plane(node, true)?;
+            self.guards(node, false)?;
+            self.command(node, Command::Maintenance(false))?;
         }
         Ok(())
     }
@@ -27,7 +29,8 @@ impl Cluster {
         self.schedule_fault();
         let node = usize::from(self.random.chance(50));
         let span = self.random.duration(Duration::ZERO, self.scenario.dead_time * 3);
-        match self.random.below(7) {
+        let kinds = if self.scenario.guards { 9 } else { 7 };
+        match self.random.below(kinds) {
             0 => {
                 self.crash(node);
                 self.boot_after(node, span);
@@ -46,7 +49,15 @@ impl Cluster {
                 self.schedule(span, Event::PlaneUp { node });
             }
             5 => self.command(node, Command::HandOver)?,
-            _ => self.command(node, Command::Stop)?,
+            6 => self.command(node, Command::Stop)?,
+            7 => {
+                self.guards(node, true)?;
+                self.schedule(span, Event::GuardsMended { node });
+            }
+            _ => {
+                self.command(node, Command::Maintenance(true))?;
+                self.schedule(span, Event::MaintenanceOver { node });
+            }
         }
         Ok(())
     }

@@ -143,7 +143,7 @@ impl Heartbeat for Original {
 
     fn handle_command(&mut self, _: Instant, command: Command) {
         match command {
-            Command::HandOver => {}
+            Command::HandOver | Command::Maintenance(_) => {}
             Command::Stop => {
                 if self.active {
                     self.deactivate(Cause::Stopping);
@@ -188,6 +188,9 @@ impl Heartbeat for Original {
             since: now,
             cause: None,
             authenticated: false,
+            faults: Vec::new(),
+            maintenance: false,
+            declined: None,
             peer: None,
             paths: Vec::new(),
             rejected: Vec::new(),

@@ -69,6 +69,8 @@ pub struct Scenario {
     /// One of crash, pause, partition, data plane failure and command happens about this often;
     /// never if zero.
     pub fault_interval: Duration,
+    /// Whether guards that fail and maintenance are among them.
+    pub guards: bool,
     /// When everything that goes wrong stops.
     pub faults_end: Duration,
 }
@@ -98,6 +100,7 @@ impl Scenario {
             replay: 0,
             failure: 0,
             fault_interval: Duration::ZERO,
+            guards: false,
             faults_end: millis(2000),
         }
     }
@@ -134,6 +137,7 @@ impl Scenario {
         };
         scenario.draw_starts(&mut random);
         scenario.draw_faults(&mut random);
+        scenario.guards = random.chance(50);
         scenario
     }
 

@@ -13,9 +13,11 @@ pub(super) fn show(input: &Input) -> String {
             if datagram.worthless { " (worthless)" } else { "" },
             show_datagram(&datagram.bytes)
         ),
-        Input::Timeout | Input::Completion(..) | Input::Command(_) | Input::DataPlane(_) => {
-            format!("{input:?}")
-        }
+        Input::Timeout
+        | Input::Completion(..)
+        | Input::Command(_)
+        | Input::DataPlane(_)
+        | Input::Guards(_) => format!("{input:?}"),
     }
 }
 

@@ -31,7 +31,8 @@
 //! ```
 //!
 //! Flags: bit 0, the tag is an HMAC (clear: the tag is zero); bit 1, the echo is present (clear:
-//! both echo fields are zero). All other bits are zero.
+//! both echo fields are zero); bit 2, a guard of the sender fails, or it is in maintenance. All
+//! other bits are zero.
 
 mod auth;
 #[cfg(test)]
@@ -115,6 +116,9 @@ pub struct Heartbeat {
     pub digest: [u8; 8],
     /// Where the sender is in a hand-over.
     pub step: Step,
+    /// Whether the sender had better not hold the service: one of its guards fails, or it is in
+    /// maintenance.
+    pub unfit: bool,
 }
 
 /// Names one datagram of the receiver's.
@@ -155,6 +159,7 @@ impl Heartbeat {
     const VERSION: u8 = 2;
     const AUTHENTICATED: u8 = 1;
     const ECHO: u8 = 2;
+    const UNFIT: u8 = 4;
 
     /// The datagram, sealed with `key` or, without one, marked as unauthenticated.
     ///
@@ -190,7 +195,8 @@ impl Heartbeat {
     const fn flags(&self, key: Option<&Key>) -> u8 {
         let authenticated = if key.is_some() { Self::AUTHENTICATED } else { 0 };
         let echo = if self.echo.is_some() { Self::ECHO } else { 0 };
-        authenticated | echo
+        let unfit = if self.unfit { Self::UNFIT } else { 0 };
+        authenticated | echo | unfit
     }
 }
 
@@ -243,7 +249,7 @@ impl<'a> Sealed<'a> {
     }
 
     fn fields(&self) -> Option<Heartbeat> {
-        let known_flags = Heartbeat::AUTHENTICATED | Heartbeat::ECHO;
+        let known_flags = Heartbeat::AUTHENTICATED | Heartbeat::ECHO | Heartbeat::UNFIT;
         if self.0[5] & !known_flags != 0 || self.0[63] != 0 {
             return None;
         }
@@ -260,6 +266,7 @@ impl<'a> Sealed<'a> {
             interval: interval_from_wire(u32::from_be_bytes([a, b, c, d]))?,
             digest: self.number(48).to_be_bytes(),
             step: Step::from_wire(self.0[62], self.number(64))?,
+            unfit: self.0[5] & Heartbeat::UNFIT != 0,
         })
     }
 

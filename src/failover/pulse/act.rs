@@ -17,6 +17,10 @@ pub(super) const REPEATS: u8 = 20;
 /// The longest wait for the peer's next step in a hand-over, if the dead time is not less.
 const PATIENCE_MAX: Duration = Duration::from_secs(1);
 
+/// Dead times until a service that was given up because of a guard, and had to be taken back, is
+/// given up again: each try interrupts it.
+const TAKEN_BACK: u32 = 10;
+
 /// How often the last word is said: there is no next heartbeat that would make up for its loss.
 const FAREWELLS: usize = 3;
 
@@ -49,7 +53,9 @@ impl Pulse {
             }
             Action::Keep(reason) => {
                 self.phase = Phase::Active;
-                self.outputs.push_back(Output::Declined { reason });
+                self.next_offer = now + self.config.dead_time;
+                self.maintenance = false;
+                self.decline(now, reason);
                 self.speak(now);
             }
             Action::Hand { id, purpose } => {
@@ -64,7 +70,8 @@ impl Pulse {
                 self.answer(Step::Accept(id), None);
             }
             Action::Refuse(id) => self.answer(Step::Refuse(id), None),
-            Action::Decline(reason) => self.outputs.push_back(Output::Declined { reason }),
+            Action::Decline(reason) => self.decline(now, reason),
+            Action::Withhold(reason) => self.withhold(now, reason),
         }
     }
 
@@ -87,6 +94,10 @@ impl Pulse {
     }
 
     pub(super) fn acquire(&mut self, now: Instant, cause: Cause) {
+        if matches!(self.phase, Phase::Handing(_)) {
+            self.next_offer = now + self.config.dead_time * TAKEN_BACK;
+        }
+        self.end_maintenance(now, &cause);
         let from = self.phase.state();
         let action = ActionId(self.next_id());
         self.held.clone_from(&self.config.addresses);
@@ -200,8 +211,7 @@ impl Pulse {
         match result {
             Ok(()) => self.announce(now, addresses),
             Err(error) => {
-                let reason = Cause::ActionFailed(error);
-                self.outputs.push_back(Output::Declined { reason });
+                self.decline(now, Cause::ActionFailed(error));
             }
         }
     }

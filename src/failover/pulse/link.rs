@@ -123,6 +123,17 @@ pub(super) struct Heard {
     pub(super) interval: Duration,
     pub(super) same_configuration: Option<bool>,
     pub(super) step: Step,
+    pub(super) unfit: bool,
+}
+
+/// What a datagram is to say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    pub(super) state: State,
+    pub(super) step: Step,
+    pub(super) unfit: bool,
+    /// Echoed in place of the proven run.
+    pub(super) answer: Option<Echo>,
 }
 
 /// What became of a datagram.
@@ -226,6 +237,7 @@ impl Link {
             interval: config.keepalive,
             same_configuration: None,
             step: Step::None,
+            unfit: false,
         };
         Ok(Receipt::Believed { heard, first })
     }
@@ -314,17 +326,10 @@ impl Link {
         }
     }
 
-    /// The next datagram for `path`; `answer` replaces the echo of the proven run.
-    pub(super) fn encode(
-        &mut self,
-        config: &Config,
-        path: u8,
-        state: State,
-        step: Step,
-        answer: Option<Echo>,
-    ) -> Vec<u8> {
+    /// The next datagram for `path`.
+    pub(super) fn encode(&mut self, config: &Config, path: u8, word: Word) -> Vec<u8> {
         if config.version == Version::V1 {
-            return magic_of(state).encode().to_vec();
+            return magic_of(word.state).encode().to_vec();
         }
         self.sent += 1;
         let session =
@@ -333,14 +338,15 @@ impl Link {
             cluster: config.cluster,
             boot: config.boot,
             counter: self.sent,
-            echo: answer.or(session),
+            echo: word.answer.or(session),
             path,
             role: config.role,
-            state,
+            state: word.state,
             priority: config.priority,
             interval: config.keepalive,
             digest: config.digest,
-            step,
+            step: word.step,
+            unfit: word.unfit,
         };
         heartbeat.encode(config.key.as_ref()).to_vec()
     }
@@ -380,6 +386,7 @@ impl Heard {
             interval: heartbeat.interval,
             same_configuration: Some(heartbeat.digest == config.digest),
             step: heartbeat.step,
+            unfit: heartbeat.unfit,
         }
     }
 }

@@ -19,6 +19,7 @@
 
 mod act;
 mod config;
+mod fitness;
 mod link;
 mod peer;
 mod rules;
@@ -30,11 +31,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::failover::guard::Fault;
 use crate::time::Instant;
 
 use super::{
-    ActionError, ActionId, Cause, Command, Heartbeat, Output, PathId, PeerStatus, State, Status,
-    VirtualAddress,
+    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, PeerStatus, State,
+    Status, VirtualAddress,
 };
 
 pub use config::{Builder, Config, ConfigError, Path, Version};
@@ -58,6 +60,15 @@ pub struct Pulse {
     cause: Option<Cause>,
     peer: Option<Peer>,
     usable: bool,
+    /// The guards that fail.
+    faults: Vec<Fault>,
+    maintenance: bool,
+    /// What was last decided not to do.
+    declined: Option<Declined>,
+    /// Why this node stays as it is though there is reason to act, while that is so.
+    withheld: Option<Cause>,
+    /// When a hand-over because of a guard may be tried next.
+    next_offer: Instant,
     /// The addresses asked to be up, or that may still be: what a release has to cover.
     held: Vec<VirtualAddress>,
     /// Addresses that a reload added while active, by the action that brings them up.
@@ -100,6 +111,11 @@ impl Pulse {
             cause: None,
             peer: None,
             usable: true,
+            faults: Vec::new(),
+            maintenance: false,
+            declined: None,
+            withheld: None,
+            next_offer: now,
             held: Vec::new(),
             updates: Vec::new(),
             listening: now,
@@ -200,8 +216,14 @@ impl Pulse {
                 .flatten()
                 .map(|event| decide(&self.phase, event, &facts))
                 .find(|action| *action != Action::Stay);
-            let Some(action) = action else { return };
-            self.act(now, action);
+            match action {
+                None => {
+                    self.withheld = None;
+                    return;
+                }
+                Some(Action::Withhold(reason)) => return self.withhold(now, reason),
+                Some(action) => self.act(now, action),
+            }
         }
     }
 
@@ -328,11 +350,11 @@ impl Heartbeat for Pulse {
 
     fn handle_command(&mut self, now: Instant, command: Command) {
         let now = self.advance(now);
-        let event = match command {
-            Command::HandOver => Event::HandOver,
-            Command::Stop => Event::Stop,
-        };
-        self.apply(now, &event);
+        match command {
+            Command::HandOver => self.apply(now, &Event::HandOver),
+            Command::Stop => self.apply(now, &Event::Stop),
+            Command::Maintenance(begin) => self.maintain(now, begin),
+        }
         self.settle(now);
     }
 
@@ -341,6 +363,14 @@ impl Heartbeat for Pulse {
         self.usable = usable;
         let event = if usable { Event::PlaneUp } else { Event::PlaneDown };
         self.apply(now, &event);
+        self.settle(now);
+    }
+
+    fn handle_guards(&mut self, now: Instant, faults: &[Fault]) {
+        let now = self.advance(now);
+        let was_fit = self.unfit().is_none();
+        self.faults = faults.to_vec();
+        self.tell_fitness(now, was_fit);
         self.settle(now);
     }
 
@@ -367,8 +397,12 @@ impl Heartbeat for Pulse {
             since: self.since,
             cause: self.cause.clone(),
             authenticated: self.config.key.is_some(),
-            peer: self.peer.map(|peer| {
-                PeerStatus::new(peer.heard.state, peer.at, peer.heard.same_configuration)
+            faults: self.faults.clone(),
+            maintenance: self.maintenance,
+            declined: self.declined.clone(),
+            peer: self.peer.map(|Peer { heard, at, .. }| PeerStatus {
+                unfit: heard.unfit,
+                ..PeerStatus::new(heard.state, at, heard.same_configuration)
             }),
             paths: self.link.paths(),
             rejected: self.link.rejected(),

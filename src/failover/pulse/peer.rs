@@ -29,12 +29,20 @@ impl Pulse {
             usable: self.usable,
             negotiates: self.config.version == Version::V2,
             peer_unable: self.peer_unable(now),
+            unfit: self.unfit(),
+            maintenance: self.maintenance,
+            may_offer: now >= self.next_offer,
         }
     }
 
-    /// Whether this node has precedence: the primary has, and between two of one role the higher
-    /// priority, then the higher boot id.
+    /// Whether this node has precedence: a fit node over an unfit one, where the protocol tells;
+    /// else the primary, and between two of one role the higher priority, then the higher boot id.
     pub(super) fn wins(&self) -> bool {
+        let fit = self.unfit().is_none();
+        let told = self.config.version == Version::V2;
+        if self.peer.is_some_and(|peer| told && peer.heard.unfit == fit) {
+            return fit;
+        }
         let ours = (self.config.priority, self.config.boot);
         let peer = self.peer.map(|peer| peer.heard);
         match peer.filter(|peer| peer.role == self.config.role) {
@@ -52,7 +60,9 @@ impl Pulse {
             Some(View::Claims | View::Releases) => Some(Cause::PeerActive),
             Some(View::Failed) => Some(Cause::PeerFailed),
             Some(View::Stopped) => Some(Cause::PeerStopped),
-            Some(View::Idle | View::Lingers) => None,
+            Some(View::Idle | View::Lingers) => {
+                self.peer.filter(|peer| peer.heard.unfit).map(|_| Cause::PeerUnfit)
+            }
         }
     }
 
@@ -110,7 +120,9 @@ impl Pulse {
                     && matches!(peer.heard.state, State::Starting | State::Standby)
             })
             .map(|peer| peer.patience.max(self.certain_from()));
-        Some(patience.map_or_else(|| self.silence_ends(), |at| at.min(self.silence_ends())))
+        // What is withheld stays so until something else happens.
+        let due = |at: &Instant| self.withheld.is_none() || *at > self.last_now;
+        [patience, Some(self.silence_ends())].into_iter().flatten().filter(due).min()
     }
 
     /// Gives an idle peer a whole dead time from now to act.

@@ -44,7 +44,11 @@ pub(super) struct Attempt {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
+    /// The administrator, or the peer, asked for it.
     HandOver,
+    /// A guard of this node fails.
+    Yield,
+    /// The process is to end.
     Stop,
 }
 
@@ -85,6 +89,8 @@ pub(super) enum Event {
     PlaneUp,
     /// The administrator wants the peer to take over.
     HandOver,
+    /// The administrator wants this node out of the way.
+    Maintain,
     /// The process is to end.
     Stop,
     /// This node did not run for so long that the peer may have taken over.
@@ -123,6 +129,12 @@ pub(super) struct Facts {
     pub(super) negotiates: bool,
     /// Why the peer could not take the service now.
     pub(super) peer_unable: Option<Cause>,
+    /// Why this node had better not hold the service.
+    pub(super) unfit: Option<Cause>,
+    /// The reason is maintenance, which nothing overrules.
+    pub(super) maintenance: bool,
+    /// A hand-over to the peer may be tried: the last failure is a while ago.
+    pub(super) may_offer: bool,
 }
 
 /// What to do about an event.
@@ -162,6 +174,8 @@ pub(super) enum Action {
     Refuse(u64),
     /// Tell the administrator why not.
     Decline(Cause),
+    /// Stay, though there is reason to act; tell why, once.
+    Withhold(Cause),
 }
 
 impl Phase {
@@ -196,30 +210,34 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
         (P::Starting, Event::Peer(V::Claims | V::Releases)) => Action::StandBy(Cause::PeerActive),
         // 0.8.6 let whoever first heard "stopped" activate; here the primary acts and the backup
         // gives it a dead time to.
-        (P::Starting, Event::Peer(V::Idle | V::Lingers)) if facts.wins => {
-            Action::Acquire(Cause::PeerStandby)
+        (P::Starting, Event::Peer(V::Idle | V::Lingers)) if goes_first(facts) => {
+            begin(facts, Cause::PeerStandby)
         }
         (P::Starting, Event::Peer(V::Idle | V::Lingers)) => Action::StandBy(Cause::PeerStandby),
 
         // "Takeover". Silence for the dead time (0.8.6: "partner dead: activating lvs").
-        (P::Starting | P::Standby { .. }, Event::Peer(V::Silent)) => {
-            Action::Acquire(silent_cause(facts))
-        }
+        (P::Starting, Event::Peer(V::Silent)) => match cut_off(facts) {
+            Some(reason) => Action::StandBy(reason),
+            None => begin(facts, silent_cause(facts)),
+        },
+        (P::Standby { .. }, Event::Peer(V::Silent)) => match cut_off(facts) {
+            Some(reason) => Action::Withhold(reason),
+            None => take(facts, silent_cause(facts)),
+        },
         // A peer that cannot or will not is not waited for (0.8.6: "partner inactive").
-        (P::Starting | P::Standby { .. }, Event::Peer(V::Failed)) => {
-            Action::Acquire(Cause::PeerFailed)
-        }
-        (P::Starting | P::Standby { .. }, Event::Peer(V::Stopped)) => {
-            Action::Acquire(Cause::PeerStopped)
-        }
+        (P::Starting, Event::Peer(V::Failed)) => begin(facts, Cause::PeerFailed),
+        (P::Starting, Event::Peer(V::Stopped)) => begin(facts, Cause::PeerStopped),
+        (P::Standby { .. }, Event::Peer(V::Failed)) => take(facts, Cause::PeerFailed),
+        (P::Standby { .. }, Event::Peer(V::Stopped)) => take(facts, Cause::PeerStopped),
         (P::Standby { .. }, Event::Peer(V::Claims | V::Releases)) => Action::Stay,
-        (P::Standby { .. }, Event::Peer(V::Idle)) if !facts.wins => Action::Stay,
-        (P::Standby { .. }, Event::Peer(V::Idle | V::Lingers)) => {
-            Action::Acquire(Cause::PeerStandby)
-        }
+        (P::Standby { .. }, Event::Peer(V::Idle)) if !goes_first(facts) => Action::Stay,
+        (P::Standby { .. }, Event::Peer(V::Idle | V::Lingers)) => take(facts, Cause::PeerStandby),
 
         // "Hand-over", receiving side.
-        (P::Standby { .. }, Event::Offered(id)) => Action::Accept(*id),
+        (P::Standby { .. }, Event::Offered(id)) => match facts.unfit {
+            Some(_) => Action::Refuse(*id),
+            None => Action::Accept(*id),
+        },
         (P::Standby { .. }, Event::Yours) => Action::Acquire(Cause::PeerHandsOver),
         (
             P::Starting
@@ -239,7 +257,9 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
         {
             Action::Release(Cause::PeerWins, After::Standby)
         }
-        (P::Acquiring { .. } | P::Active | P::Offering(_), Event::Peer(_)) => Action::Stay,
+        // "Guards". The service goes to a peer that can take it, and nowhere else.
+        (P::Active, Event::Peer(_)) => give_up(facts),
+        (P::Acquiring { .. } | P::Offering(_), Event::Peer(_)) => Action::Stay,
 
         // "Completions". Nothing is announced before the addresses are known to be up.
         (P::Acquiring { .. }, Event::Done) => Action::Confirm,
@@ -262,7 +282,7 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
         // "Data plane". A director that cannot forward must not hold the addresses, and says so
         // (0.8.6: its lvsd died, "stopped" goes out with the next heartbeat).
         (P::Starting | P::Standby { .. }, Event::PlaneDown) => fail_by_plane(),
-        (P::Handing(attempt), Event::PlaneDown) if attempt.purpose == Purpose::HandOver => {
+        (P::Handing(attempt), Event::PlaneDown) if attempt.purpose != Purpose::Stop => {
             fail_by_plane()
         }
         (P::Acquiring { .. } | P::Active | P::Offering(_), Event::PlaneDown) => {
@@ -277,7 +297,7 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
         }
 
         // "Hand-over", giving side.
-        (P::Active, Event::HandOver | Event::Asked) => match &facts.peer_unable {
+        (P::Active, Event::HandOver | Event::Maintain | Event::Asked) => match &facts.peer_unable {
             Some(reason) => Action::Decline(reason.clone()),
             None if facts.negotiates => Action::Offer(Purpose::HandOver),
             None => Action::Release(Cause::Requested, hand(0, Purpose::HandOver)),
@@ -287,14 +307,14 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
         }
         (P::Active, Event::Stop) => Action::Release(Cause::Stopping, After::Stop),
         (P::Offering(attempt), Event::Accepted) => {
-            Action::Release(given_cause(attempt.purpose), hand(attempt.id, attempt.purpose))
+            Action::Release(given_cause(attempt.purpose, facts), hand(attempt.id, attempt.purpose))
         }
         (P::Offering(attempt), Event::Refused | Event::Deadline) => match attempt.purpose {
-            Purpose::HandOver => Action::Keep(Cause::PeerRefused),
+            Purpose::HandOver | Purpose::Yield => Action::Keep(Cause::PeerRefused),
             Purpose::Stop => Action::Release(Cause::Stopping, After::Stop),
         },
         (P::Handing(attempt), Event::Peer(V::Claims)) => match attempt.purpose {
-            Purpose::HandOver => Action::StandBy(Cause::PeerActive),
+            Purpose::HandOver | Purpose::Yield => Action::StandBy(Cause::PeerActive),
             Purpose::Stop => Action::End(Cause::Stopping),
         },
         (P::Handing(_), Event::Peer(V::Releases | V::Idle | V::Lingers)) => Action::Stay,
@@ -313,6 +333,9 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             | P::Failed { .. },
             Event::HandOver,
         ) => Action::Decline(Cause::NotActive),
+        (P::Acquiring { .. } | P::Failed { holding: true, .. }, Event::Maintain) => {
+            Action::Decline(Cause::Busy)
+        }
         (P::Starting | P::Standby { .. } | P::Failed { holding: false, .. }, Event::Stop) => {
             Action::End(Cause::Stopping)
         }
@@ -332,7 +355,7 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             Action::Release(Cause::Suspended, After::Listen)
         }
         (P::Handing(attempt), Event::Stalled) => match attempt.purpose {
-            Purpose::HandOver => Action::Listen(Cause::Suspended),
+            Purpose::HandOver | Purpose::Yield => Action::Listen(Cause::Suspended),
             Purpose::Stop => Action::End(Cause::Stopping),
         },
 
@@ -346,6 +369,7 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             | Event::Done
             | Event::NotDone(_)
             | Event::PlaneUp
+            | Event::Maintain
             | Event::Stalled,
         )
         | (P::Starting, Event::Yours)
@@ -358,7 +382,8 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             | Event::Done
             | Event::NotDone(_)
             | Event::PlaneDown
-            | Event::PlaneUp,
+            | Event::PlaneUp
+            | Event::Maintain,
         )
         | (
             P::Acquiring { .. },
@@ -386,7 +411,8 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             | Event::Done
             | Event::NotDone(_)
             | Event::PlaneUp
-            | Event::HandOver,
+            | Event::HandOver
+            | Event::Maintain,
         )
         | (
             P::Releasing { .. },
@@ -398,6 +424,7 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             | Event::Asked
             | Event::PlaneDown
             | Event::PlaneUp
+            | Event::Maintain
             | Event::Stalled,
         )
         | (
@@ -412,8 +439,42 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
             | Event::NotDone(_)
             | Event::PlaneDown
             | Event::PlaneUp
+            | Event::Maintain
             | Event::Stalled,
         ) => Action::Stay,
+    }
+}
+
+/// Whether this node is the one to act when neither has the service. Version 1 does not tell the
+/// peer that this node is unfit, so this node waits longer instead.
+const fn goes_first(facts: &Facts) -> bool {
+    facts.wins && (facts.negotiates || facts.unfit.is_none())
+}
+
+/// Takes the service, also where a guard fails: that the peer has it not is certain.
+fn take(facts: &Facts, cause: Cause) -> Action {
+    if facts.maintenance { Action::Withhold(Cause::Maintenance) } else { Action::Acquire(cause) }
+}
+
+/// The same from a start, which ends in any case.
+fn begin(facts: &Facts, cause: Cause) -> Action {
+    if facts.maintenance { Action::StandBy(Cause::Maintenance) } else { Action::Acquire(cause) }
+}
+
+/// Why silence is no reason to take over: whoever hears nothing and has a failing guard is likely to
+/// be the one who is cut off.
+fn cut_off(facts: &Facts) -> Option<Cause> {
+    facts.unfit.clone().filter(|_| !facts.alone)
+}
+
+fn give_up(facts: &Facts) -> Action {
+    match (&facts.unfit, &facts.peer_unable) {
+        (None, _) => Action::Stay,
+        (Some(_), Some(Cause::PeerActive)) => Action::Stay,
+        (Some(_), Some(reason)) => Action::Withhold(reason.clone()),
+        (Some(_), None) if !facts.may_offer => Action::Withhold(Cause::PeerRefused),
+        (Some(_), None) if facts.negotiates => Action::Offer(Purpose::Yield),
+        (Some(reason), None) => Action::Release(reason.clone(), hand(0, Purpose::Yield)),
     }
 }
 
@@ -439,7 +500,7 @@ const fn stops(then: &After) -> bool {
 /// The peer agreed and then did not take the service: it must not stay without an owner.
 fn take_back(attempt: &Attempt, cause: Cause) -> Action {
     match attempt.purpose {
-        Purpose::HandOver => Action::Acquire(cause),
+        Purpose::HandOver | Purpose::Yield => Action::Acquire(cause),
         Purpose::Stop => Action::End(Cause::Stopping),
     }
 }
@@ -452,9 +513,10 @@ const fn hand(id: u64, purpose: Purpose) -> After {
     After::Hand { id, purpose }
 }
 
-const fn given_cause(purpose: Purpose) -> Cause {
+fn given_cause(purpose: Purpose, facts: &Facts) -> Cause {
     match purpose {
         Purpose::HandOver => Cause::Requested,
+        Purpose::Yield => facts.unfit.clone().unwrap_or(Cause::Requested),
         Purpose::Stop => Cause::Stopping,
     }
 }

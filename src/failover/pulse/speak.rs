@@ -5,6 +5,7 @@ use crate::time::Instant;
 use crate::wire::pulse::{Echo, Step};
 
 use super::config::Version;
+use super::link::Word;
 use super::rules::{After, Phase};
 use super::{ANSWERS, Pulse};
 
@@ -27,10 +28,11 @@ impl Pulse {
         }
     }
 
-    pub(super) fn send(&mut self, step: Step, echo: Option<Echo>) {
+    pub(super) fn send(&mut self, step: Step, answer: Option<Echo>) {
+        let unfit = self.unfit().is_some();
+        let word = Word { state: self.phase.state(), step, unfit, answer };
         for path in (0..=u8::MAX).take(self.config.paths.len()) {
-            let state = self.phase.state();
-            let payload = self.link.encode(&self.config, path, state, step, echo);
+            let payload = self.link.encode(&self.config, path, word);
             self.outputs.push_back(Output::Send { path: PathId(path), payload });
         }
     }
@@ -76,6 +78,7 @@ impl Pulse {
             && !self.handed_by_command
             && settled
             && self.wins()
+            && self.unfit().is_none()
             && self.peer.is_some_and(|peer| peer.heard.state == State::Active)
     }
 }

@@ -33,6 +33,7 @@ fn hello() -> Heartbeat {
         interval: Duration::from_millis(2000),
         digest: [0; 8],
         step: Step::None,
+        unfit: false,
     }
 }
 
@@ -74,10 +75,19 @@ fn any_change_of_size_magic_or_version_is_named() {
 }
 
 #[test]
+fn an_unfit_sender_says_so_in_one_bit() {
+    let unfit = Heartbeat { unfit: true, ..hello() };
+    let mut bytes = hello().encode(None);
+    bytes[5] |= 4;
+    assert_eq!(unfit.encode(None), bytes);
+    assert_eq!(Sealed::parse(&bytes).unwrap().open(None), Ok(unfit));
+}
+
+#[test]
 fn values_the_layout_does_not_have_are_malformed() {
     // Flags, role, state, interval above an hour, step, reserved, echo without its flag, tag
     // without its flag.
-    for (at, value) in [(5, 4), (6, 0), (7, 8), (56, 1), (62, 6), (63, 1), (40, 1), (103, 1)] {
+    for (at, value) in [(5, 8), (6, 0), (7, 8), (56, 1), (62, 6), (63, 1), (40, 1), (103, 1)] {
         let mut bytes = hello().encode(None);
         bytes[at] = value;
         let opened = Sealed::parse(&bytes).unwrap().open(None);

@@ -3,8 +3,15 @@ use crate::wire::ethernet::MacAddr;
 
 const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
+const BELOW: u16 = 5;
+const MASTER: u16 = 10;
+const INFO: u16 = 18;
+const BELOW_NAMESPACE: u16 = 37;
+/// Within [`INFO`].
+const KIND: u16 = 1;
 
 const ETHERNET: u16 = 1;
+const UP: u32 = 0x1;
 const RUNNING: u32 = 0x40;
 const NO_ARP: u32 = 0x80;
 
@@ -14,7 +21,10 @@ pub struct Link {
     index: u32,
     name: Box<str>,
     hardware: Option<MacAddr>,
-    running: bool,
+    flags: u32,
+    below: Option<u32>,
+    master: Option<u32>,
+    aggregate: bool,
 }
 
 impl Link {
@@ -37,10 +47,35 @@ impl Link {
         self.hardware
     }
 
-    /// Whether it is up and has a carrier.
+    /// Whether the administrator has it up.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.flags & UP != 0
+    }
+
+    /// Whether it is up and has a carrier, or a driver that does not tell.
     #[must_use]
     pub const fn is_running(&self) -> bool {
-        self.running
+        self.flags & RUNNING != 0
+    }
+
+    /// The index of the device it stands on, as a VLAN or a macvlan does, if that is in the same
+    /// network namespace.
+    #[must_use]
+    pub const fn below(&self) -> Option<u32> {
+        self.below
+    }
+
+    /// The index of the bond, team or bridge it is a port of.
+    #[must_use]
+    pub const fn master(&self) -> Option<u32> {
+        self.master
+    }
+
+    /// Whether it is a bond or a team.
+    #[must_use]
+    pub const fn is_aggregate(&self) -> bool {
+        self.aggregate
     }
 
     pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
@@ -48,9 +83,15 @@ impl Link {
         let index = u32::from_ne_bytes(bytes_at(payload, 4)?);
         let flags = u32::from_ne_bytes(bytes_at(payload, 8)?);
         let (mut name, mut hardware) = (None, None);
+        let (mut below, mut master) = (None, None);
+        let (mut aggregate, mut elsewhere) = (false, false);
         for (attribute, value) in attributes(payload.get(16..).unwrap_or_default()) {
             match attribute {
                 NAME => name = text(value),
+                BELOW => below = number(value),
+                MASTER => master = number(value),
+                BELOW_NAMESPACE => elsewhere = true,
+                INFO => aggregate = attributes(value).any(is_aggregate),
                 ADDRESS => hardware = value.try_into().ok().map(MacAddr),
                 _ => {}
             }
@@ -60,7 +101,42 @@ impl Link {
             index,
             name: name.ok_or(Malformed)?,
             hardware: hardware.filter(|_| neighbours),
-            running: flags & RUNNING != 0,
+            flags,
+            below: below.filter(|below| *below != index && !elsewhere),
+            master,
+            aggregate,
         })
+    }
+}
+
+fn number(value: &[u8]) -> Option<u32> {
+    value.try_into().ok().map(u32::from_ne_bytes)
+}
+
+fn is_aggregate((attribute, value): (u16, &[u8])) -> bool {
+    attribute == KIND && text(value).is_some_and(|kind| matches!(&*kind, "bond" | "team"))
+}
+
+#[cfg(test)]
+impl Link {
+    /// A link that is up with these flags besides.
+    pub(crate) fn example(index: u32, name: &str, flags: u32) -> Self {
+        let (hardware, below, master) = (None, None, None);
+        Self { index, name: name.into(), hardware, flags, below, master, aggregate: false }
+    }
+
+    pub(crate) const fn on(mut self, below: u32) -> Self {
+        self.below = Some(below);
+        self
+    }
+
+    pub(crate) const fn port_of(mut self, master: u32) -> Self {
+        self.master = Some(master);
+        self
+    }
+
+    pub(crate) const fn aggregate(mut self) -> Self {
+        self.aggregate = true;
+        self
     }
 }
