@@ -1,9 +1,14 @@
+mod operator;
+mod state;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::operator::Override;
+pub use self::state::Health;
+use self::state::{State, Verdict};
 use super::{Failure, MonitorConfig, Reason, Stage};
 use crate::net::Weight;
 use crate::time::Instant;
@@ -50,59 +55,6 @@ pub struct Monitor {
     counters: Counters,
     last_checked: Option<Instant>,
     last_failure: Option<Failure>,
-}
-
-/// Whether a real server is fit, as its checks say. What an administrator forces is apart from
-/// it, see [`Override`].
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Health {
-    /// No check has ended yet.
-    Unknown,
-    /// Out, and passing checks, but not enough in a row yet.
-    Rising,
-    /// In.
-    Up,
-    /// In, and failing checks, but not enough in a row yet.
-    Falling,
-    /// Out.
-    Down,
-}
-
-impl Health {
-    /// Whether such a server takes connections.
-    #[must_use]
-    pub const fn is_in(self) -> bool {
-        matches!(self, Self::Up | Self::Falling)
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "unknown",
-            Self::Rising => "rising",
-            Self::Up => "up",
-            Self::Falling => "falling",
-            Self::Down => "down",
-        })
-    }
-}
-
-/// What an administrator wants regardless of the checks, which go on meanwhile.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Override {
-    /// Nothing: the checks decide (nanny's SIGHUP).
-    #[default]
-    None,
-    /// Out, removed or quiesced as configured (SIGUSR1). When it ends, a healthy server comes
-    /// back with a slow start.
-    ForceDown,
-    /// In, with the full weight at once (SIGUSR2).
-    ForceUp,
 }
 
 /// Ties a result to the [`Output::Probe`] that asked for it. Never used twice by one monitor.
@@ -244,15 +196,20 @@ impl Monitor {
         self.settle_weight(now);
     }
 
-    /// An administrator takes a decision, or takes it back.
+    /// An administrator takes a decision, or takes it back. One that keeps the server out is
+    /// followed by an [`Output::Weight`] in any case: the table may hold more than this monitor
+    /// put there.
     pub fn handle_override(&mut self, now: Instant, forced: Override) {
         let ended = std::mem::replace(&mut self.forced, forced);
-        match (ended, forced) {
-            (Override::ForceDown, Override::None) => self.ramp = Some(now),
-            (_, Override::ForceUp) => self.ramp = None,
-            (_, Override::None | Override::ForceDown) => {}
+        match forced {
+            Override::None if ended.keeps_out() => self.ramp = Some(now),
+            Override::ForceUp => self.ramp = None,
+            _ => {}
         }
-        self.settle_weight(now);
+        let told = self.settle_weight(now);
+        if !told && self.forced.keeps_out() && self.held.is_none() {
+            self.outputs.push_back(Output::Weight(None));
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next.
@@ -279,7 +236,7 @@ impl Monitor {
     pub const fn is_available(&self) -> bool {
         match self.forced {
             Override::None => self.state.health().is_in(),
-            Override::ForceDown => false,
+            Override::Drain | Override::Disabled | Override::ForceDown => false,
             Override::ForceUp => true,
         }
     }
@@ -361,17 +318,30 @@ impl Monitor {
         self.outputs.push_back(Output::Changed { from, to, reason });
     }
 
-    fn settle_weight(&mut self, now: Instant) {
+    /// Returns whether there was something to say.
+    fn settle_weight(&mut self, now: Instant) -> bool {
         let wanted = if self.is_available() {
             Some(self.eased_weight(now))
         } else {
             self.weight_due = None;
-            (self.config.quiesce() && self.held.is_some()).then_some(Weight::ZERO)
+            self.weight_out()
         };
-        if wanted != self.held {
+        let changed = wanted != self.held;
+        if changed {
             self.held = wanted;
             self.outputs.push_back(Output::Weight(wanted));
         }
+        changed
+    }
+
+    /// What the table holds for a server that takes no connections.
+    fn weight_out(&self) -> Option<Weight> {
+        let stays = match self.forced {
+            Override::Disabled => false,
+            Override::Drain if self.state.may_hold_connections() => true,
+            _ => self.config.quiesce() && self.held.is_some(),
+        };
+        stays.then_some(Weight::ZERO)
     }
 
     /// The weight the slow start has come to; arranges for its next step or ends it.
@@ -412,76 +382,6 @@ struct InFlight {
     id: ProbeId,
     deadline: Instant,
     timeout: Duration,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verdict {
-    Passed,
-    Failed,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    Unknown,
-    In {
-        failures: u32,
-    },
-    /// `returning` once it had been in: one that never was has nothing to re-enter, so its first
-    /// success admits it.
-    Out {
-        successes: u32,
-        returning: bool,
-    },
-}
-
-impl State {
-    const fn health(self) -> Health {
-        match self {
-            Self::Unknown => Health::Unknown,
-            Self::In { failures: 0 } => Health::Up,
-            Self::In { .. } => Health::Falling,
-            Self::Out { successes: 0, .. } => Health::Down,
-            Self::Out { .. } => Health::Rising,
-        }
-    }
-
-    const fn after(self, verdict: Verdict, config: &MonitorConfig) -> Self {
-        let streak = self.streak(verdict);
-        let enough = streak >= self.needed(verdict, config);
-        match (self, verdict) {
-            (Self::Unknown | Self::In { .. }, Verdict::Passed) => Self::In { failures: 0 },
-            (Self::Unknown, Verdict::Failed) => Self::Out { successes: 0, returning: false },
-            (Self::In { .. }, Verdict::Failed) if enough => {
-                Self::Out { successes: 0, returning: true }
-            }
-            (Self::In { .. }, Verdict::Failed) => Self::In { failures: streak },
-            (Self::Out { .. }, Verdict::Passed) if enough => Self::In { failures: 0 },
-            (Self::Out { returning, .. }, Verdict::Passed) => {
-                Self::Out { successes: streak, returning }
-            }
-            (Self::Out { returning, .. }, Verdict::Failed) => Self::Out { successes: 0, returning },
-        }
-    }
-
-    /// How many checks in a row with this verdict it takes to get in or out.
-    const fn needed(self, verdict: Verdict, config: &MonitorConfig) -> u32 {
-        match (self, verdict) {
-            (Self::In { .. }, Verdict::Failed) => config.fall(),
-            (Self::Out { returning: true, .. }, Verdict::Passed) => config.rise(),
-            (Self::Unknown | Self::In { .. } | Self::Out { .. }, _) => 1,
-        }
-    }
-
-    /// How many checks in a row had this verdict, with the one that came just now.
-    const fn streak(self, verdict: Verdict) -> u32 {
-        match (self, verdict) {
-            (Self::In { failures }, Verdict::Failed) => failures.saturating_add(1),
-            (Self::Out { successes, .. }, Verdict::Passed) => successes.saturating_add(1),
-            (Self::Unknown, _)
-            | (Self::In { .. }, Verdict::Passed)
-            | (Self::Out { .. }, Verdict::Failed) => 1,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -209,6 +209,48 @@ fn an_override_beats_the_checks_which_go_on_meanwhile() {
 }
 
 #[test]
+fn a_drained_server_keeps_its_connections_whatever_quiesce_says() {
+    let mut monitor = Monitor::new(at(0), config().with_weight(weight(64)));
+    check(&mut monitor, Ok(()));
+    monitor.handle_override(at(10), Override::Drain);
+    assert_eq!(weights(&drain(&mut monitor)), [Some(0)]);
+    assert_eq!(monitor.health(), Health::Up, "what the checks say is another matter");
+    assert_eq!(check(&mut monitor, Ok(())), []);
+    monitor.handle_override(at(2010), Override::None);
+    assert_eq!(weights(&drain(&mut monitor)), [Some(2)], "back with a slow start");
+
+    monitor.handle_override(at(2020), Override::Drain);
+    drain(&mut monitor);
+    assert_eq!(weights(&check(&mut monitor, Err(Failure::Refused))), [None], "it died of itself");
+    monitor.handle_override(at(4010), Override::None);
+    assert_eq!(drain(&mut monitor), []);
+}
+
+#[test]
+fn a_disabled_server_is_out_even_if_a_failed_one_would_stay() {
+    let mut monitor = Monitor::new(at(0), config().with_quiesce(true));
+    check(&mut monitor, Ok(()));
+    monitor.handle_override(at(10), Override::Drain);
+    monitor.handle_override(at(20), Override::Disabled);
+    assert_eq!(weights(&drain(&mut monitor)), [Some(0), None]);
+    assert_eq!(weights(&check(&mut monitor, Err(Failure::Refused))), []);
+    assert_eq!(monitor.status().forced.to_string(), "disabled");
+}
+
+#[test]
+fn an_override_that_comes_before_the_first_check_says_what_the_table_holds() {
+    let told = |forced| {
+        let mut monitor = Monitor::new(at(0), config());
+        monitor.handle_override(at(0), forced);
+        weights(&drain(&mut monitor))
+    };
+    assert_eq!(told(Override::Disabled), [None], "an earlier life may have left it in the table");
+    assert_eq!(told(Override::ForceDown), [None]);
+    assert_eq!(told(Override::Drain), [Some(0)]);
+    assert_eq!(told(Override::None), []);
+}
+
+#[test]
 fn the_beat_neither_drifts_nor_bursts() {
     let mut monitor = Monitor::new(at(0), config().with_initial_offset(secs(1)));
     assert_eq!(monitor.poll_timeout(), Some(at(1000)));
@@ -312,6 +354,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => any_config().prop_map(Input::Config),
         1 => prop_oneof![
             Just(Override::None),
+            Just(Override::Drain),
+            Just(Override::Disabled),
             Just(Override::ForceDown),
             Just(Override::ForceUp)
         ].prop_map(Input::Override),
@@ -371,7 +415,8 @@ fn obeys_the_laws(config: MonitorConfig, inputs: &[(u64, Input)]) -> Result<(), 
                     been_in |= to.is_in();
                 }
                 Output::Weight(weight) => {
-                    prop_assert!(weight != held, "no change");
+                    let told_again = weight.is_none() && monitor.forced.keeps_out();
+                    prop_assert!(weight != held || told_again, "no change");
                     held = weight;
                 }
             }
@@ -382,7 +427,8 @@ fn obeys_the_laws(config: MonitorConfig, inputs: &[(u64, Input)]) -> Result<(), 
             prop_assert!(held.is_some_and(|held| held <= full));
             prop_assert!(held != Some(Weight::ZERO) || full.is_quiesced());
         } else {
-            prop_assert!(held.is_none_or(|held| held.is_quiesced() && monitor.config.quiesce()));
+            let may_stay = monitor.config.quiesce() || monitor.forced == Override::Drain;
+            prop_assert!(held.is_none_or(|held| held.is_quiesced() && may_stay));
         }
         if matches!(input, Input::Timeout) {
             prop_assert!(monitor.poll_timeout().unwrap() > now, "would spin");
