@@ -23,8 +23,10 @@
 #[cfg(feature = "runtime")]
 mod check;
 mod failure;
+mod flaps;
 mod monitor;
 mod settings;
+mod slow_start;
 mod spec;
 
 #[cfg(feature = "runtime")]
@@ -32,8 +34,10 @@ pub use async_trait::async_trait;
 #[cfg(feature = "runtime")]
 pub use check::Check;
 pub use failure::{Excerpt, Failure, Reason, Stage};
-pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Status};
-pub use settings::{MonitorConfig, SlowStart, rise_from_reentry};
+pub use flaps::FlapLimit;
+pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Snapshot, Status};
+pub use settings::{InitialState, Jitter, MonitorConfig, rise_from_reentry, spread};
+pub use slow_start::SlowStart;
 pub use spec::{
     Application, ApplicationSpec, BodyExpect, BytePattern, CheckPath, CheckSpec, DnsSpec, Expect,
     Header, HttpSpec, Identity, Pin, ProgramSpec, Security, StatusSet, TlsSpec, decode_escapes,

@@ -1,4 +1,6 @@
 mod operator;
+mod schedule;
+mod snapshot;
 mod state;
 
 use std::collections::VecDeque;
@@ -7,9 +9,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::operator::Override;
+use self::schedule::Schedule;
+pub use self::snapshot::Snapshot;
 pub use self::state::Health;
 use self::state::{State, Verdict};
-use super::{Failure, MonitorConfig, Reason, Stage};
+use super::flaps::Flaps;
+use super::{Failure, InitialState, MonitorConfig, Reason, Stage};
 use crate::net::Weight;
 use crate::time::Instant;
 
@@ -24,6 +29,13 @@ use crate::time::Instant;
 /// - Having been taken out, it needs `rise` successes in a row to come back.
 /// - Out means removed, or with `quiesce` weight 0 for one that was in.
 /// - A server that comes back starts slowly, see [`SlowStart`](super::SlowStart).
+///
+/// Where the configuration says so, checks come faster while the server is rising or falling, a
+/// server is taken for up or down before its first check, checks stray from their beat a little,
+/// and a server that flaps needs more successes than `rise` ([`FlapLimit`](super::FlapLimit)).
+///
+/// What an administrator wants is an [`Override`], and what the monitor knows outlives it in a
+/// [`Snapshot`].
 ///
 /// Deliberate differences from 0.8.6:
 ///
@@ -49,8 +61,8 @@ pub struct Monitor {
     /// When the slow start takes its next step.
     weight_due: Option<Instant>,
     schedule: Schedule,
+    flaps: Flaps,
     probe: Option<InFlight>,
-    next_id: u64,
     outputs: VecDeque<Output>,
     counters: Counters,
     last_checked: Option<Instant>,
@@ -141,26 +153,19 @@ impl Monitor {
     /// the server, at least.
     pub const STALL: Duration = Duration::from_secs(1);
 
-    /// A monitor of a server of which nothing is known. Its first check is due at `now` plus the
-    /// initial offset.
+    /// A monitor of a server that was never checked: nothing is known of it, unless the
+    /// configuration has an [`InitialState`] for it, which the first outputs tell then. Its first
+    /// check is due at `now` plus the initial offset.
     #[must_use]
     pub fn new(now: Instant, config: MonitorConfig) -> Self {
-        Self {
-            config,
-            state: State::Unknown,
-            since: now,
-            forced: Override::None,
-            ramp: None,
-            held: None,
-            weight_due: None,
-            schedule: Schedule::First(now + config.initial_offset()),
-            probe: None,
-            next_id: 0,
-            outputs: VecDeque::new(),
-            counters: Counters::default(),
-            last_checked: None,
-            last_failure: None,
-        }
+        let mut monitor = Self::blank(now, config);
+        monitor.state = match config.initial_state() {
+            InitialState::Probe => State::Unknown,
+            InitialState::Up => State::In { failures: 0 },
+            InitialState::Down => State::Out { successes: 0, returning: true },
+        };
+        monitor.introduce(now, Reason::Assumed);
+        monitor
     }
 
     /// The check `id` ended.
@@ -262,11 +267,30 @@ impl Monitor {
         }
     }
 
+    fn blank(now: Instant, config: MonitorConfig) -> Self {
+        let (schedule, flaps) = (Schedule::new(now + config.initial_offset()), Flaps::default());
+        Self {
+            config,
+            state: State::Unknown,
+            since: now,
+            forced: Override::None,
+            ramp: None,
+            held: None,
+            weight_due: None,
+            schedule,
+            flaps,
+            probe: None,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            last_checked: None,
+            last_failure: None,
+        }
+    }
+
     fn start_probe(&mut self, now: Instant) {
-        self.schedule = Schedule::Beat(self.beat_at(now));
-        let id = ProbeId(self.next_id);
+        let id = ProbeId(self.schedule.begun());
+        self.schedule.start(now, &self.config, self.is_in_doubt());
         let deadline = now + self.config.timeout();
-        self.next_id += 1;
         self.counters.started += 1;
         self.probe = Some(InFlight { id, deadline, timeout: self.config.timeout() });
         self.outputs.push_back(Output::Probe { id, deadline });
@@ -301,8 +325,9 @@ impl Monitor {
     }
 
     fn advance(&mut self, now: Instant, verdict: Verdict, reason: impl FnOnce(u32, u32) -> Reason) {
-        let before = self.state;
-        self.state = before.after(verdict, &self.config);
+        let (before, config) = (self.state, self.config);
+        let rise = self.rise(now);
+        self.state = before.after(verdict, rise, config.fall());
         self.last_checked = Some(now);
         let (from, to) = (before.health(), self.state.health());
         if from == to {
@@ -313,9 +338,22 @@ impl Monitor {
             let eased = from != Health::Unknown && self.forced != Override::ForceUp;
             self.ramp = eased.then_some(now);
         }
-        let (streak, needed) = (before.streak(verdict), before.needed(verdict, &self.config));
-        let reason = reason(streak, needed);
+        if let Some(limit) = config.flap_limit().filter(|_| from.is_in() && !to.is_in()) {
+            self.flaps.count(now, limit);
+        }
+        let needed = before.needed(verdict, rise, config.fall());
+        let reason = reason(before.streak(verdict), needed);
         self.outputs.push_back(Output::Changed { from, to, reason });
+    }
+
+    /// How many successes in a row the server needs to come back.
+    fn rise(&self, now: Instant) -> u32 {
+        let factor = self.config.flap_limit().map_or(1, |limit| self.flaps.factor(now, limit));
+        self.config.rise().saturating_mul(factor)
+    }
+
+    const fn is_in_doubt(&self) -> bool {
+        matches!(self.state.health(), Health::Unknown | Health::Rising | Health::Falling)
     }
 
     /// Returns whether there was something to say.
@@ -354,27 +392,8 @@ impl Monitor {
     }
 
     fn next_start(&self) -> Instant {
-        match self.schedule {
-            Schedule::First(due) => due,
-            Schedule::Beat(latest) => latest + self.config.interval(),
-        }
+        self.schedule.next(&self.config, self.is_in_doubt())
     }
-
-    /// The last beat up to `now`: the missed ones are left out.
-    fn beat_at(&self, now: Instant) -> Instant {
-        let due = self.next_start();
-        let missed = (now - due).as_nanos() / self.config.interval().as_nanos();
-        let behind = u64::try_from(missed * self.config.interval().as_nanos());
-        due + Duration::from_nanos(behind.unwrap_or(0))
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Schedule {
-    /// The first check is due.
-    First(Instant),
-    /// The latest check belonged to this beat.
-    Beat(Instant),
 }
 
 #[derive(Clone, Copy, Debug)]

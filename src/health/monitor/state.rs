@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::health::MonitorConfig;
-
 /// Whether a real server is fit, as its checks say. What an administrator forces is apart from
 /// it, see [`Override`].
 #[non_exhaustive]
@@ -50,7 +48,8 @@ pub(super) enum Verdict {
     Failed,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum State {
     Unknown,
     In {
@@ -80,9 +79,9 @@ impl State {
         matches!(self, Self::Unknown | Self::In { .. })
     }
 
-    pub(super) const fn after(self, verdict: Verdict, config: &MonitorConfig) -> Self {
+    pub(super) const fn after(self, verdict: Verdict, rise: u32, fall: u32) -> Self {
         let streak = self.streak(verdict);
-        let enough = streak >= self.needed(verdict, config);
+        let enough = streak >= self.needed(verdict, rise, fall);
         match (self, verdict) {
             (Self::Unknown | Self::In { .. }, Verdict::Passed) => Self::In { failures: 0 },
             (Self::Unknown, Verdict::Failed) => Self::Out { successes: 0, returning: false },
@@ -99,10 +98,10 @@ impl State {
     }
 
     /// How many checks in a row with this verdict it takes to get in or out.
-    pub(super) const fn needed(self, verdict: Verdict, config: &MonitorConfig) -> u32 {
+    pub(super) const fn needed(self, verdict: Verdict, rise: u32, fall: u32) -> u32 {
         match (self, verdict) {
-            (Self::In { .. }, Verdict::Failed) => config.fall(),
-            (Self::Out { returning: true, .. }, Verdict::Passed) => config.rise(),
+            (Self::In { .. }, Verdict::Failed) => fall,
+            (Self::Out { returning: true, .. }, Verdict::Passed) => rise,
             (Self::Unknown | Self::In { .. } | Self::Out { .. }, _) => 1,
         }
     }
