@@ -203,6 +203,10 @@ pub enum Reason {
         /// Checks in a row it takes to be admitted.
         needed: u32,
     },
+    /// It was never checked, and the configuration says what to take it for.
+    Assumed,
+    /// It is what an earlier life knew.
+    Remembered,
     /// A check failed.
     Failed {
         /// Why.
@@ -220,6 +224,8 @@ impl fmt::Display for Reason {
         match self {
             Self::Passed { needed: 1, .. } => f.write_str("passed a check"),
             Self::Passed { streak, needed } => write!(f, "passed {streak} of {needed} checks"),
+            Self::Assumed => f.write_str("not checked yet"),
+            Self::Remembered => f.write_str("remembered"),
             Self::Failed { failure, needed: 1, .. } => failure.fmt(f),
             Self::Failed { failure, streak, needed } => {
                 write!(f, "{failure} ({streak} of {needed})")

@@ -24,9 +24,11 @@ mod agent;
 #[cfg(feature = "runtime")]
 mod check;
 mod failure;
+mod flaps;
 mod load;
 mod monitor;
 mod settings;
+mod slow_start;
 mod spec;
 
 pub use agent::{AgentError, AgentMode, AgentReport, AgentState};
@@ -35,9 +37,11 @@ pub use async_trait::async_trait;
 #[cfg(feature = "runtime")]
 pub use check::Check;
 pub use failure::{Excerpt, Failure, Reason, Stage};
+pub use flaps::FlapLimit;
 pub use load::{Load, LoadFormula, LoadMonitor, LoadSource, LoadWeight, OutputError, Steer};
-pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Status};
-pub use settings::{MonitorConfig, SlowStart, rise_from_reentry};
+pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Snapshot, Status};
+pub use settings::{InitialState, Jitter, MonitorConfig, rise_from_reentry, spread};
+pub use slow_start::SlowStart;
 pub use spec::{
     Application, ApplicationSpec, BodyExpect, BytePattern, CheckPath, CheckSpec, DnsSpec, Expect,
     GrpcSpec, Header, HttpSpec, HttpVersion, Identity, JsonExpect, Pin, ProgramSpec, Security,

@@ -1,10 +1,20 @@
+mod operator;
+mod schedule;
+mod snapshot;
+mod state;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, MonitorConfig, Reason, Stage};
+pub use self::operator::Override;
+use self::schedule::Schedule;
+pub use self::snapshot::Snapshot;
+pub use self::state::Health;
+use self::state::{State, Verdict};
+use super::flaps::Flaps;
+use super::{Failure, InitialState, MonitorConfig, Reason, Stage};
 use crate::net::Weight;
 use crate::time::Instant;
 
@@ -19,6 +29,13 @@ use crate::time::Instant;
 /// - Having been taken out, it needs `rise` successes in a row to come back.
 /// - Out means removed, or with `quiesce` weight 0 for one that was in.
 /// - A server that comes back starts slowly, see [`SlowStart`](super::SlowStart).
+///
+/// Where the configuration says so, checks come faster while the server is rising or falling, a
+/// server is taken for up or down before its first check, checks stray from their beat a little,
+/// and a server that flaps needs more successes than `rise` ([`FlapLimit`](super::FlapLimit)).
+///
+/// What an administrator wants is an [`Override`], and what the monitor knows outlives it in a
+/// [`Snapshot`].
 ///
 /// Deliberate differences from 0.8.6:
 ///
@@ -44,65 +61,12 @@ pub struct Monitor {
     /// When the slow start takes its next step.
     weight_due: Option<Instant>,
     schedule: Schedule,
+    flaps: Flaps,
     probe: Option<InFlight>,
-    next_id: u64,
     outputs: VecDeque<Output>,
     counters: Counters,
     last_checked: Option<Instant>,
     last_failure: Option<Failure>,
-}
-
-/// Whether a real server is fit, as its checks say. What an administrator forces is apart from
-/// it, see [`Override`].
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Health {
-    /// No check has ended yet.
-    Unknown,
-    /// Out, and passing checks, but not enough in a row yet.
-    Rising,
-    /// In.
-    Up,
-    /// In, and failing checks, but not enough in a row yet.
-    Falling,
-    /// Out.
-    Down,
-}
-
-impl Health {
-    /// Whether such a server takes connections.
-    #[must_use]
-    pub const fn is_in(self) -> bool {
-        matches!(self, Self::Up | Self::Falling)
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "unknown",
-            Self::Rising => "rising",
-            Self::Up => "up",
-            Self::Falling => "falling",
-            Self::Down => "down",
-        })
-    }
-}
-
-/// What an administrator wants regardless of the checks, which go on meanwhile.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Override {
-    /// Nothing: the checks decide (nanny's SIGHUP).
-    #[default]
-    None,
-    /// Out, removed or quiesced as configured (SIGUSR1). When it ends, a healthy server comes
-    /// back with a slow start.
-    ForceDown,
-    /// In, with the full weight at once (SIGUSR2).
-    ForceUp,
 }
 
 /// Ties a result to the [`Output::Probe`] that asked for it. Never used twice by one monitor.
@@ -189,26 +153,19 @@ impl Monitor {
     /// the server, at least.
     pub const STALL: Duration = Duration::from_secs(1);
 
-    /// A monitor of a server of which nothing is known. Its first check is due at `now` plus the
-    /// initial offset.
+    /// A monitor of a server that was never checked: nothing is known of it, unless the
+    /// configuration has an [`InitialState`] for it, which the first outputs tell then. Its first
+    /// check is due at `now` plus the initial offset.
     #[must_use]
     pub fn new(now: Instant, config: MonitorConfig) -> Self {
-        Self {
-            config,
-            state: State::Unknown,
-            since: now,
-            forced: Override::None,
-            ramp: None,
-            held: None,
-            weight_due: None,
-            schedule: Schedule::First(now + config.initial_offset()),
-            probe: None,
-            next_id: 0,
-            outputs: VecDeque::new(),
-            counters: Counters::default(),
-            last_checked: None,
-            last_failure: None,
-        }
+        let mut monitor = Self::blank(now, config);
+        monitor.state = match config.initial_state() {
+            InitialState::Probe => State::Unknown,
+            InitialState::Up => State::In { failures: 0 },
+            InitialState::Down => State::Out { successes: 0, returning: true },
+        };
+        monitor.introduce(now, Reason::Assumed);
+        monitor
     }
 
     /// The check `id` ended.
@@ -244,15 +201,20 @@ impl Monitor {
         self.settle_weight(now);
     }
 
-    /// An administrator takes a decision, or takes it back.
+    /// An administrator takes a decision, or takes it back. One that keeps the server out is
+    /// followed by an [`Output::Weight`] in any case: the table may hold more than this monitor
+    /// put there.
     pub fn handle_override(&mut self, now: Instant, forced: Override) {
         let ended = std::mem::replace(&mut self.forced, forced);
-        match (ended, forced) {
-            (Override::ForceDown, Override::None) => self.ramp = Some(now),
-            (_, Override::ForceUp) => self.ramp = None,
-            (_, Override::None | Override::ForceDown) => {}
+        match forced {
+            Override::None if ended.keeps_out() => self.ramp = Some(now),
+            Override::ForceUp => self.ramp = None,
+            _ => {}
         }
-        self.settle_weight(now);
+        let told = self.settle_weight(now);
+        if !told && self.forced.keeps_out() && self.held.is_none() {
+            self.outputs.push_back(Output::Weight(None));
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next.
@@ -279,7 +241,7 @@ impl Monitor {
     pub const fn is_available(&self) -> bool {
         match self.forced {
             Override::None => self.state.health().is_in(),
-            Override::ForceDown => false,
+            Override::Drain | Override::Disabled | Override::ForceDown => false,
             Override::ForceUp => true,
         }
     }
@@ -305,11 +267,30 @@ impl Monitor {
         }
     }
 
+    fn blank(now: Instant, config: MonitorConfig) -> Self {
+        let (schedule, flaps) = (Schedule::new(now + config.initial_offset()), Flaps::default());
+        Self {
+            config,
+            state: State::Unknown,
+            since: now,
+            forced: Override::None,
+            ramp: None,
+            held: None,
+            weight_due: None,
+            schedule,
+            flaps,
+            probe: None,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            last_checked: None,
+            last_failure: None,
+        }
+    }
+
     fn start_probe(&mut self, now: Instant) {
-        self.schedule = Schedule::Beat(self.beat_at(now));
-        let id = ProbeId(self.next_id);
+        let id = ProbeId(self.schedule.begun());
+        self.schedule.start(now, &self.config, self.is_in_doubt());
         let deadline = now + self.config.timeout();
-        self.next_id += 1;
         self.counters.started += 1;
         self.probe = Some(InFlight { id, deadline, timeout: self.config.timeout() });
         self.outputs.push_back(Output::Probe { id, deadline });
@@ -344,8 +325,9 @@ impl Monitor {
     }
 
     fn advance(&mut self, now: Instant, verdict: Verdict, reason: impl FnOnce(u32, u32) -> Reason) {
-        let before = self.state;
-        self.state = before.after(verdict, &self.config);
+        let (before, config) = (self.state, self.config);
+        let rise = self.rise(now);
+        self.state = before.after(verdict, rise, config.fall());
         self.last_checked = Some(now);
         let (from, to) = (before.health(), self.state.health());
         if from == to {
@@ -356,22 +338,48 @@ impl Monitor {
             let eased = from != Health::Unknown && self.forced != Override::ForceUp;
             self.ramp = eased.then_some(now);
         }
-        let (streak, needed) = (before.streak(verdict), before.needed(verdict, &self.config));
-        let reason = reason(streak, needed);
+        if let Some(limit) = config.flap_limit().filter(|_| from.is_in() && !to.is_in()) {
+            self.flaps.count(now, limit);
+        }
+        let needed = before.needed(verdict, rise, config.fall());
+        let reason = reason(before.streak(verdict), needed);
         self.outputs.push_back(Output::Changed { from, to, reason });
     }
 
-    fn settle_weight(&mut self, now: Instant) {
+    /// How many successes in a row the server needs to come back.
+    fn rise(&self, now: Instant) -> u32 {
+        let factor = self.config.flap_limit().map_or(1, |limit| self.flaps.factor(now, limit));
+        self.config.rise().saturating_mul(factor)
+    }
+
+    const fn is_in_doubt(&self) -> bool {
+        matches!(self.state.health(), Health::Unknown | Health::Rising | Health::Falling)
+    }
+
+    /// Returns whether there was something to say.
+    fn settle_weight(&mut self, now: Instant) -> bool {
         let wanted = if self.is_available() {
             Some(self.eased_weight(now))
         } else {
             self.weight_due = None;
-            (self.config.quiesce() && self.held.is_some()).then_some(Weight::ZERO)
+            self.weight_out()
         };
-        if wanted != self.held {
+        let changed = wanted != self.held;
+        if changed {
             self.held = wanted;
             self.outputs.push_back(Output::Weight(wanted));
         }
+        changed
+    }
+
+    /// What the table holds for a server that takes no connections.
+    fn weight_out(&self) -> Option<Weight> {
+        let stays = match self.forced {
+            Override::Disabled => false,
+            Override::Drain if self.state.may_hold_connections() => true,
+            _ => self.config.quiesce() && self.held.is_some(),
+        };
+        stays.then_some(Weight::ZERO)
     }
 
     /// The weight the slow start has come to; arranges for its next step or ends it.
@@ -384,27 +392,8 @@ impl Monitor {
     }
 
     fn next_start(&self) -> Instant {
-        match self.schedule {
-            Schedule::First(due) => due,
-            Schedule::Beat(latest) => latest + self.config.interval(),
-        }
+        self.schedule.next(&self.config, self.is_in_doubt())
     }
-
-    /// The last beat up to `now`: the missed ones are left out.
-    fn beat_at(&self, now: Instant) -> Instant {
-        let due = self.next_start();
-        let missed = (now - due).as_nanos() / self.config.interval().as_nanos();
-        let behind = u64::try_from(missed * self.config.interval().as_nanos());
-        due + Duration::from_nanos(behind.unwrap_or(0))
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Schedule {
-    /// The first check is due.
-    First(Instant),
-    /// The latest check belonged to this beat.
-    Beat(Instant),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -412,76 +401,6 @@ struct InFlight {
     id: ProbeId,
     deadline: Instant,
     timeout: Duration,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verdict {
-    Passed,
-    Failed,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    Unknown,
-    In {
-        failures: u32,
-    },
-    /// `returning` once it had been in: one that never was has nothing to re-enter, so its first
-    /// success admits it.
-    Out {
-        successes: u32,
-        returning: bool,
-    },
-}
-
-impl State {
-    const fn health(self) -> Health {
-        match self {
-            Self::Unknown => Health::Unknown,
-            Self::In { failures: 0 } => Health::Up,
-            Self::In { .. } => Health::Falling,
-            Self::Out { successes: 0, .. } => Health::Down,
-            Self::Out { .. } => Health::Rising,
-        }
-    }
-
-    const fn after(self, verdict: Verdict, config: &MonitorConfig) -> Self {
-        let streak = self.streak(verdict);
-        let enough = streak >= self.needed(verdict, config);
-        match (self, verdict) {
-            (Self::Unknown | Self::In { .. }, Verdict::Passed) => Self::In { failures: 0 },
-            (Self::Unknown, Verdict::Failed) => Self::Out { successes: 0, returning: false },
-            (Self::In { .. }, Verdict::Failed) if enough => {
-                Self::Out { successes: 0, returning: true }
-            }
-            (Self::In { .. }, Verdict::Failed) => Self::In { failures: streak },
-            (Self::Out { .. }, Verdict::Passed) if enough => Self::In { failures: 0 },
-            (Self::Out { returning, .. }, Verdict::Passed) => {
-                Self::Out { successes: streak, returning }
-            }
-            (Self::Out { returning, .. }, Verdict::Failed) => Self::Out { successes: 0, returning },
-        }
-    }
-
-    /// How many checks in a row with this verdict it takes to get in or out.
-    const fn needed(self, verdict: Verdict, config: &MonitorConfig) -> u32 {
-        match (self, verdict) {
-            (Self::In { .. }, Verdict::Failed) => config.fall(),
-            (Self::Out { returning: true, .. }, Verdict::Passed) => config.rise(),
-            (Self::Unknown | Self::In { .. } | Self::Out { .. }, _) => 1,
-        }
-    }
-
-    /// How many checks in a row had this verdict, with the one that came just now.
-    const fn streak(self, verdict: Verdict) -> u32 {
-        match (self, verdict) {
-            (Self::In { failures }, Verdict::Failed) => failures.saturating_add(1),
-            (Self::Out { successes, .. }, Verdict::Passed) => successes.saturating_add(1),
-            (Self::Unknown, _)
-            | (Self::In { .. }, Verdict::Passed)
-            | (Self::Out { .. }, Verdict::Failed) => 1,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{FlapLimit, SlowStart};
 use crate::net::{OutOfRange, Weight};
 
 /// How a [`Monitor`](super::Monitor) watches one real server.
@@ -28,6 +29,11 @@ pub struct MonitorConfig {
     slow_start: SlowStart,
     weight: Weight,
     quiesce: bool,
+    fast_interval: Option<Duration>,
+    phase: Duration,
+    jitter: Jitter,
+    initial_state: InitialState,
+    flap_limit: Option<FlapLimit>,
 }
 
 impl MonitorConfig {
@@ -55,6 +61,11 @@ impl MonitorConfig {
             slow_start: SlowStart::default(),
             weight: Weight::ONE,
             quiesce: false,
+            fast_interval: None,
+            phase: Duration::ZERO,
+            jitter: Jitter::NONE,
+            initial_state: InitialState::Probe,
+            flap_limit: None,
         })
     }
 
@@ -107,6 +118,49 @@ impl MonitorConfig {
         self
     }
 
+    /// The same, with a check each `fast` instead of each interval while in doubt: before the
+    /// first verdict, rising or falling. Without it, or where it is longer than the interval, the
+    /// interval holds throughout.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] unless it is between [`MIN_PERIOD`](Self::MIN_PERIOD) and
+    /// [`MAX_PERIOD`](Self::MAX_PERIOD).
+    pub fn with_fast_interval(mut self, fast: Option<Duration>) -> Result<Self, OutOfRange> {
+        self.fast_interval = fast.map(|fast| period("fast check interval", fast)).transpose()?;
+        Ok(self)
+    }
+
+    /// The same, with the second check `phase` after the first and all others an interval apart:
+    /// the first checks of many servers can then follow each other closely, so that a start is
+    /// quick, and the others still spread over the interval. Zero, the default, is a whole
+    /// interval, and so is anything longer.
+    #[must_use]
+    pub fn with_phase(mut self, phase: Duration) -> Self {
+        self.phase = if phase.is_zero() { phase } else { phase.max(Self::MIN_PERIOD) };
+        self
+    }
+
+    /// The same, with another jitter.
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The same, with another opinion of a server that was never checked.
+    #[must_use]
+    pub const fn with_initial_state(mut self, initial_state: InitialState) -> Self {
+        self.initial_state = initial_state;
+        self
+    }
+
+    /// The same with another limit for servers that come and go, or none.
+    #[must_use]
+    pub const fn with_flap_limit(mut self, limit: Option<FlapLimit>) -> Self {
+        self.flap_limit = limit;
+        self
+    }
+
     /// Time from the start of one check to the start of the next.
     #[must_use]
     pub const fn interval(&self) -> Duration {
@@ -154,6 +208,37 @@ impl MonitorConfig {
     pub const fn quiesce(&self) -> bool {
         self.quiesce
     }
+
+    /// Time from one check to the next while in doubt; that of [`interval`](Self::interval) where
+    /// there is none.
+    #[must_use]
+    pub const fn fast_interval(&self) -> Option<Duration> {
+        self.fast_interval
+    }
+
+    /// Time from the first check to the second; zero for an interval.
+    #[must_use]
+    pub const fn phase(&self) -> Duration {
+        self.phase
+    }
+
+    /// By how much checks leave their beat.
+    #[must_use]
+    pub const fn jitter(&self) -> Jitter {
+        self.jitter
+    }
+
+    /// What a server is taken for before its first check.
+    #[must_use]
+    pub const fn initial_state(&self) -> InitialState {
+        self.initial_state
+    }
+
+    /// How often a server may be taken out before it has to prove more; `None` for any number.
+    #[must_use]
+    pub const fn flap_limit(&self) -> Option<FlapLimit> {
+        self.flap_limit
+    }
 }
 
 impl Default for MonitorConfig {
@@ -169,78 +254,102 @@ impl Default for MonitorConfig {
             slow_start: SlowStart::default(),
             weight: Weight::ONE,
             quiesce: false,
+            fast_interval: None,
+            phase: Duration::ZERO,
+            jitter: Jitter::NONE,
+            initial_state: InitialState::Probe,
+            flap_limit: None,
         }
     }
 }
 
-/// How a server that comes back is eased in, so that a scheduler that looks at connection counts
-/// does not throw every new client at the one server that has none.
+/// What a server is taken for that was never checked.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SlowStart {
-    /// Piranha's since 2001: a 32nd of the weight (at least 1), doubled each 20 s until it is
-    /// full. Invisible at weight 1.
+pub enum InitialState {
+    /// For neither: its first check decides, as with nanny 0.8.6.
     #[default]
-    Historical,
-    /// The full weight at once.
-    Off,
-    /// Ten equal steps over this time, at least 1 from the beginning.
-    Ramp(Duration),
+    Probe,
+    /// For up: it takes connections at once, with its full weight.
+    Up,
+    /// For down: `rise` successes in a row bring it in.
+    Down,
 }
 
-impl SlowStart {
-    /// The weight of a server of weight `full`, `elapsed` after it was admitted. Never falls as
-    /// time passes, is at least 1 unless `full` is 0, and ends at exactly `full`.
-    #[must_use]
-    pub fn weight_at(self, full: Weight, elapsed: Duration) -> Weight {
-        self.weight_in_step(full, self.step_at(elapsed))
-    }
+/// How far checks stray from their beat, so that several directors, or checks and something else
+/// that comes at regular times, do not meet a server in step for ever.
+///
+/// Each check but the first starts later than its beat by some part of the interval, less than
+/// `percent` of it. The beat itself does not drift. Which part follows from the seed and the number
+/// of the check alone, so that the same inputs give the same course.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "RawJitter", into = "RawJitter")]
+pub struct Jitter {
+    percent: u32,
+    seed: u64,
+}
 
-    /// When, counted from the admission, the weight will next be another one than at `elapsed`.
-    /// `None` once it is full.
-    #[must_use]
-    pub fn next_change(self, full: Weight, elapsed: Duration) -> Option<Duration> {
-        let step = self.step_at(elapsed);
-        let weight = self.weight_in_step(full, step);
-        (step + 1..=Self::LAST_STEP)
-            .find(|&later| self.weight_in_step(full, later) != weight)
-            .map(|later| self.step_length().saturating_mul(later))
-    }
+impl Jitter {
+    /// Checks keep their beat: the default.
+    pub const NONE: Self = Self { percent: 0, seed: 0 };
+    /// The most, in percent: two checks stay half an interval apart.
+    pub const MAX_PERCENT: u32 = 50;
 
-    /// No slow start takes more steps: 2^31 doubled up from 1.
-    const LAST_STEP: u32 = 32;
-    const RAMP_STEPS: u32 = 10;
-
-    fn step_length(self) -> Duration {
-        match self {
-            Self::Historical => Duration::from_secs(20),
-            Self::Off => Duration::ZERO,
-            Self::Ramp(time) => time / Self::RAMP_STEPS,
+    /// Up to `percent` of the interval, drawn from `seed`, which should differ from server to
+    /// server and from director to director.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] above [`MAX_PERCENT`](Self::MAX_PERCENT).
+    pub fn new(percent: u32, seed: u64) -> Result<Self, OutOfRange> {
+        if percent > Self::MAX_PERCENT {
+            return Err(OutOfRange { what: "jitter of checks", allowed: "0 to 50 percent" });
         }
+        Ok(Self { percent, seed })
     }
 
-    fn step_at(self, elapsed: Duration) -> u32 {
-        elapsed
-            .as_nanos()
-            .checked_div(self.step_length().as_nanos())
-            .and_then(|step| u32::try_from(step).ok())
-            .map_or(Self::LAST_STEP, |step| step.min(Self::LAST_STEP))
+    /// How late the check of this `number` starts where checks are `period` apart.
+    #[must_use]
+    pub fn delay(self, number: u64, period: Duration) -> Duration {
+        if self.percent == 0 {
+            return Duration::ZERO;
+        }
+        let drawn = mixed(self.seed ^ number.wrapping_mul(GOLDEN)) >> 32;
+        let most = period.as_nanos() * u128::from(self.percent) / 100;
+        let nanos = (most * u128::from(drawn)) >> 32;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+}
 
-    fn weight_in_step(self, full: Weight, step: u32) -> Weight {
-        let target = u64::from(full.get());
-        let weight = match self {
-            Self::Historical => (target >> 5).max(1) << step,
-            Self::Off => target,
-            Self::Ramp(_) if step >= Self::RAMP_STEPS => target,
-            Self::Ramp(_) => (target * u64::from(step) / u64::from(Self::RAMP_STEPS)).max(1),
-        };
-        u32::try_from(weight.min(target))
-            .ok()
-            .and_then(|weight| Weight::new(weight).ok())
-            .unwrap_or(full)
-    }
+/// 2^64 divided by the golden ratio: its multiples spread evenly over the 64-bit numbers.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The finalizer of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
+/// Generators, 2014).
+const fn mixed(mut value: u64) -> u64 {
+    value = value.wrapping_add(GOLDEN);
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// A part of `interval` for the server with this number in a list, other than those of its
+/// neighbours: however many there are, their parts lie evenly in the interval. For
+/// [`MonitorConfig::with_phase`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use piranha::health::spread;
+/// let interval = Duration::from_secs(8);
+/// let mut phases: Vec<_> = (0..8).map(|number| spread(number, interval)).collect();
+/// phases.sort();
+/// assert!(phases.windows(2).all(|pair| pair[1] - pair[0] > Duration::from_millis(500)));
+/// ```
+#[must_use]
+pub fn spread(number: u64, interval: Duration) -> Duration {
+    let part = number.wrapping_add(1).wrapping_mul(GOLDEN) >> 32;
+    let nanos = (interval.as_nanos() * u128::from(part)) >> 32;
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// How many successes in a row Piranha 0.8.6 wants after `reentry` of trouble-free time: the
@@ -282,6 +391,36 @@ struct Raw {
     slow_start: SlowStart,
     weight: Weight,
     quiesce: bool,
+    #[serde(default)]
+    fast_interval: Option<Duration>,
+    #[serde(default)]
+    phase: Duration,
+    #[serde(default)]
+    jitter: Jitter,
+    #[serde(default)]
+    initial_state: InitialState,
+    #[serde(default)]
+    flap_limit: Option<FlapLimit>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RawJitter {
+    percent: u32,
+    seed: u64,
+}
+
+impl TryFrom<RawJitter> for Jitter {
+    type Error = OutOfRange;
+
+    fn try_from(raw: RawJitter) -> Result<Self, OutOfRange> {
+        Self::new(raw.percent, raw.seed)
+    }
+}
+
+impl From<Jitter> for RawJitter {
+    fn from(jitter: Jitter) -> Self {
+        Self { percent: jitter.percent, seed: jitter.seed }
+    }
 }
 
 impl TryFrom<Raw> for MonitorConfig {
@@ -294,7 +433,12 @@ impl TryFrom<Raw> for MonitorConfig {
             .with_initial_offset(raw.initial_offset)
             .with_slow_start(raw.slow_start)
             .with_weight(raw.weight)
-            .with_quiesce(raw.quiesce))
+            .with_quiesce(raw.quiesce)
+            .with_fast_interval(raw.fast_interval)?
+            .with_phase(raw.phase)
+            .with_jitter(raw.jitter)
+            .with_initial_state(raw.initial_state)
+            .with_flap_limit(raw.flap_limit))
     }
 }
 
@@ -309,43 +453,18 @@ impl From<MonitorConfig> for Raw {
             slow_start: config.slow_start,
             weight: config.weight,
             quiesce: config.quiesce,
+            fast_interval: config.fast_interval,
+            phase: config.phase,
+            jitter: config.jitter,
+            initial_state: config.initial_state,
+            flap_limit: config.flap_limit,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn course(slow_start: SlowStart, full: u32) -> Vec<(u64, u32)> {
-        let full = Weight::new(full).unwrap();
-        let mut elapsed = Duration::ZERO;
-        let mut course = vec![(0, slow_start.weight_at(full, elapsed).get())];
-        while let Some(next) = slow_start.next_change(full, elapsed) {
-            elapsed = next;
-            course.push((next.as_secs(), slow_start.weight_at(full, elapsed).get()));
-        }
-        course
-    }
-
-    #[test]
-    fn the_historical_slow_start_doubles_a_32nd_each_20_seconds() {
-        let doubled = [(0, 31), (20, 62), (40, 124), (60, 248), (80, 496), (100, 992)];
-        assert_eq!(course(SlowStart::Historical, 992), doubled);
-        assert_eq!(course(SlowStart::Historical, 5), [(0, 1), (20, 2), (40, 4), (60, 5)]);
-        assert_eq!(course(SlowStart::Historical, 1), [(0, 1)]);
-    }
-
-    #[test]
-    fn a_ramp_takes_ten_steps_and_leaves_out_those_that_change_nothing() {
-        let ramp = SlowStart::Ramp(Duration::from_secs(100));
-        assert_eq!(course(ramp, 1000).len(), 11);
-        assert_eq!(course(ramp, 4), [(0, 1), (50, 2), (80, 3), (100, 4)]);
-        assert_eq!(course(SlowStart::Ramp(Duration::ZERO), 7), [(0, 7)]);
-        assert_eq!(course(SlowStart::Off, 7), [(0, 7)]);
-    }
 
     #[test]
     fn a_period_or_streak_of_zero_is_refused() {
@@ -358,22 +477,19 @@ mod tests {
         let forged = json.replace("\"fall\":1", "\"fall\":0");
         assert!(serde_json::from_str::<MonitorConfig>(&json).is_ok());
         assert!(serde_json::from_str::<MonitorConfig>(&forged).is_err());
+        let forged = json.replace("\"percent\":0", "\"percent\":51");
+        assert!(serde_json::from_str::<MonitorConfig>(&forged).is_err());
     }
 
-    proptest! {
-        #[test]
-        fn a_slow_start_only_rises_and_ends_at_the_full_weight(
-            full in 0..=Weight::MAX.get(),
-            ramp in proptest::option::of(0..10_000_000_u64),
-        ) {
-            let slow_start = ramp.map_or(SlowStart::Historical, |ms| {
-                SlowStart::Ramp(Duration::from_millis(ms))
-            });
-            let course = course(slow_start, full);
-            prop_assert!(course.len() <= 33);
-            prop_assert!(course.is_sorted_by(|a, b| a.0 <= b.0 && a.1 < b.1));
-            prop_assert_eq!(course.last().unwrap().1, full);
-            prop_assert!(full == 0 || course[0].1 > 0);
-        }
+    #[test]
+    fn jitter_stays_below_its_share_and_differs_from_check_to_check() {
+        let second = Duration::from_secs(1);
+        let jitter = Jitter::new(10, 7).unwrap();
+        let delays: std::collections::BTreeSet<_> =
+            (0..1000).map(|number| jitter.delay(number, second)).collect();
+        assert!(delays.len() > 990);
+        assert!(delays.iter().all(|delay| *delay < Duration::from_millis(100)));
+        assert!(*delays.last().unwrap() > Duration::from_millis(95));
+        assert!(Jitter::new(51, 7).is_err());
     }
 }

@@ -100,6 +100,7 @@ impl Event {
             Self::Glasses(Override::ForceUp) => {
                 format!("rose-colored glasses on: {server} is forced up")
             }
+            Self::Glasses(word) => format!("{server} is {word}"),
             Self::Stopping => format!("no longer checking {server}"),
         }
     }
@@ -204,15 +205,15 @@ impl Narrator {
         self.forced = forced;
         self.settle(match forced {
             Override::None => Why::NoLongerForced,
-            Override::ForceDown | Override::ForceUp => Why::Forced,
+            _ => Why::Forced,
         })
     }
 
     fn settle(&mut self, why: Why) -> Option<Event> {
         let available = match self.forced {
             Override::None => self.healthy,
-            Override::ForceDown => false,
             Override::ForceUp => true,
+            _ => false,
         };
         let before = std::mem::replace(&mut self.available, available);
         match (before, available) {

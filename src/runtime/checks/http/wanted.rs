@@ -163,8 +163,7 @@ mod tests {
         let bomb = vec![b'['; 100_000];
         let reason = judge_json(std::slice::from_ref(&expect), &bomb).unwrap_err().to_string();
         assert!(reason.starts_with("expected JSON as the body, got \"[[["), "{reason}");
-        let mut spec = HttpSpec::default();
-        spec.json = vec![expect];
+        let spec = HttpSpec { json: vec![expect], ..HttpSpec::default() };
         let wanted = Wanted::new(&spec).unwrap().unwrap();
         let body = br#"{"a": "b"}"#;
         assert_eq!(wanted.judge(body, 11), Ok(()));
