@@ -77,7 +77,7 @@ fn numbers(text: &str) -> impl Iterator<Item = f64> {
     std::iter::from_fn(move || {
         let start = rest.find(|c: char| c.is_ascii_digit())?;
         let negative = rest[..start].ends_with('-');
-        let (number, behind) = rest[start..].split_at(length(rest[start..].as_bytes()));
+        let (number, behind) = rest[start..].split_at(length(&rest.as_bytes()[start..]));
         rest = behind;
         let value: f64 = number.replace(',', ".").parse().ok()?;
         Some(if negative { -value } else { value })
