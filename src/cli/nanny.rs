@@ -1,5 +1,6 @@
 //! nanny's command line.
 
+mod agent;
 mod directives;
 
 use std::io::{self, Write as _};
@@ -31,7 +32,8 @@ use crate::runtime::nanny::{Event, Settings, once, run};
     version,
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Exit status: 0 when stopped by a signal, or with --once if the check passed; \
+    after_help = "On a real server `nanny agent` tells directors of its load: see nanny agent --help.\n\n\
+                  Exit status: 0 when stopped by a signal, or with --once if the check passed; \
                   1 with --once if it failed, or on an error; 2 on a wrong command line."
 )]
 struct Args {
@@ -157,7 +159,13 @@ impl Historical {
 /// nanny, from the command line of this process to its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let mut arguments = std::env::args_os();
+    if std::env::args_os().nth(1).is_some_and(|first| first == "agent") {
+        // The subcommand is the program's name to its own command line.
+        let _ = arguments.next();
+        return agent::main(arguments);
+    }
+    let args = Args::parse_from(arguments);
     let plan = match args.plan() {
         Ok(plan) => plan,
         Err(problem) => Args::command().error(ErrorKind::ValueValidation, problem).exit(),

@@ -153,7 +153,8 @@ codes! {
     HysteresisAlone = "W0320", "hysteresis has no effect without quorum";
     TlsNotVerified = "W0321", "a check does not verify the server's certificate";
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
-    LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
+    LoadWeightSmall = "W0350", "a weight is too small to follow the load";
+    LoadDirectiveIgnored = "W0351", "a directive about load has no effect";
     SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";
     RefusedByOld = "W0502", "Piranha 0.8.6 refuses a value";

@@ -275,7 +275,7 @@ fn effect(directive: Directive, before: &Section, after: &Section) -> Effect {
         D::HeartbeatKey | D::Dataplane => Effect::Restart,
         D::SerialNo | D::Service | D::PrimaryShared | D::BackupShared => Effect::None,
         D::ReservationConflictAction | D::Heartbeat | D::Sync | D::DebugLevel => Effect::None,
-        D::Ipvsadm | D::RshCommand | D::HardShutdown | D::Master | D::Dirs => Effect::None,
+        D::Ipvsadm | D::HardShutdown | D::Master | D::Dirs => Effect::None,
         D::StartCmd | D::StopCmd | D::ClientMonitor => Effect::None,
         D::Check | D::Send | D::Expect | D::UseRegex | D::SendProgram => Effect::Rechecked,
         D::HttpPath | D::HttpHost | D::HttpStatus | D::Timeout => Effect::Rechecked,

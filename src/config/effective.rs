@@ -8,7 +8,7 @@ use super::model::Virtual;
 use super::syntax::{BlockKind, Shape, Statement};
 use super::value::Value;
 use super::{Descriptor, Directive, Loaded, Scope, Span, include};
-use crate::health::{CheckSpec, Expect};
+use crate::health::{CheckSpec, Expect, LoadSource};
 use crate::ipvs::Helper;
 
 /// Where a value comes from.
@@ -105,7 +105,9 @@ fn service_section(
             | Directive::Network
             | Directive::TunnelType
             | Directive::TunnelPort
-            | Directive::TunnelChecksum => taken_over(&section, row.directive),
+            | Directive::TunnelChecksum
+            | Directive::AgentPort
+            | Directive::AgentInterval => taken_over(&section, row.directive),
             _ => None,
         };
         let identity = server.address.to_string();
@@ -158,6 +160,11 @@ fn applies(setting: &Setting, service: &Virtual) -> bool {
         Directive::TunnelType | Directive::TunnelPort | Directive::TunnelChecksum => {
             service.forwarding.is_tunnel()
         }
+        Directive::AgentPort => {
+            let source = service.load_monitor.as_ref().map(|monitor| &monitor.source);
+            matches!(source, Some(LoadSource::Agent(_)))
+        }
+        Directive::AgentInterval | Directive::LoadFormula => service.load_monitor.is_some(),
         Directive::Pmask => service.persistence.is_some() && service.address.is_ipv4(),
         _ => true,
     }

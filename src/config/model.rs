@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Directive, Span};
 use crate::failover::Role;
-use crate::health::{CheckPath, CheckSpec, SlowStart};
+use crate::health::{CheckPath, CheckSpec, LoadMonitor, SlowStart};
 use crate::ipvs::relay::RelayOptions;
 use crate::ipvs::{
     Destination, Forwarding, Helper, Persistence, SchedulerFlags, SchedulerName, Service,
@@ -110,7 +110,7 @@ pub struct Legacy {
     pub debug_level: Option<String>,
     /// `ipvsadm`
     pub ipvsadm: Option<String>,
-    /// `rsh_command`
+    /// `rsh_command`: what `load_monitor = uptime` runs. It is in each [`LoadMonitor`] that does.
     pub rsh_command: Option<String>,
     /// `primary_shared`
     pub primary_shared: Option<String>,
@@ -185,8 +185,9 @@ pub struct Virtual {
     pub sorry_servers: Vec<SocketAddr>,
     /// `quorum` and `hysteresis`: when the service is up. By default with any weight above 0.
     pub quorum: Option<Quorum>,
-    /// `load_monitor`: what measures load, where it is not `none`. Nothing acts on it yet.
-    pub load_monitor: Option<String>,
+    /// `load_monitor`, `load_formula`, `agent_port` and `agent_interval`: what measures the load of
+    /// the servers, where that is not `none`, and what follows from it.
+    pub load_monitor: Option<LoadMonitor>,
     /// The `server` blocks in the order of the file, those with `active = 0` included.
     pub servers: Vec<RealServer>,
     /// The block's header in the file.
@@ -320,6 +321,8 @@ pub struct RealServer {
     pub weight: Weight,
     /// `u_threshold` and `l_threshold`: no limit by default.
     pub thresholds: Thresholds,
+    /// `agent_port` and `agent_interval`: what measures its load; as the service says by default.
+    pub load_monitor: Option<LoadMonitor>,
     /// The block's header in the file.
     pub span: Span,
 }

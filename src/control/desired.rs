@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::config::{Config, Quorum, Virtual};
+use crate::health::Steer;
 use crate::ipvs::{Destination, Entry, Forwarding, Service, ServiceKey, Table, Thresholds};
 use crate::net::Weight;
 
@@ -19,7 +20,10 @@ use crate::net::Weight;
 /// With a [`quorum`](crate::config::Quorum) backups and sorry servers stand in as soon as the
 /// others have too little weight together, and until they have enough again. Meanwhile those
 /// others have weight 0; but where nobody can stand in, or a backup had no verdict yet, they serve
-/// on, as with keepalived. What a data plane kept from an earlier life is
+/// on, as with keepalived.
+///
+/// A server whose load is followed is [steered](Self::set_steer): its weight is another share of
+/// what its checks give it, or it takes no connections whatever they say. What a data plane kept from an earlier life is
 /// [adopted](Self::adopt) and holds until the first verdict.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
@@ -47,6 +51,10 @@ struct Standing {
     /// What it adds to the quorum while it takes connections.
     share: u64,
     verdict: Verdict,
+    full: Weight,
+    /// Whether it stays in the table with weight 0 when it is out.
+    quiesce: bool,
+    steer: Option<Steer>,
 }
 
 /// Who takes the connections of a service.
@@ -128,6 +136,23 @@ impl Desired {
         self.recount(key);
     }
 
+    /// Notes what measures the load of a server makes of its weight; `None` to leave it to the
+    /// checks alone, as at first.
+    pub fn set_steer(&mut self, key: ServiceKey, server: SocketAddr, steer: Option<Steer>) {
+        let wanted = self.services.get_mut(&key);
+        if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server)) {
+            standing.steer = steer;
+        }
+        self.recount(key);
+    }
+
+    /// What the checks and the load of a server make of its weight: `None` to be out, 0 to be
+    /// quiesced. A server that is not configured is out, and so is one without a verdict.
+    #[must_use]
+    pub fn weight(&self, key: ServiceKey, server: SocketAddr) -> Option<Weight> {
+        self.services.get(&key)?.servers.get(&server)?.weight()
+    }
+
     /// The service `key` as it should be, or `None` if it should not be there.
     #[must_use]
     pub fn entry(&self, key: ServiceKey) -> Option<Entry> {
@@ -190,11 +215,7 @@ fn whole_entry(v: &Virtual) -> Entry {
 
 impl Wanted {
     fn new(v: &Virtual, before: Option<&Self>) -> Self {
-        let verdict = |address| {
-            before
-                .and_then(|wanted| wanted.servers.get(&address))
-                .map_or(Verdict::Pending, |s| s.verdict)
-        };
+        let before_of = |address| before.and_then(|wanted| wanted.servers.get(&address));
         let servers = v.active_servers();
         let mut wanted = Self {
             service: v.service(),
@@ -210,7 +231,10 @@ impl Wanted {
                         forwarding: s.forwarding,
                         backup: s.backup,
                         share: u64::from(s.weight.get().max(1)),
-                        verdict: verdict(s.address),
+                        verdict: before_of(s.address).map_or(Verdict::Pending, |s| s.verdict),
+                        full: s.weight,
+                        quiesce: v.quiesce_server,
+                        steer: before_of(s.address).and_then(|s| s.steer),
                     };
                     (s.address, standing)
                 })
@@ -268,7 +292,7 @@ impl Wanted {
         let mut entry = Entry::new(self.service.clone());
         let pool = self.pool();
         for (&address, standing) in &self.servers {
-            if let Verdict::In(weight) | Verdict::Adopted(weight) = standing.verdict {
+            if let Some(weight) = standing.weight() {
                 let waits = match pool {
                     Pool::Others => standing.backup,
                     Pool::Backups | Pool::Sorry => !standing.backup,
@@ -301,7 +325,8 @@ impl Wanted {
 
     /// Whether a server of this service takes connections or may yet.
     fn may_take(&self, standing: &Standing) -> bool {
-        standing.takes() || (standing.verdict == Verdict::Pending && !self.sorry_adopted)
+        let pending = standing.verdict == Verdict::Pending && !standing.is_hindered();
+        standing.takes() || (pending && !self.sorry_adopted)
     }
 
     /// Whether a server has weight 0 because it is another pool's turn.
@@ -318,10 +343,36 @@ impl Wanted {
 }
 
 impl Standing {
-    const fn takes(&self) -> bool {
-        match self.verdict {
-            Verdict::Pending | Verdict::Out => false,
-            Verdict::In(weight) | Verdict::Adopted(weight) => !weight.is_quiesced(),
+    fn takes(&self) -> bool {
+        self.weight().is_some_and(|weight| !weight.is_quiesced())
+    }
+
+    const fn is_hindered(&self) -> bool {
+        matches!(self.steer, Some(Steer::Drain | Steer::Out))
+    }
+
+    fn weight(&self) -> Option<Weight> {
+        let (Verdict::In(weight) | Verdict::Adopted(weight)) = self.verdict else {
+            return None;
+        };
+        match self.steer {
+            Some(Steer::Out) => self.quiesce.then_some(Weight::ZERO),
+            Some(Steer::Drain) => Some(Weight::ZERO),
+            // What was adopted has been steered in an earlier life.
+            Some(Steer::Weight(steered)) if self.verdict == Verdict::In(weight) => {
+                Some(in_proportion(weight, steered, self.full))
+            }
+            Some(Steer::Weight(_)) | None => Some(weight),
         }
     }
+}
+
+/// `weight`, of a server whose full weight is steered from `full` to `steered`. Stays above 0 if
+/// it is.
+fn in_proportion(weight: Weight, steered: Weight, full: Weight) -> Weight {
+    let product = u64::from(weight.get()) * u64::from(steered.get());
+    let share = product / u64::from(full.get().max(1));
+    let least = u64::from(weight.get().min(steered.get()).min(1));
+    let share = u32::try_from(share.max(least)).ok();
+    share.and_then(|share| Weight::new(share).ok()).unwrap_or(Weight::MAX)
 }

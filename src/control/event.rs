@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,30 @@ pub enum Event {
         /// The weight now; `None` when it was taken out.
         weight: Option<Weight>,
     },
+    /// The agent on a real server keeps it from taking connections, or no longer does.
+    Agent {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The real server's name in lvs.cf.
+        server: String,
+        /// Its address and port.
+        address: SocketAddr,
+        /// The word of the agent: `drain`, `maint`, `down`, `fail`, `stopped` or `0%`; `None` when
+        /// it no longer keeps the server from anything.
+        word: Option<String>,
+        /// What the agent said behind `#`.
+        reason: Option<String>,
+    },
+    /// The load of a real server cannot be measured, so its weight stays as it is; or it can be
+    /// again.
+    LoadUnknown {
+        /// The real server.
+        server: IpAddr,
+        /// What measures.
+        monitor: String,
+        /// Why it cannot; `None` when it can again.
+        reason: Option<String>,
+    },
     /// The sorry server took over because no real server is left, or was relieved.
     SorryServer {
         /// The virtual service's name in lvs.cf.
@@ -158,7 +182,7 @@ impl Event {
             | Self::Acquired { .. }
             | Self::AddressRestored { .. }
             | Self::Released { .. } => "pulse",
-            Self::Health { .. } => "nanny",
+            Self::Health { .. } | Self::Agent { .. } | Self::LoadUnknown { .. } => "nanny",
             Self::DataPlane { .. }
             | Self::Setting { .. }
             | Self::Weight { .. }
@@ -180,6 +204,7 @@ impl Event {
             Self::DataPlane { reason, .. }
             | Self::Health { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
+            Self::Agent { reason, .. } | Self::LoadUnknown { reason, .. } => reason.clone(),
             Self::Started { .. }
             | Self::Isolation { .. }
             | Self::Setting { .. }
@@ -205,6 +230,7 @@ impl Event {
                 | Self::HeartbeatsRefused { .. }
                 | Self::AddressRestored { .. }
                 | Self::ReloadFailed { .. }
+                | Self::LoadUnknown { reason: Some(_), .. }
                 | Self::SorryServer { serving: true, .. }
                 | Self::Quorum { is_met: false, .. }
                 | Self::Started { authenticated: false, .. }
@@ -261,6 +287,18 @@ impl fmt::Display for Event {
             }
             Self::Weight { service, server, address, weight: None } => {
                 write!(f, "{address} is out of the table ({service}/{server})")
+            }
+            Self::Agent { service, server, address, word: Some(word), .. } => {
+                write!(f, "the agent of {address} says {word} ({service}/{server})")
+            }
+            Self::Agent { service, server, address, word: None, .. } => {
+                write!(f, "the agent of {address} lets it serve ({service}/{server})")
+            }
+            Self::LoadUnknown { server, monitor, reason: Some(_) } => {
+                write!(f, "no load of {server} from {monitor}; weights stay as they are")
+            }
+            Self::LoadUnknown { server, monitor, reason: None } => {
+                write!(f, "load of {server} from {monitor} again")
             }
             Self::SorryServer { service, address, serving: true } => {
                 write!(f, "No real servers; activate sorry_server {address} ({service})")

@@ -224,7 +224,7 @@ impl Narrator {
     }
 }
 
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     usr1: Signal,
@@ -233,7 +233,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -244,7 +244,7 @@ impl Signals {
     }
 
     /// The override a signal asks for; `None` to stop.
-    async fn next(&mut self) -> Option<Override> {
+    pub(super) async fn next(&mut self) -> Option<Override> {
         tokio::select! {
             _ = self.terminate.recv() => None,
             _ = self.interrupt.recv() => None,

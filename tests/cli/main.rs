@@ -11,6 +11,7 @@ mod bad_input;
 mod config;
 mod daemon;
 mod lifecycle;
+mod load;
 mod migration;
 mod nanny;
 mod pair;

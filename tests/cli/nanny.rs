@@ -19,21 +19,25 @@ fn nanny(arguments: &str) -> Command {
     command
 }
 
-fn run(arguments: &str) -> (Option<i32>, String, String) {
+pub(crate) fn run(arguments: &str) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = nanny(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
 
 /// A nanny that runs; killed when the test ends, however it ends.
-struct Running {
+pub(crate) struct Running {
     process: Child,
     lines: Receiver<String>,
 }
 
 impl Running {
-    fn start(arguments: &str) -> Self {
-        let mut process = nanny(arguments).spawn().unwrap();
+    pub(crate) fn start(arguments: &str) -> Self {
+        Self::with(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let mut process = nanny("").args(arguments).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
@@ -46,12 +50,12 @@ impl Running {
         Self { process, lines }
     }
 
-    fn next_line(&self) -> String {
+    pub(crate) fn next_line(&self) -> String {
         let line = self.lines.recv_timeout(PATIENCE);
         line.expect("a line in time")
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.process);
         kill_process(pid, signal).unwrap();
     }

@@ -394,7 +394,18 @@ directives! {
         Virtual Extension Kind::SlowStart, "historical", "How the weight of a returning server rises.";
     }
     LoadMonitor "load_monitor" {
-        Virtual Historical Kind::Text, "none", "What measures the load of real servers.";
+        Virtual Historical Kind::Text, "none", "What measures the load of real servers, for their weights: none, agent, uptime, rup, ruptime, or a command.";
+    }
+    LoadFormula "load_formula" {
+        Virtual Extension Kind::Choice(&["smooth", "historical"]), "smooth", "How weights follow the load.";
+    }
+    AgentPort "agent_port" {
+        Virtual Extension Kind::Port(1), "9539", "TCP port of the agents that load_monitor = agent asks.";
+        Server Extension Kind::Port(1), "", "Port of the agent on this server; as its service says by default.";
+    }
+    AgentInterval "agent_interval" {
+        Virtual Extension Kind::Duration(100), "10", "How often the load is measured, by an agent or otherwise.";
+        Server Extension Kind::Duration(100), "", "How often the load of this server is measured; as its service says by default.";
     }
     QuiesceServer "quiesce_server" {
         Virtual Historical Kind::Boolean, "0", "Whether a failed server stays with weight 0.";

@@ -4,6 +4,7 @@ mod check;
 mod fields;
 mod forwarding;
 mod global;
+mod load;
 mod read;
 mod relay;
 mod semantics;

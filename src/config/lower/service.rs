@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::fields::{Fields, Section};
 use super::forwarding::{Nested, is_own};
 use super::global::network;
+use super::load;
 use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
 use crate::config::model::{Quorum, RealServer, Virtual};
 use crate::config::value::Value;
@@ -45,6 +46,7 @@ impl Context<'_> {
         };
         self.servers(block, blocks, &mut service);
         self.check_quorum(fields, &service);
+        self.check_load(block, blocks, &service);
         Some(service)
     }
 
@@ -133,6 +135,7 @@ impl Context<'_> {
                 .and_then(|weight| Weight::new(weight).ok())
                 .unwrap_or_default(),
             thresholds: self.thresholds(fields),
+            load_monitor: load::of_server(fields, service.load_monitor.clone()),
             span: section.span,
         })
     }
@@ -271,11 +274,6 @@ impl Context<'_> {
             let directive = Directive::ClientMonitor;
             self.report_at(fields, directive, Code::MonitorUnsupported, message);
         }
-        if service.load_monitor.is_some() {
-            let message = "load monitors are not supported yet: weights stay as they are";
-            let directive = Directive::LoadMonitor;
-            self.report_at(fields, directive, Code::LoadMonitorIgnored, message);
-        }
     }
 }
 
@@ -353,7 +351,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         quiesce_server: fields.boolean(Directive::QuiesceServer).unwrap_or(false),
         sorry_servers: sorry_servers(fields, port),
         quorum: quorum(fields),
-        load_monitor: fields.text(Directive::LoadMonitor).filter(|monitor| monitor != "none"),
+        load_monitor: load::monitor(fields, config),
         servers: Vec::new(),
         span: section.span,
     }

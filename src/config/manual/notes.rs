@@ -292,7 +292,27 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         "`historical` raises it as 0.8.6 did, 0 gives it back at once, a duration raises it \
              evenly.",
     ),
-    (Directive::LoadMonitor, None, "Not supported yet: weights stay as they are written."),
+    (
+        Directive::LoadMonitor,
+        None,
+        "`agent` asks nanny-agent(8) or any agent of HAProxy's; `uptime` runs `rsh_command \
+             SERVER uptime`, `rup` and `ruptime` run those, and any other command gets the address \
+             of the server as `%h` or behind its other arguments. Commands are split at blanks, \
+             without a shell; the load is the number behind the word load, or else the last \
+             number. Where nothing comes back weights stay as they are. Give servers weights of \
+             100 and more.",
+    ),
+    (
+        Directive::LoadFormula,
+        None,
+        "`smooth`, because `historical` never goes below the configured weight and so does not \
+             relieve a server that is weaker than its weight says. docs/agent.md has both.",
+    ),
+    (
+        Directive::AgentInterval,
+        Some(Scope::Virtual),
+        "A load average changes no faster than the default.",
+    ),
     (
         Directive::QuiesceServer,
         None,

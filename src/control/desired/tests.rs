@@ -295,3 +295,50 @@ proptest! {
         }
     }
 }
+
+fn weight(number: u32) -> Weight {
+    Weight::new(number).expect("a small number")
+}
+
+#[test]
+fn load_scales_what_the_checks_give_and_an_agent_overrules_them() {
+    let (mut desired, key) = desired();
+    let steered = |desired: &mut Desired, steer| {
+        desired.set_steer(key, server(1), Some(steer));
+        desired.weight(key, server(1)).map(Weight::get)
+    };
+    assert_eq!(steered(&mut desired, Steer::Weight(weight(7))), None, "no verdict yet");
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    assert_eq!(steered(&mut desired, Steer::Weight(weight(7))), Some(7));
+    assert_eq!(steered(&mut desired, Steer::Drain), Some(0));
+    assert_eq!(steered(&mut desired, Steer::Out), None);
+    desired.set_steer(key, server(1), None);
+    assert_eq!(desired.weight(key, server(1)), Some(Weight::ONE));
+}
+
+#[test]
+fn the_sorry_server_stands_in_when_agents_drained_the_last_server() {
+    let (mut desired, key) = desired();
+    desired.set_weight(key, server(1), Some(Weight::ONE));
+    desired.set_down(key, server(2));
+    desired.set_steer(key, server(1), Some(Steer::Drain));
+    assert_eq!(in_table(&desired, key), [server(1), server(9)]);
+    desired.set_steer(key, server(1), Some(Steer::Weight(Weight::ONE)));
+    assert_eq!(in_table(&desired, key), [server(1)]);
+}
+
+proptest! {
+    #[test]
+    fn a_weight_by_load_keeps_proportion_and_is_never_nothing(
+        full in 1..=Weight::MAX.get(),
+        eased in 1..=Weight::MAX.get(),
+        steered in 1..=Weight::MAX.get(),
+    ) {
+        let eased = eased.min(full);
+        let result = in_proportion(weight(eased), weight(steered), weight(full)).get();
+        prop_assert!(result >= 1);
+        prop_assert!(result <= steered, "a part of it while a slow start is under way");
+        prop_assert_eq!(in_proportion(weight(full), weight(steered), weight(full)).get(), steered);
+        prop_assert_eq!(in_proportion(Weight::ZERO, weight(steered), weight(full)), Weight::ZERO);
+    }
+}

@@ -56,8 +56,13 @@ impl LoadFormula {
     /// [`Smooth`](Self::Smooth) makes of it.
     #[must_use]
     pub fn percent_left(load: Load) -> u16 {
-        let percent = (100.0 / (1.0 + load.get()).sqrt()).round();
-        (1..=100_u16).rev().find(|&left| f64::from(left) <= percent).unwrap_or(1)
+        percent(1.0 / (1.0 + load.get()).sqrt())
+    }
+
+    /// The share that is left where `used` of the whole is in use, 1 to 100 percent.
+    #[must_use]
+    pub fn percent_unused(used: f64) -> u16 {
+        percent(1.0 - used)
     }
 }
 
@@ -65,6 +70,11 @@ impl fmt::Display for LoadFormula {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+fn percent(share: f64) -> u16 {
+    let percent = (share * 100.0).round();
+    (1..=100).rev().find(|&whole| f64::from(whole) <= percent).unwrap_or(1)
 }
 
 /// 0.8.6: the weight after `current`, of a server configured with `full`.
@@ -128,6 +138,8 @@ mod tests {
     #[test]
     fn what_is_left_of_a_server_is_never_nothing() {
         let left = |load| LoadFormula::percent_left(Load::new(load).unwrap());
+        let unused = LoadFormula::percent_unused;
+        assert_eq!([unused(-1.0), unused(0.255), unused(1.5), unused(f64::NAN)], [100, 75, 1, 1]);
         assert_eq!((left(0.0), left(1.0), left(3.0), left(1e6)), (100, 71, 50, 1));
     }
 }

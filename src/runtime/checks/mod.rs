@@ -17,9 +17,9 @@ mod handshake;
 pub mod http;
 #[cfg_attr(not(feature = "http2"), path = "http2_missing.rs")]
 mod http2;
-mod network;
+pub(super) mod network;
 mod ping;
-mod program;
+pub(super) mod program;
 mod random;
 mod runner;
 mod secret;

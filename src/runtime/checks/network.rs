@@ -60,7 +60,7 @@ pub(super) fn close_at_once(stream: &TcpStream) {
     let _ = socket.set_linger(Some(Duration::ZERO));
 }
 
-pub(super) fn failure(error: &io::Error) -> Failure {
+pub(in crate::runtime) fn failure(error: &io::Error) -> Failure {
     let out_of_resources = matches!(
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)

@@ -63,11 +63,7 @@ impl Program {
     }
 
     fn command(&self, server: SocketAddr) -> Command {
-        let mut arguments = self.spec.arguments_for(server);
-        let mut command = Command::new(arguments.next().unwrap_or_default());
-        command.args(arguments).env_clear().env("PATH", PATH).env("LANG", "C").current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0);
+        let mut command = confined(self.spec.arguments_for(server));
         if let Some(account) = &self.account {
             // The standard library drops the supplementary groups of root with it.
             command.uid(account.user).gid(account.group);
@@ -76,11 +72,7 @@ impl Program {
     }
 
     fn judge(&self, ended: &Ended) -> Result<(), Failure> {
-        if !ended.status.success() {
-            let said = if ended.errors.is_empty() { &ended.output } else { &ended.errors };
-            let status = describe(ended.status);
-            return Err(Failure::Program { status, said: Excerpt::new(said.trim_ascii()) });
-        }
+        ended.check_status()?;
         let output = ended.output.strip_suffix(b"\n").unwrap_or(&ended.output);
         self.wanted.judge(output, true).unwrap_or(Ok(()))
     }
@@ -97,18 +89,7 @@ impl Check for Program {
         let command = self.command(server);
         self.dialer.note(|| format!("running {command:?}"));
         let run = Run { command, own_user: self.account.is_some(), limit: Budget::margin(limit) };
-        let (_cancel, cancelled) = cancellation().map_err(|error| inconclusive(&error))?;
-        let (report, reported) = oneshot::channel();
-        let work = move || {
-            let result = run.carry_out(&cancelled);
-            drop(turn);
-            // Nobody listens any more where the check was cancelled.
-            let _ = report.send(result);
-        };
-        let thread = thread::Builder::new().name("check".to_owned()).spawn(work);
-        thread.map_err(|error| inconclusive(&error))?;
-        let ended = reported.await.map_err(|_gone| Failure::Other("the check broke".to_owned()))?;
-        let ended = ended?;
+        let ended = run.on_a_thread(turn).await?;
         self.dialer.note(|| describe(ended.status));
         self.dialer.transcript().iter().for_each(|transcript| transcript.received(&ended.output));
         if ended.timed_out {
@@ -116,6 +97,33 @@ impl Check for Program {
         }
         self.judge(&ended)
     }
+}
+
+/// Runs a program with the limits of a check's, as the user of this process, and returns what it
+/// printed; of much, the beginning. Dropping the future kills the program.
+///
+/// # Errors
+/// Why it could not be started, or did not end within `limit` with status 0.
+pub(in crate::runtime) async fn output(
+    arguments: impl Iterator<Item = String>,
+    limit: Duration,
+) -> Result<Vec<u8>, Failure> {
+    let run = Run { command: confined(arguments), own_user: false, limit: Budget::margin(limit) };
+    let ended = run.on_a_thread(()).await?;
+    if ended.timed_out {
+        return Err(Failure::TimedOut { stage: Stage::Check, after: limit });
+    }
+    ended.check_status()?;
+    Ok(ended.output)
+}
+
+/// A program that gets nothing of this process but its user.
+fn confined(mut arguments: impl Iterator<Item = String>) -> Command {
+    let mut command = Command::new(arguments.next().unwrap_or_default());
+    command.args(arguments).env_clear().env("PATH", PATH).env("LANG", "C").current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0);
+    command
 }
 
 /// Why a program that could not be started says nothing of the server, or that it is missing.
@@ -160,6 +168,17 @@ struct Ended {
     timed_out: bool,
 }
 
+impl Ended {
+    fn check_status(&self) -> Result<(), Failure> {
+        if self.status.success() {
+            return Ok(());
+        }
+        let said = if self.errors.is_empty() { &self.output } else { &self.errors };
+        let status = describe(self.status);
+        Err(Failure::Program { status, said: Excerpt::new(said.trim_ascii()) })
+    }
+}
+
 /// One run of the program, on a thread of its own.
 struct Run {
     command: Command,
@@ -168,6 +187,21 @@ struct Run {
 }
 
 impl Run {
+    /// Carries it out while the caller waits; `turn` is given back when it has ended.
+    async fn on_a_thread(self, turn: impl Send + 'static) -> Result<Ended, Failure> {
+        let (_cancel, cancelled) = cancellation().map_err(|error| inconclusive(&error))?;
+        let (report, reported) = oneshot::channel();
+        let work = move || {
+            let result = self.carry_out(&cancelled);
+            drop(turn);
+            // Nobody listens any more where the check was cancelled.
+            let _ = report.send(result);
+        };
+        let thread = thread::Builder::new().name("check".to_owned()).spawn(work);
+        thread.map_err(|error| inconclusive(&error))?;
+        reported.await.map_err(|_gone| Failure::Other("the check broke".to_owned()))?
+    }
+
     fn carry_out(mut self, cancelled: &OwnedFd) -> Result<Ended, Failure> {
         let deadline = Instant::now() + self.limit;
         rustix::thread::set_no_new_privs(true).map_err(|error| inconclusive(&error.into()))?;

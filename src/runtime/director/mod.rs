@@ -3,6 +3,7 @@
 //! This is `lvs` as a library. It runs warm on a standby: the checks are current and the table is
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
+mod load;
 mod plane;
 mod reconciler;
 mod watch;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::load::{Loads, News};
 use self::plane::Plane;
 use self::reconciler::Reconciler;
 pub use self::watch::WatchError;
@@ -25,9 +27,8 @@ use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, QuorumState, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
-use crate::health::{self, Health};
+use crate::health::{self, Failure, Health};
 use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Unsupported, plan};
-use crate::net::Weight;
 use crate::time::Instant;
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
@@ -80,6 +81,7 @@ pub struct Director {
     table: Reconciler<Box<dyn Plane>>,
     desired: Desired,
     watch: Watch,
+    loads: Loads,
     drained: BTreeSet<ServerKey>,
     observer: Observer,
 }
@@ -102,10 +104,12 @@ impl Director {
             config,
             table: Reconciler::new(plane),
             watch: Watch::default(),
+            loads: Loads::default(),
             drained: BTreeSet::new(),
             observer,
         };
         director.configure_watch()?;
+        director.configure_loads();
         director.configure_plane().await?;
         director.desired.adopt(director.table.observe().await?);
         director.table.whole(&director.desired.table()).await?;
@@ -151,6 +155,7 @@ impl Director {
                     None => return self.table.backend_mut().shutdown(),
                 },
                 (server, output) = self.watch.next() => self.on_health(server, output).await,
+                news = self.loads.next() => self.on_load(news).await,
                 () = clock::sleep_until(audit) => audit = self.audit().await,
             }
         }
@@ -173,6 +178,7 @@ impl Director {
         }
         let quorums_before = self.desired.quorums().collect();
         self.desired.configure(&self.config);
+        self.configure_loads();
         self.tell_quorums(&quorums_before);
         self.drained.clear();
         self.configure_plane().await?;
@@ -191,6 +197,16 @@ impl Director {
     fn configure_watch(&mut self) -> Result<(), StartError> {
         let watched = self.watch.configure(&self.config);
         watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })
+    }
+
+    fn configure_loads(&mut self) {
+        self.loads.configure(&self.config);
+        for service in self.config.active_virtuals() {
+            for server in service.active_servers() {
+                let server = ServerKey { service: service.key(), address: server.address };
+                self.desired.set_steer(server.service, server.address, self.loads.steer(server));
+            }
+        }
     }
 
     async fn on_request(&mut self, request: Request, reports: &mpsc::UnboundedSender<Report>) {
@@ -252,12 +268,10 @@ impl Director {
     async fn on_health(&mut self, server: ServerKey, output: health::Output) {
         match output {
             health::Output::Weight(weight) => {
-                self.drained.remove(&server);
-                self.judge(server, |desired, key, address| {
+                self.weigh(server, |desired, key, address| {
                     desired.set_weight(key, address, weight)
                 })
                 .await;
-                self.tell_weight(server, weight);
             }
             health::Output::Changed { from, to, reason } => {
                 self.tell_health(server, from, to, reason.to_string());
@@ -267,6 +281,36 @@ impl Director {
             }
             // The runner keeps its probes to itself.
             health::Output::Probe { .. } | health::Output::Cancel { .. } => {}
+        }
+    }
+
+    async fn on_load(&mut self, news: Vec<News>) {
+        for news in news {
+            match news {
+                News::Steer(server, steer) => {
+                    let steer = Some(steer);
+                    self.weigh(server, |desired, key, at| desired.set_steer(key, at, steer)).await;
+                }
+                News::Agent(server, word, reason) => self.tell_agent(server, word, reason),
+                News::Measuring { server, monitor, failure } => {
+                    let reason = failure.as_ref().map(Failure::to_string);
+                    self.tell(Event::LoadUnknown { server, monitor, reason });
+                }
+            }
+        }
+    }
+
+    /// Takes down what may change the weight of a server.
+    async fn weigh(
+        &mut self,
+        server: ServerKey,
+        verdict: impl FnOnce(&mut Desired, ServiceKey, SocketAddr),
+    ) {
+        let before = self.desired.weight(server.service, server.address);
+        self.judge(server, verdict).await;
+        if self.desired.weight(server.service, server.address) != before {
+            self.drained.remove(&server);
+            self.tell_weight(server);
         }
     }
 
@@ -295,10 +339,20 @@ impl Director {
         self.tell(Event::Health { service, server: name, address, from, to, reason });
     }
 
-    fn tell_weight(&self, server: ServerKey, weight: Option<Weight>) {
+    fn tell_agent(&self, server: ServerKey, word: Option<&str>, reason: Option<String>) {
         let Some(names) = self.watch.names(server) else {
             return;
         };
+        let (service, name) = (names.service.clone(), names.server.clone());
+        let (address, word) = (server.address, word.map(str::to_owned));
+        self.tell(Event::Agent { service, server: name, address, word, reason });
+    }
+
+    fn tell_weight(&self, server: ServerKey) {
+        let Some(names) = self.watch.names(server) else {
+            return;
+        };
+        let weight = self.desired.weight(server.service, server.address);
         let (service, name) = (names.service.clone(), names.server.clone());
         self.tell(Event::Weight { service, server: name, address: server.address, weight });
     }

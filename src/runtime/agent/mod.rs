@@ -1,0 +1,14 @@
+//! Measuring the load of real servers, from both ends: what a director asks, and the agent that
+//! answers on a real server.
+//!
+//! docs/agent.md has it as a whole.
+
+mod access;
+mod gauge;
+mod host;
+mod server;
+
+pub use access::{AccessList, BadPrefix, Prefix};
+pub use gauge::{Gauge, Reading, ask, measure};
+pub use host::{Meter, Sampler};
+pub use server::{Event, Settings, sample, serve};
