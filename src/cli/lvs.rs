@@ -122,6 +122,7 @@ fn follow(report: Report, held: &mut Vec<VirtualAddress>) -> Result<Vec<Request>
             Ok(vec![Request::Announce { addresses: held.clone() }])
         }
         Report::Done { result, .. } => Ok(result.map(|()| Vec::new())?),
+        Report::Warm(_) => Ok(Vec::new()),
         Report::Broken { reason } => Err(Failure::new(reason)),
     }
 }

@@ -116,6 +116,8 @@ codes! {
     IncludeFailed = "E0320", "a file cannot be included";
     IncludeLimit = "E0321", "includes go too deep, or are too many or too large";
     IncludeCycle = "E0322", "a file includes itself";
+    SyncGroup = "E0380", "a sync group is not a multicast address";
+    SyncFamilies = "E0381", "connections of a tunnel between address families cannot be synchronised";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
     CarriageReturns = "W0101", "lines end with CRLF";
@@ -155,7 +157,7 @@ codes! {
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
     LoadWeightSmall = "W0350", "a weight is too small to follow the load";
     LoadDirectiveIgnored = "W0351", "a directive about load has no effect";
-    SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
+    SyncNeedsKernel = "W0380", "connections are synchronised by the kernel only";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";
     RefusedByOld = "W0502", "Piranha 0.8.6 refuses a value";
 }

@@ -1,7 +1,7 @@
 //! The typed model: what an lvs.cf means.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,12 +73,21 @@ pub struct Config {
     pub hard_shutdown: bool,
     /// `monitor_links`: whether to give up when an own link goes down. Off by default.
     pub monitor_links: bool,
-    /// `syncdaemon`: whether connections are to be synchronised. Off by default.
+    /// `syncdaemon`: whether connections are synchronised, which only the kernel can. Off by
+    /// default.
     pub syncdaemon: bool,
     /// `syncd_iface`: the interface for it, `eth0` by default.
     pub syncd_iface: String,
     /// `syncd_id`: its id, 0 by default.
     pub syncd_id: u8,
+    /// `syncd_group`: the multicast group; the kernel's own, 224.0.0.81, where not given.
+    pub syncd_group: Option<IpAddr>,
+    /// `syncd_port`: the UDP port; the kernel's own, 8848, where not given.
+    pub syncd_port: Option<NonZeroU16>,
+    /// `syncd_ttl`: the time to live of its datagrams; the kernel's own, 1, where not given.
+    pub syncd_ttl: Option<NonZeroU8>,
+    /// `syncd_maxlen`: the longest datagram in bytes; the kernel's own where not given.
+    pub syncd_maxlen: Option<NonZeroU16>,
     /// `active_cmd`: what runs when this node turns active.
     pub active_cmd: Option<String>,
     /// `inactive_cmd`: what runs when this node turns inactive, and once at start.

@@ -171,6 +171,14 @@ impl Desired {
         self.services.get(&key).map_or(&[], Wanted::serving_sorry)
     }
 
+    /// Whether every server has had a verdict of its checks.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        let servers = self.services.values().flat_map(|wanted| wanted.servers.values());
+        let judged = |s: &Standing| matches!(s.verdict, Verdict::Out | Verdict::In(_));
+        servers.into_iter().all(judged)
+    }
+
     /// How the service `key` stands to its quorum; `None` if it is not configured or has none.
     #[must_use]
     pub fn quorum(&self, key: ServiceKey) -> Option<QuorumState> {

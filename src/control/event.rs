@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failover::{Cause, Role, State, Transition, VirtualAddress};
 use crate::health::Health;
+use crate::ipvs::kernel::DaemonRole;
 use crate::net::Weight;
 
 /// One thing that happened on a director. Log lines, timelines and event streams are made of it.
@@ -43,6 +44,23 @@ pub enum Event {
         name: String,
         /// The value it has now.
         value: String,
+    },
+    /// A thread of the kernel that synchronises connections was started or stopped.
+    SyncDaemon {
+        /// Whether it sends or receives.
+        role: DaemonRole,
+        /// Its interface.
+        interface: String,
+        /// Its id.
+        id: u8,
+        /// Whether it runs now.
+        running: bool,
+    },
+    /// This director has come to know all it needs to take the service back: until then a
+    /// `failback` waits.
+    Warm {
+        /// What is still missing, if waiting for it was given up.
+        missing: Option<String>,
     },
     /// The state of this director changed.
     Transition(Transition),
@@ -185,6 +203,8 @@ impl Event {
             Self::Health { .. } | Self::Agent { .. } | Self::LoadUnknown { .. } => "nanny",
             Self::DataPlane { .. }
             | Self::Setting { .. }
+            | Self::SyncDaemon { .. }
+            | Self::Warm { .. }
             | Self::Weight { .. }
             | Self::SorryServer { .. }
             | Self::Quorum { .. }
@@ -205,9 +225,11 @@ impl Event {
             | Self::Health { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
             Self::Agent { reason, .. } | Self::LoadUnknown { reason, .. } => reason.clone(),
+            Self::Warm { missing } => missing.clone(),
             Self::Started { .. }
             | Self::Isolation { .. }
             | Self::Setting { .. }
+            | Self::SyncDaemon { .. }
             | Self::HeartbeatsRefused { .. }
             | Self::Acquired { .. }
             | Self::AddressRestored { .. }
@@ -234,6 +256,7 @@ impl Event {
                 | Self::SorryServer { serving: true, .. }
                 | Self::Quorum { is_met: false, .. }
                 | Self::Started { authenticated: false, .. }
+                | Self::Warm { missing: Some(_) }
                 | Self::Transition(Transition { to: State::Failed, .. })
                 | Self::Warning { .. }
         )
@@ -256,6 +279,12 @@ impl fmt::Display for Event {
             }
             Self::DataPlane { name, .. } => write!(f, "data plane: {name}"),
             Self::Setting { name, value } => write!(f, "set {name} = {value}"),
+            Self::SyncDaemon { role, interface, id, running } => {
+                let what = if *running { "started" } else { "stopped" };
+                write!(f, "{what} the {role} sync daemon on {interface}, id {id}")
+            }
+            Self::Warm { missing: None } => f.write_str("warm: checks and connections are known"),
+            Self::Warm { missing: Some(_) } => f.write_str("warm by now"),
             Self::Transition(Transition { from, to: State::Acquiring, .. }) => {
                 write!(f, "activating lvs, was {from}")
             }

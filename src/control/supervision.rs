@@ -40,6 +40,12 @@ pub enum Request {
         /// Addresses that are up.
         addresses: Vec<VirtualAddress>,
     },
+    /// These addresses, and no other, are up already. For an `lvs` that was started again where the
+    /// data plane had gone on; not answered.
+    Held {
+        /// The addresses.
+        addresses: Vec<VirtualAddress>,
+    },
     /// Read the configuration again; answered by [`Report::Configured`] if it was accepted.
     Reload,
     /// Give every address up, wait until the last connection has ended or `drain` is over, and
@@ -56,7 +62,7 @@ impl Request {
     pub const fn id(&self) -> Option<ActionId> {
         match self {
             Self::Acquire { id, .. } | Self::Release { id, .. } => Some(*id),
-            Self::Announce { .. } | Self::Reload | Self::Stop { .. } => None,
+            Self::Announce { .. } | Self::Held { .. } | Self::Reload | Self::Stop { .. } => None,
         }
     }
 
@@ -69,7 +75,7 @@ impl Request {
                 Some(Report::Done { id: *id, result: Err(ActionError(reason.to_owned())) })
             }
             Self::Release { id, .. } => Some(Report::Done { id: *id, result: Ok(()) }),
-            Self::Announce { .. } | Self::Reload | Self::Stop { .. } => None,
+            Self::Announce { .. } | Self::Held { .. } | Self::Reload | Self::Stop { .. } => None,
         }
     }
 }
@@ -134,6 +140,10 @@ pub enum Report {
         /// What became of it.
         result: Result<(), ActionError>,
     },
+    /// Whether every server has had a verdict of its checks and the data plane knows the other
+    /// director's connections, as far as it can: only then a service is taken back that the other
+    /// one serves. `false` follows the first [`Configured`](Self::Configured).
+    Warm(bool),
     /// The data plane broke down; nothing is balanced until the next [`Report::Configured`].
     Broken {
         /// In words.

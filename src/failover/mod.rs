@@ -66,6 +66,13 @@ pub trait Heartbeat: Send {
         let _ = (now, faults);
     }
 
+    /// The data plane on this node knows its servers and the peer's connections by now, or not
+    /// (again). A machine that takes the service back from a peer that serves it well waits for
+    /// that; nothing else does. Without a word it counts as warm.
+    fn handle_warmth(&mut self, now: Instant, warm: bool) {
+        let _ = (now, warm);
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) must be called next.
     #[must_use]
     fn poll_timeout(&self) -> Option<Instant>;
@@ -269,6 +276,8 @@ pub enum Cause {
     Maintenance,
     /// The addresses of this node are coming up or cannot be taken down just now.
     Busy,
+    /// The service stays with the peer until this node knows its servers and connections.
+    Cold,
     /// This node was told to start as the active one.
     Forced,
     /// The administrator asked for a hand-over.
@@ -310,6 +319,7 @@ impl fmt::Display for Cause {
             Self::Guard(fault) => return fault.fmt(f),
             Self::Maintenance => "this node is in maintenance",
             Self::Busy => "this node is about to change its state; try again",
+            Self::Cold => "not taken back yet: checks and connections are not known here",
             Self::Forced => "told to start active",
             Self::Requested => "hand-over requested",
             Self::PeerRefused => "partner did not take the service",

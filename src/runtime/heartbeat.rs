@@ -77,7 +77,7 @@ impl Link {
                     Request::Acquire { id, .. } | Request::Release { id, .. } => {
                         let _ = sender.send(Report::Done { id, result: Ok(()) });
                     }
-                    Request::Announce { .. } | Request::Reload => {}
+                    Request::Announce { .. } | Request::Held { .. } | Request::Reload => {}
                     Request::Stop { .. } => return,
                 }
             }
@@ -236,6 +236,7 @@ impl<M: Reconfigure> Driver<M> {
         match report {
             Report::Configured(terms) => self.on_configured(terms),
             Report::Done { id, result } => self.complete(id, result),
+            Report::Warm(warm) => self.feed(|machine, now| machine.handle_warmth(now, warm)),
             Report::Broken { reason } => self.on_broken(reason),
         }
     }

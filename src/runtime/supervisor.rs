@@ -23,6 +23,7 @@ use super::clock;
 use super::director::Director;
 use super::heartbeat::Link;
 use crate::control::supervision::{MAX_LINE, Report, Request};
+use crate::failover::VirtualAddress;
 use crate::time::Instant;
 
 /// The pause before `lvs` is started again; it doubles with each death up to [`MAX_PAUSE`].
@@ -63,6 +64,7 @@ pub fn supervise(lvs: LvsCommand) -> io::Result<Link> {
         reports: report_sender,
         outlived: false,
         grace: None,
+        held: Vec::new(),
     };
     tokio::spawn(supervisor.run(running));
     Ok(Link { requests, reports })
@@ -113,6 +115,8 @@ struct Supervisor {
     outlived: bool,
     /// Until when the next `lvs` must be ready, or the service is given up.
     grace: Option<Instant>,
+    /// The addresses that are up, for the next `lvs`.
+    held: Vec<VirtualAddress>,
 }
 
 struct Running {
@@ -162,8 +166,13 @@ impl Supervisor {
                     let Ok(Some(report)) = report else { break };
                     line.clear();
                     if let Report::Configured(terms) = &report {
-                        (ready, self.grace) = (true, None);
                         self.outlived = terms.outlives_lvs;
+                        if !ready && self.outlived {
+                            let held = Request::Held { addresses: self.held.clone() };
+                            // An end that is closed shows with the next report.
+                            let _ = write_message(&mut writer, &held).await;
+                        }
+                        (ready, self.grace) = (true, None);
                     }
                     if let Report::Done { id, .. } = report {
                         unanswered.retain(|waiting: &Request| waiting.id() != Some(id));
@@ -174,6 +183,7 @@ impl Supervisor {
                 }
                 request = self.requests.recv() => {
                     let Some(request) = request else { return stop(child, writer).await };
+                    self.note(&request);
                     unanswered.extend(request.id().map(|_| request.clone()));
                     let stopping = matches!(request, Request::Stop { .. });
                     if write_message(&mut writer, &request).await.is_err() {
@@ -191,6 +201,24 @@ impl Supervisor {
         }
         let reason = describe(child.wait().await);
         End::Died { reason, ready, unanswered }
+    }
+
+    /// Remembers what is up, as far as the heartbeat has it so.
+    fn note(&mut self, request: &Request) {
+        match request {
+            Request::Acquire { addresses, .. } => {
+                let new = addresses.iter().filter(|new| !self.held.contains(new));
+                let new: Vec<_> = new.cloned().collect();
+                self.held.extend(new);
+            }
+            Request::Release { addresses, .. } => {
+                self.held.retain(|held| !addresses.contains(held));
+            }
+            Request::Announce { .. }
+            | Request::Held { .. }
+            | Request::Reload
+            | Request::Stop { .. } => {}
+        }
     }
 
     /// Says that the data plane is lost, unless it goes on for now.
@@ -241,7 +269,8 @@ impl Supervisor {
     }
 
     /// `None` when `lvs` is not wanted any more.
-    fn answer_without_lvs(&self, request: &Request) -> Option<()> {
+    fn answer_without_lvs(&mut self, request: &Request) -> Option<()> {
+        self.note(request);
         self.answer_for_lvs(request, "lvs is being restarted");
         (!matches!(request, Request::Stop { .. })).then_some(())
     }

@@ -27,5 +27,7 @@ mod rootless;
 mod samples;
 mod scale;
 mod schedulers;
+#[cfg(feature = "cli")]
+mod sync;
 mod traffic;
 mod tunnels;

@@ -102,7 +102,8 @@ impl Net {
 
     /// Two directors between two wires: `director` (10.3.0.1, 10.4.0.1) and `partner` (10.3.0.3,
     /// 10.4.0.3), both forwarding, the client 10.3.0.2 on the one side, the servers 10.4.0.11 and
-    /// .12 on the other. Their gateway is 10.4.0.254, which nobody has yet.
+    /// .12 on the other. Their gateway is 10.4.0.254, which nobody has yet. The same with fd03::
+    /// and fd04::, the gateway being fd04::254.
     pub(crate) fn pair() -> Self {
         let net = Self::namespaces(
             "link add wire type bridge\nlink set wire up
@@ -110,14 +111,15 @@ impl Net {
         );
         ip_in("partner", "link set lo up");
         for (name, wire, link, address) in [
-            ("client", "wire", "e0", "10.3.0.2"),
-            ("director", "wire", "e0", "10.3.0.1"),
-            ("director", "inner", "e1", "10.4.0.1"),
-            ("partner", "wire", "e0", "10.3.0.3"),
-            ("partner", "inner", "e1", "10.4.0.3"),
-            ("one", "inner", "e0", "10.4.0.11"),
-            ("two", "inner", "e0", "10.4.0.12"),
+            ("client", "wire", "e0", "3 2"),
+            ("director", "wire", "e0", "3 1"),
+            ("director", "inner", "e1", "4 1"),
+            ("partner", "wire", "e0", "3 3"),
+            ("partner", "inner", "e1", "4 3"),
+            ("one", "inner", "e0", "4 11"),
+            ("two", "inner", "e0", "4 12"),
         ] {
+            let (net, host) = address.split_once(' ').unwrap();
             ip(
                 &[],
                 &format!(
@@ -125,13 +127,54 @@ impl Net {
                     link set {name}{wire} master {wire} up"
                 ),
             );
-            ip_in(name, &format!("addr add {address}/24 dev {link}\nlink set {link} up"));
+            ip_in(
+                name,
+                &format!(
+                    "addr add 10.{net}.0.{host}/24 dev {link}
+                    addr add fd0{net}::{host}/64 dev {link} nodad
+                    link set {link} up"
+                ),
+            );
         }
         for name in ["one", "two"] {
-            ip_in(name, "route add default via 10.4.0.254");
+            ip_in(name, "route add default via 10.4.0.254\nroute add default via fd04::254");
         }
         for name in ["director", "partner"] {
-            set(name, &["ipv4/ip_forward"], "1");
+            set(name, &["ipv4/ip_forward", "ipv6/conf/all/forwarding"], "1");
+        }
+        net
+    }
+
+    /// As [`pair`](Self::pair), with one more network on the first wire for direct routing: the
+    /// client has 10.6.0.2, the servers 10.6.0.11 and .12 and, silently, the VIP 10.6.0.100, the
+    /// directors 10.6.0.1 and .3; the same with fd06::.
+    pub(crate) fn pair_on_one_wire() -> Self {
+        let net = Self::pair();
+        for (name, host) in [("one", 11), ("two", 12)] {
+            ip(
+                &[],
+                &format!(
+                    "link add {name}wire type veth peer name e1 netns {name}
+                    link set {name}wire master wire up"
+                ),
+            );
+            set(name, &["ipv4/conf/all/arp_ignore"], "1");
+            set(name, &["ipv4/conf/all/arp_announce"], "2");
+            ip_in(
+                name,
+                &format!(
+                    "addr add 10.6.0.{host}/24 dev e1
+                    addr add fd06::{host}/64 dev e1 nodad
+                    link set e1 up
+                    addr add 10.6.0.100/32 dev lo
+                    addr add fd06::100/128 dev lo nodad"
+                ),
+            );
+        }
+        for (name, host) in [("client", 2), ("director", 1), ("partner", 3)] {
+            let addresses =
+                format!("addr add 10.6.0.{host}/24 dev e0\naddr add fd06::{host}/64 dev e0 nodad");
+            ip_in(name, &addresses);
         }
         net
     }
@@ -155,7 +198,8 @@ impl Drop for Net {
         let gone = NAMESPACES.map(|name| format!("netns del {name}\n")).concat();
         let paired = ["clientwire", "directorwire", "directorinner", "partnerwire"]
             .into_iter()
-            .chain(["partnerinner", "oneinner", "twoinner", "wire", "inner"])
+            .chain(["partnerinner", "oneinner", "twoinner", "onewire", "twowire"])
+            .chain(["wire", "inner"])
             .map(|link| format!("link del {link}\n"))
             .collect::<String>();
         let _ = run_ip(&[], &format!("{bridged}{paired}{gone}netns del partner\n"));

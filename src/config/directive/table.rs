@@ -183,6 +183,18 @@ directives! {
     SyncdId "syncd_id" {
         Global Historical Kind::Integer(0, i32::MAX as i64), "0", "Id of connection synchronisation, 0 to 255.";
     }
+    SyncdGroup "syncd_group" {
+        Global Extension Kind::Host, "", "Multicast group of connection synchronisation; 224.0.0.81 by default.";
+    }
+    SyncdPort "syncd_port" {
+        Global Extension Kind::Port(1), "", "UDP port of connection synchronisation; 8848 by default.";
+    }
+    SyncdTtl "syncd_ttl" {
+        Global Extension Kind::Integer(1, u8::MAX as i64), "", "Time to live of its datagrams, which decides how many routers they pass; 1 by default.";
+    }
+    SyncdMaxlen "syncd_maxlen" {
+        Global Extension Kind::Integer(1024, 65507), "", "Longest datagram of connection synchronisation in bytes, the same on both directors.";
+    }
     TcpTimeout "tcp_timeout" {
         Global Historical Kind::Duration(0), "0", "When an idle TCP connection is forgotten; 0 leaves the data plane's value.";
     }

@@ -27,16 +27,12 @@ impl Context<'_> {
         let mut config = Config {
             nat_nmask: self.prefix(fields, Directive::NatNmask, nat_family),
             nat_router,
-            syncd_id: self.sync_id(fields),
             ..plain(fields)
         };
         self.peers(fields, &mut config);
         self.heartbeat_paths(fields, &mut config);
         self.heartbeat(fields, &config);
-        if config.syncdaemon {
-            let message = "connection synchronisation is not supported yet; this has no effect";
-            self.report_at(fields, Directive::Syncdaemon, Code::SyncDaemonIgnored, message);
-        }
+        self.sync(fields, &mut config);
         Some(config)
     }
 
@@ -82,16 +78,6 @@ impl Context<'_> {
             Diagnostic::new(Code::FailoverUnsupported, span, message)
                 .help("only `service = lvs` with `virtual` blocks can be used"),
         );
-    }
-
-    fn sync_id(&mut self, fields: &Fields) -> u8 {
-        let id = fields.integer(Directive::SyncdId).unwrap_or(0);
-        let [low, ..] = id.to_le_bytes();
-        if i64::from(low) != id {
-            let message = format!("only the low 8 bits of a sync id are used: {low}");
-            self.report_at(fields, Directive::SyncdId, Code::SyncIdTruncated, message);
-        }
-        low
     }
 
     fn peers(&mut self, fields: &Fields, config: &mut Config) {
@@ -261,6 +247,10 @@ fn plain(fields: &Fields) -> Config {
         syncdaemon: boolean(Directive::Syncdaemon, false),
         syncd_iface: fields.text(Directive::SyncdIface).unwrap_or_else(|| "eth0".to_owned()),
         syncd_id: 0,
+        syncd_group: None,
+        syncd_port: None,
+        syncd_ttl: None,
+        syncd_maxlen: None,
         active_cmd: fields.text(Directive::ActiveCmd),
         inactive_cmd: fields.text(Directive::InactiveCmd),
         serial_no: fields.integer(Directive::SerialNo),

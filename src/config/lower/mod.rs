@@ -9,6 +9,7 @@ mod read;
 mod relay;
 mod semantics;
 mod service;
+mod sync;
 
 use std::ops::Range;
 

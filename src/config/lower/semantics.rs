@@ -17,7 +17,7 @@ impl Context<'_> {
         self.duplicate_services(config);
         self.overlapping_services(config);
         self.devices(config);
-        self.unknown_devices(config);
+        self.unknown_devices(config, global);
         for service in config.active_virtuals() {
             self.check_service(service);
             self.check_servers(service);
@@ -25,6 +25,8 @@ impl Context<'_> {
             self.check_relay_options(service, config.dataplane, global);
             if config.dataplane == DataPlane::Relay {
                 self.check_relay(service, global);
+            } else if config.syncdaemon {
+                service.active_servers().for_each(|s| self.check_sync(service, s, global));
             }
         }
     }
@@ -94,11 +96,14 @@ impl Context<'_> {
     }
 
     /// Interfaces that this machine does not have, where that is known.
-    fn unknown_devices(&mut self, config: &Config) {
+    fn unknown_devices(&mut self, config: &Config, global: &Fields) {
         let services = config.active_virtuals().map(|service| (&service.device, service.span));
         let router = config.nat_router.iter().map(|(_, device)| (device, Span::default()));
+        let sync = global.span(Directive::SyncdIface).or(global.span(Directive::Syncdaemon));
+        let sync = (&config.syncd_iface, sync.unwrap_or_default());
+        let sync = config.syncdaemon.then_some(sync);
         let mut seen = BTreeSet::new();
-        for (device, span) in services.chain(router) {
+        for (device, span) in services.chain(router).chain(sync) {
             let name = device.split(':').next().unwrap_or_default();
             if seen.insert(name) && self.surroundings.has_device(name) == Some(false) {
                 let message = format!("this machine has no network interface `{name}`");

@@ -76,7 +76,30 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         "`auto` says in one line of the log which it took and why. A configuration that needs \
              what the data plane lacks is refused before anything changes.",
     ),
-    (Directive::SyncdId, None, "Only the low 8 bits are used."),
+    (
+        Directive::Syncdaemon,
+        None,
+        "The kernel's sync daemons send connections to the other director and take in its own, so \
+             that they go on after a takeover. Needs the kernel's IPVS. The datagrams are not \
+             authenticated: use a network that is yours.",
+    ),
+    (
+        Directive::SyncdIface,
+        None,
+        "It must be up and have an address. The same network on both directors, best the one \
+             between them.",
+    ),
+    (
+        Directive::SyncdId,
+        None,
+        "Only the low 8 bits are used. Several pairs on one network need an id each; one with id 0 \
+             takes in the connections of all.",
+    ),
+    (
+        Directive::SyncdMaxlen,
+        None,
+        "By default 1472 is sent, on an interface with a smaller MTU in fragments.",
+    ),
     (
         Directive::HardShutdown,
         None,

@@ -69,6 +69,10 @@ pub struct Pulse {
     withheld: Option<Cause>,
     /// When a hand-over because of a guard may be tried next.
     next_offer: Instant,
+    /// Whether a service that the peer serves well may be taken back.
+    warm: bool,
+    /// Whether it was told that a failback waits for that.
+    told_of_cold: bool,
     /// The addresses asked to be up, or that may still be: what a release has to cover.
     held: Vec<VirtualAddress>,
     /// Addresses that a reload added while active, by the action that brings them up.
@@ -116,6 +120,8 @@ impl Pulse {
             declined: None,
             withheld: None,
             next_offer: now,
+            warm: true,
+            told_of_cold: false,
             held: Vec::new(),
             updates: Vec::new(),
             listening: now,
@@ -320,6 +326,7 @@ impl Heartbeat for Pulse {
             self.acquire(now, Cause::Forced);
         }
         self.settle(now);
+        self.tell_of_cold(now);
         let interval = self.repeat_interval();
         if self.repeat().is_some_and(|repeat| repeat <= now) {
             self.speak(now);
@@ -371,6 +378,12 @@ impl Heartbeat for Pulse {
         let was_fit = self.unfit().is_none();
         self.faults = faults.to_vec();
         self.tell_fitness(now, was_fit);
+        self.settle(now);
+    }
+
+    fn handle_warmth(&mut self, now: Instant, warm: bool) {
+        let now = self.advance(now);
+        (self.warm, self.told_of_cold) = (warm, false);
         self.settle(now);
     }
 

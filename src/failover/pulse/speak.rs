@@ -1,6 +1,6 @@
 //! What is said to the peer, and when nothing is.
 
-use crate::failover::{Output, PathId, Role, State};
+use crate::failover::{Cause, Output, PathId, Role, State};
 use crate::time::Instant;
 use crate::wire::pulse::{Echo, Step};
 
@@ -73,10 +73,23 @@ impl Pulse {
     }
 
     pub(super) fn wants_failback(&self, now: Instant) -> bool {
+        self.warm && self.would_fail_back(now)
+    }
+
+    /// Tells once that only warmth is missing.
+    pub(super) fn tell_of_cold(&mut self, now: Instant) {
+        if !self.warm && !self.told_of_cold && self.would_fail_back(now) {
+            self.told_of_cold = true;
+            self.decline(now, Cause::Cold);
+        }
+    }
+
+    fn would_fail_back(&self, now: Instant) -> bool {
         let settled = now - self.since >= self.config.dead_time;
         self.config.failback
             && !self.handed_by_command
             && settled
+            && matches!(self.phase, Phase::Standby { .. })
             && self.wins()
             && self.unfit().is_none()
             && self.peer.is_some_and(|peer| peer.heard.state == State::Active)

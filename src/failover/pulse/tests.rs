@@ -384,6 +384,39 @@ fn a_primary_that_fails_back_asks_for_the_service_after_a_dead_time() {
 }
 
 #[test]
+fn a_cold_primary_leaves_the_service_where_it_is_until_it_is_warm() {
+    let mut primary = pulse(builder(Role::Primary, 1).failback(true));
+    let mut backup = pulse(builder(Role::Backup, 2).force_active(true));
+    backup.handle_timeout(at(0));
+    exchange(at(0), &mut backup, &mut primary);
+    primary.handle_warmth(at(0), false);
+    let mut log = Vec::new();
+    for tick in 1..=40 {
+        let now = at(tick * 50);
+        if tick == 30 {
+            primary.handle_warmth(now, true);
+        }
+        primary.handle_timeout(now);
+        backup.handle_timeout(now);
+        log.extend(exchange(now, &mut primary, &mut backup));
+        // What it wants goes out with its next heartbeat.
+        let expected = if tick < 30 { State::Standby } else { State::Active };
+        assert!(state(&primary) == expected || tick.abs_diff(31) <= 2, "{now}");
+    }
+    assert_eq!((state(&primary), state(&backup)), (State::Active, State::Standby));
+    let told = log.iter().filter(|o| **o == Output::Declined { reason: Cause::Cold });
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn a_cold_director_takes_over_from_a_dead_one() {
+    let mut primary = pulse(builder(Role::Primary, 1).failback(true));
+    primary.handle_warmth(at(0), false);
+    (0..=6).for_each(|tick| primary.handle_timeout(at(tick * 50)));
+    assert_eq!(state(&primary), State::Acquiring);
+}
+
+#[test]
 fn a_hand_over_by_command_is_not_undone_by_failback() {
     let mut primary = pulse(builder(Role::Primary, 1).failback(true));
     let mut backup = pulse(builder(Role::Backup, 2));

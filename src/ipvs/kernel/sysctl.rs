@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,10 @@ impl Kind {
         }
     }
 }
+
+/// What [`managed_profile`] sets `sync_refresh_period` to: a connection with packets is sent to the
+/// other director again after so long.
+pub const SYNC_REFRESH: Duration = Duration::from_secs(10);
 
 /// One setting.
 #[non_exhaustive]
@@ -209,6 +214,12 @@ pub fn managed_profile(kernel: KernelVersion) -> Vec<Managed> {
             "the other director needs timeouts and IPv6 with each connection",
         ),
         (
+            "sync_threshold",
+            "2 3",
+            "a connection is sent once it is established, and not first with its third packet; a \
+             datagram that is never followed by another is not",
+        ),
+        (
             "sync_refresh_period",
             "10",
             "a director that starts late learns connections that last, however few packets they have",
@@ -217,6 +228,16 @@ pub fn managed_profile(kernel: KernelVersion) -> Vec<Managed> {
             "sync_retries",
             "2",
             "sync messages are not acknowledged; what is lost must come again",
+        ),
+        (
+            "sync_persist_mode",
+            "0",
+            "connections of persistent clients go on too, and not only their choice of a server",
+        ),
+        (
+            "sync_sock_size",
+            "4194304",
+            "a burst of connections is not lost in the socket; net.core.rmem_max and wmem_max bound it",
         ),
     ]
     .into_iter()
@@ -237,10 +258,10 @@ mod tests {
             let profile = managed_profile(KernelVersion::new(major, minor));
             profile.iter().map(|m| (m.sysctl.name, m.value)).collect()
         };
-        assert_eq!(names(2, 6).len(), 2);
+        assert_eq!(names(2, 6).len(), 3);
         assert!(names(4, 19).contains(&("conn_reuse_mode", "0")));
         assert!(names(6, 1).contains(&("conn_reuse_mode", "1")));
-        assert_eq!(names(6, 1).len(), 6);
+        assert_eq!(names(6, 1).len(), 9);
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Keeper {
                     self.release(&acquired);
                 }
             }
-            Report::Broken { .. } => {}
+            Report::Warm(_) | Report::Broken { .. } => {}
         }
         // The heartbeat that does not listen any more shows as the end of its requests.
         let _ = self.reports.send(report);

@@ -6,6 +6,7 @@
 mod load;
 mod plane;
 mod reconciler;
+mod warmth;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use self::load::{Loads, News};
 use self::plane::Plane;
 use self::reconciler::Reconciler;
+use self::warmth::Warmth;
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
 use super::clock;
@@ -83,6 +85,7 @@ pub struct Director {
     watch: Watch,
     loads: Loads,
     drained: BTreeSet<ServerKey>,
+    warmth: Warmth,
     observer: Observer,
 }
 
@@ -106,6 +109,7 @@ impl Director {
             watch: Watch::default(),
             loads: Loads::default(),
             drained: BTreeSet::new(),
+            warmth: Warmth::new(clock::now()),
             observer,
         };
         director.configure_watch()?;
@@ -147,6 +151,7 @@ impl Director {
     ) {
         let mut audit = clock::now() + AUDIT_INTERVAL;
         let _ = reports.send(self.configured());
+        let _ = reports.send(Report::Warm(false));
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
@@ -156,7 +161,10 @@ impl Director {
                 },
                 (server, output) = self.watch.next() => self.on_health(server, output).await,
                 news = self.loads.next() => self.on_load(news).await,
-                () = clock::sleep_until(audit) => audit = self.audit().await,
+                () = clock::sleep_until(audit) => {
+                    audit = self.audit().await;
+                    self.look_for_warmth(&reports);
+                }
             }
         }
     }
@@ -214,15 +222,29 @@ impl Director {
             Request::Acquire { id, addresses } => {
                 let result = self.acquire(&addresses).await;
                 let _ = reports.send(Report::Done { id, result });
+                self.tend().await;
             }
             Request::Release { id, addresses } => {
                 self.release(&addresses).await;
                 let _ = reports.send(Report::Done { id, result: Ok(()) });
+                self.tend().await;
             }
+            Request::Held { addresses } => self.on_held(&addresses).await,
             Request::Reload => self.on_reload(reports).await,
             // Whoever holds the addresses announces them; the end is the caller's.
             Request::Announce { .. } | Request::Stop { .. } => {}
         }
+    }
+
+    /// Goes on as an earlier `lvs` did: nothing is new to anybody but this process.
+    async fn on_held(&mut self, addresses: &[VirtualAddress]) {
+        let plane = self.table.backend_mut();
+        if addresses.is_empty() {
+            plane.release(addresses).await;
+        } else if let Err(error) = plane.acquire(addresses).await {
+            self.tell(Event::Warning { text: error.to_string() });
+        }
+        self.tend().await;
     }
 
     async fn on_reload(&mut self, reports: &mpsc::UnboundedSender<Report>) {
@@ -261,6 +283,8 @@ impl Director {
         let addresses = self.terms().addresses;
         let plane = self.table.backend_mut();
         plane.release(&addresses).await;
+        self.tend().await;
+        let plane = self.table.backend_mut();
         plane.drain(drain).await;
         plane.shutdown();
     }
@@ -398,8 +422,23 @@ impl Director {
         let audited = self.table.whole(&self.desired.table()).await;
         self.warn_of(audited);
         self.look_for_drained().await;
+        self.tend().await;
         let end = clock::now();
         end + AUDIT_INTERVAL.max((end - begun) * AUDIT_SHARE)
+    }
+
+    fn look_for_warmth(&mut self, reports: &mpsc::UnboundedSender<Report>) {
+        let synced = self.table.backend().is_warm();
+        let told = self.warmth.update(clock::now(), self.desired.is_judged(), synced);
+        if let Some(event) = told {
+            self.tell(event);
+            let _ = reports.send(Report::Warm(self.warmth.is_warm()));
+        }
+    }
+
+    async fn tend(&mut self) {
+        let news = self.table.backend_mut().tend().await;
+        news.into_iter().for_each(|event| self.tell(event));
     }
 
     /// Says what failed; the next audit tries it again.

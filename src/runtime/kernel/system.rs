@@ -58,7 +58,10 @@ impl Namespace {
         let mut changed = Vec::new();
         for managed in managed_profile(running_kernel()?) {
             let current = self.sysctl(managed.sysctl)?;
-            if current.is_some_and(|value| value != managed.value) {
+            // A pair comes back with a tab in it.
+            let words =
+                |value: &str| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            if current.is_some_and(|value| words(&value) != words(managed.value)) {
                 self.set_sysctl(managed.sysctl, managed.value)?;
                 changed.push(managed);
             }

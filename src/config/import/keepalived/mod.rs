@@ -92,7 +92,9 @@ fn sync_daemon(node: &Node, importer: &mut Importer<'_>) {
     let mut options = node.words.iter().skip(3);
     while let Some(option) = options.next() {
         match (option.as_str(), options.next()) {
-            ("id", Some(id)) => importer.set_global("syncd_id", id, node.line),
+            (option @ ("id" | "maxlen" | "port" | "ttl" | "group"), Some(value)) => {
+                importer.set_global(&format!("syncd_{option}"), value, node.line);
+            }
             _ => importer
                 .lost(node.line, format!("there is no `{option}` for connection synchronisation")),
         }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use super::Plane;
 use super::ledger::Ledger;
+use super::sync::SyncDaemons;
 use crate::config::Config;
 use crate::control::Event;
 use crate::failover::{ActionError, VirtualAddress};
@@ -24,6 +25,7 @@ use crate::runtime::kernel::{AsyncClient, Kernel, Namespace, load_module};
 pub(super) struct KernelPlane {
     kernel: Kernel,
     ledger: Ledger,
+    sync: SyncDaemons,
     /// Said once: it does not get better by being repeated.
     told_of_ledger: bool,
 }
@@ -35,7 +37,7 @@ impl KernelPlane {
         let mut ledger = Ledger::of(path);
         kernel.own(ledger.read());
         kernel.own(keys(config));
-        Ok(Self { kernel, ledger, told_of_ledger: false })
+        Ok(Self { kernel, ledger, sync: SyncDaemons::default(), told_of_ledger: false })
     }
 
     /// Remembers what is owned now.
@@ -104,16 +106,33 @@ impl Plane for KernelPlane {
         // Before the first of them is made: a death in between must not leave one unknown.
         let mut news: Vec<Event> = self.remember().into_iter().collect();
         self.set_timeouts(config).await?;
+        // The settings first: a daemon takes its buffers from them when it starts.
         news.extend(prepare(config));
+        if let Err(error) = self.sync.configure(config) {
+            let text = format!("connections are not synchronised: {error}");
+            news.push(Event::Warning { text });
+        }
+        news.extend(self.tend().await);
         Ok(news)
     }
 
+    async fn tend(&mut self) -> Vec<Event> {
+        self.sync.tend(self.kernel.client()).await
+    }
+
+    fn is_warm(&self) -> bool {
+        self.sync.is_warm()
+    }
+
     /// The kernel balances whatever reaches it: to hold an address is all that it takes.
-    async fn acquire(&mut self, _: &[VirtualAddress]) -> Result<(), ActionError> {
+    async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
+        self.sync.acquired(addresses);
         Ok(())
     }
 
-    async fn release(&mut self, _: &[VirtualAddress]) {}
+    async fn release(&mut self, addresses: &[VirtualAddress]) {
+        self.sync.released(addresses);
+    }
 
     async fn drained(&mut self, servers: &[ServerKey]) -> Vec<ServerKey> {
         let services: BTreeSet<_> = servers.iter().map(|server| server.service).collect();

@@ -5,6 +5,8 @@ mod kernel;
 #[cfg(feature = "kernel")]
 mod ledger;
 mod relay;
+#[cfg(feature = "kernel")]
+mod sync;
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +34,13 @@ pub(super) trait Plane: Backend {
     /// Takes over what `config` says of the data plane itself: all but the table. Returns what an
     /// operator should know of it.
     async fn configure(&mut self, config: &Config) -> Result<Vec<Event>, BackendError>;
+
+    /// Does what is due beside the table, where it is cheap: called every half second or so, and
+    /// after addresses came and went. Returns what an operator should know of it.
+    async fn tend(&mut self) -> Vec<Event>;
+
+    /// Whether it knows the connections of the other director, as far as it can.
+    fn is_warm(&self) -> bool;
 
     /// Serves on all of `addresses`, or on none of those it did not serve on before.
     async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError>;

@@ -47,7 +47,18 @@ impl Plane for Relay {
             attempted: "set them",
             source: io::Error::other(error),
         })?;
-        Ok(Vec::new())
+        let lack = config.syncdaemon.then(|| Event::Warning {
+            text: "connections are not synchronised: the relay cannot do that".to_owned(),
+        });
+        Ok(lack.into_iter().collect())
+    }
+
+    async fn tend(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
+
+    fn is_warm(&self) -> bool {
+        true
     }
 
     async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
