@@ -199,7 +199,9 @@ impl Sample {
     fn report(&self, forced: Override, says_ready: bool) -> AgentReport {
         let drain = match forced {
             Override::None => self.drain.then_some("drain file"),
-            Override::ForceDown => Some("drained by a signal"),
+            Override::ForceDown | Override::Drain | Override::Disabled => {
+                Some("drained by a signal")
+            }
             Override::ForceUp => None,
         };
         let unfit = self.readiness.as_ref().err().filter(|_| forced != Override::ForceUp);
