@@ -6,12 +6,14 @@
 //! an address is announced only after adding it has been confirmed through
 //! [`Heartbeat::handle_completion`].
 //!
-//! [`pulse`] is Piranha's protocol in both versions; [`guard`] judges whether this node is fit to hold
-//! the service; [`announcer`] decides when the network is told where an address is.
+//! [`pulse`] is Piranha's protocol in both versions, [`vrrp`] the standard one; [`guard`] judges
+//! whether this node is fit to hold the service; [`announcer`] decides when the network is told
+//! where an address is.
 
 pub mod announcer;
 pub mod guard;
 pub mod pulse;
+pub mod vrrp;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -260,6 +262,10 @@ pub enum Cause {
     PeerActive,
     /// Both are active and the peer is the primary.
     PeerWins,
+    /// Another router is active whose VRRP priority is higher, or equal with a greater address.
+    PeerHigher,
+    /// The active router has a lower VRRP priority, and this node may take over from it.
+    PeerLower,
     /// The peer runs and does not hold the service.
     PeerStandby,
     /// The peer said it cannot hold the service.
@@ -311,6 +317,8 @@ impl fmt::Display for Cause {
             Self::PeerDead => "partner dead",
             Self::PeerActive => "partner active",
             Self::PeerWins => "partner active and primary",
+            Self::PeerHigher => "partner active with a higher priority",
+            Self::PeerLower => "partner active with a lower priority",
             Self::PeerStandby => "partner inactive",
             Self::PeerFailed => "partner cannot hold the service",
             Self::PeerHandsOver => "partner hands over",
@@ -426,4 +434,9 @@ impl PeerStatus {
     pub const fn new(state: State, heard: Instant, same_configuration: Option<bool>) -> Self {
         Self { state, heard, same_configuration, unfit: false }
     }
+}
+
+/// The addresses of `left` that are not in `right`.
+fn difference(left: &[VirtualAddress], right: &[VirtualAddress]) -> Vec<VirtualAddress> {
+    left.iter().filter(|address| !right.contains(address)).cloned().collect()
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::failover::{ActionError, ActionId, Cause, Output, State, Transition, VirtualAddress};
+use crate::failover::{
+    ActionError, ActionId, Cause, Output, State, Transition, VirtualAddress, difference,
+};
 use crate::time::Instant;
 use crate::wire::pulse::Step;
 
@@ -220,8 +222,4 @@ impl Pulse {
         self.next_announcement = now + self.config.keepalive;
         self.outputs.push_back(Output::Announce { addresses });
     }
-}
-
-fn difference(left: &[VirtualAddress], right: &[VirtualAddress]) -> Vec<VirtualAddress> {
-    left.iter().filter(|address| !right.contains(address)).cloned().collect()
 }

@@ -1,0 +1,346 @@
+//! The Virtual Router Redundancy Protocol, versions 2 and 3, for a pair in which one director is
+//! keepalived, or another router that speaks it.
+//!
+//! [`Vrrp`] is the machine of one director. RFC 9568 has one virtual router for each address
+//! family; here both are one machine with one state, and each family is a path. The active router
+//! advertises on every path; it counts as alive as long as it is heard on any of them. So the
+//! addresses of both families are always on one director, as in a sync group of keepalived.
+//!
+//! What differs from the RFC, and why, is in `docs/vrrp.md`. The machine is handed whole IP
+//! packets, headers included ([`wire::ip`](crate::wire::ip)): who sent them and through how many
+//! routers they came is part of what is judged. What it sends is the message alone.
+//!
+//! ```
+//! use piranha::failover::{Heartbeat, Output, Role, State, vrrp::{Config, Path, Version, Vrrp}};
+//! use piranha::time::Instant;
+//!
+//! let config = Config::builder(Role::Primary, Version::V3, 51)
+//!     .path(Path::multicast("192.0.2.1".parse()?))
+//!     .build()?;
+//! let mut router = Vrrp::new(Instant::ZERO, config);
+//! // Nobody is heard for three intervals and the skew time.
+//! let now = router.poll_timeout().ok_or("it waits")?;
+//! assert_eq!(now, Instant::from_nanos(3_414_062_500));
+//! router.handle_timeout(now);
+//! let Some(Output::Acquire { id, .. }) = router.poll_output() else { unreachable!() };
+//! router.handle_completion(now, id, Ok(()));
+//! assert_eq!(router.state(), State::Active);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod act;
+mod config;
+mod fitness;
+mod listener;
+mod rules;
+#[cfg(all(test, feature = "sim"))]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::net::Family;
+use crate::time::Instant;
+
+use super::guard::Fault;
+use super::{
+    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, PeerStatus, State,
+    Status, VirtualAddress,
+};
+
+pub use crate::wire::vrrp::{Password, Version};
+pub use config::{Builder, Config, ConfigError, Path};
+pub use listener::Reject;
+
+use listener::{Heard, Listener};
+use rules::{Event, Facts, Phase, Standing, decide};
+
+/// The machine of one VRRP router.
+///
+/// The data plane counts as usable until [`Heartbeat::handle_data_plane`] says otherwise.
+#[derive(Debug)]
+pub struct Vrrp {
+    config: Config,
+    listener: Listener,
+    phase: Phase,
+    since: Instant,
+    cause: Option<Cause>,
+    /// The last advertisement that was accepted, of whomever.
+    heard: Option<Heard>,
+    /// Which router is taken for the active one, by path.
+    followed: Vec<Option<IpAddr>>,
+    /// Its interval: `Active_Adver_Interval`.
+    followed_interval: Duration,
+    /// When to take over: `Active_Down_Timer`.
+    down: Instant,
+    /// When to advertise again: `Adver_Timer`.
+    next_advertisement: Instant,
+    last_advertisement: Instant,
+    next_announcement: Instant,
+    assertions_left: u8,
+    /// The administrator moved the service away: preemption must not undo it.
+    yielded: bool,
+    usable: bool,
+    /// The priority of the configuration; the one in `config` is less while a guard fails.
+    fit_priority: u8,
+    faults: Vec<Fault>,
+    maintenance: bool,
+    declined: Option<Declined>,
+    /// The addresses asked to be up, or that may still be: what a release has to cover.
+    held: Vec<VirtualAddress>,
+    /// Addresses that a reload added while active, by the action that brings them up.
+    updates: Vec<(ActionId, Vec<VirtualAddress>)>,
+    last_id: u64,
+    last_now: Instant,
+    outputs: VecDeque<Output>,
+}
+
+/// Advertisements out of turn in one interval: a bound, so that a flood of rivals is not answered
+/// in full.
+const ASSERTIONS: u8 = 4;
+
+impl Vrrp {
+    /// A router that begins to listen at `now`.
+    #[must_use]
+    pub fn new(now: Instant, config: Config) -> Self {
+        Self {
+            listener: Listener::new(config.paths.len()),
+            phase: Phase::Starting,
+            since: now,
+            cause: None,
+            heard: None,
+            followed: vec![None; config.paths.len()],
+            followed_interval: config.interval,
+            down: now + config.down_interval(),
+            next_advertisement: now,
+            last_advertisement: now,
+            next_announcement: now,
+            assertions_left: ASSERTIONS,
+            yielded: false,
+            usable: true,
+            fit_priority: config.priority,
+            faults: Vec::new(),
+            maintenance: false,
+            declined: None,
+            held: Vec::new(),
+            updates: Vec::new(),
+            last_id: 0,
+            last_now: now,
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Changes the configuration without a pause: priority, interval, preemption, password and
+    /// addresses. An active router says so at once, brings new addresses up, announces them, and
+    /// takes removed ones down; the others are not touched.
+    ///
+    /// # Errors
+    /// [`ConfigError::NeedsRestart`] if the role, version, virtual router or paths differ. Nothing
+    /// was changed.
+    pub fn handle_config(&mut self, now: Instant, config: Config) -> Result<(), ConfigError> {
+        let now = self.advance(now);
+        let fixed = [
+            ("role", config.role == self.config.role),
+            ("version of VRRP", config.version == self.config.version),
+            ("number of the virtual router", config.router == self.config.router),
+            ("ways of VRRP", config.paths == self.config.paths),
+        ];
+        if let Some((what, _)) = fixed.iter().find(|(_, same)| !same) {
+            return Err(ConfigError::NeedsRestart(what));
+        }
+        self.fit_priority = config.priority;
+        self.config = config;
+        self.adjust_priority();
+        self.update_addresses();
+        if self.phase.speaks() {
+            self.speak(now);
+        }
+        Ok(())
+    }
+
+    /// The family of addresses that are held and not advertised, because there is no path for it:
+    /// a reload brought the first of them.
+    #[must_use]
+    pub fn unadvertised(&self) -> Option<Family> {
+        let has_path = |family| self.config.paths.iter().any(|path| path.family() == family);
+        let mut families = self.config.addresses.iter().map(|vip| Family::of(vip.address));
+        families.find(|family| !has_path(*family))
+    }
+
+    /// Takes `now` as the present, which never runs backwards, and notices when the node did not
+    /// run in between.
+    fn advance(&mut self, now: Instant) -> Instant {
+        let now = now.max(self.last_now);
+        self.last_now = now;
+        let stalled = if self.phase.speaks() {
+            // The first of the others takes over a little after three intervals.
+            now - self.last_advertisement > self.config.interval * 3
+        } else {
+            self.phase.listens() && now - self.down > self.followed_interval
+        };
+        if stalled {
+            self.apply(now, &Event::Stalled);
+        }
+        now
+    }
+
+    fn apply(&mut self, now: Instant, event: &Event) {
+        let action = decide(&self.phase, event, &self.facts());
+        self.act(now, action);
+    }
+
+    fn facts(&self) -> Facts {
+        let preempts = (self.config.preempt || self.config.is_owner()) && !self.yielded;
+        let vacancy = match self.heard.map(|heard| heard.standing) {
+            Some(Standing::Resigned) => Cause::PeerStopped,
+            Some(Standing::Lower) if preempts => Cause::PeerLower,
+            _ => Cause::PeerDead,
+        };
+        Facts { preempts, usable: self.usable, withholds: self.withholds(), vacancy }
+    }
+
+    /// The phase's own deadline.
+    const fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Starting | Phase::Standby => Some(self.down),
+            Phase::Failed { holding: true, action: Some(_), .. } => None,
+            Phase::Failed { holding, retry, .. } if *holding || self.usable => Some(*retry),
+            Phase::Acquiring { .. }
+            | Phase::Active
+            | Phase::Releasing { .. }
+            | Phase::Failed { .. }
+            | Phase::Stopped => None,
+        }
+    }
+
+    /// Whether it is to take the service without listening first.
+    fn is_impatient(&self) -> bool {
+        let impatient = self.config.force_active || self.config.is_owner();
+        impatient && self.phase == Phase::Starting && self.cause.is_none()
+    }
+
+    /// Whether `id` is the action this phase waits for.
+    fn awaits(&self, id: ActionId) -> bool {
+        match &self.phase {
+            Phase::Acquiring { action } | Phase::Releasing { action, .. } => *action == id,
+            Phase::Failed { action, .. } => *action == Some(id),
+            Phase::Starting | Phase::Standby | Phase::Active | Phase::Stopped => false,
+        }
+    }
+
+    /// Only the router that is active can resign. Where another one is known to be, the farewell
+    /// of a third is no news.
+    fn is_stale_farewell(&self, heard: &Heard) -> bool {
+        let followed = self.followed.get(usize::from(heard.path.0)).copied().flatten();
+        heard.standing == Standing::Resigned && followed.is_some_and(|known| known != heard.source)
+    }
+}
+
+impl Heartbeat for Vrrp {
+    fn handle_datagram(&mut self, now: Instant, path: PathId, source: SocketAddr, datagram: &[u8]) {
+        let now = self.advance(now);
+        let Some(heard) = self.listener.receive(now, &self.config, path, source, datagram) else {
+            return;
+        };
+        if !self.is_stale_farewell(&heard) {
+            self.heard = Some(heard);
+            self.apply(now, &Event::Advertised(heard.standing));
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if self.is_impatient() {
+            self.acquire(now, Cause::Forced);
+        }
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.apply(now, &Event::Deadline);
+        }
+        if self.phase.speaks() && self.next_advertisement <= now {
+            self.speak(now);
+        }
+    }
+
+    fn handle_completion(&mut self, now: Instant, id: ActionId, result: Result<(), ActionError>) {
+        let now = self.advance(now);
+        if self.awaits(id) {
+            let event = match result {
+                Ok(()) => Event::Done,
+                Err(error) => Event::NotDone(error),
+            };
+            self.apply(now, &event);
+        } else {
+            self.finish_update(now, id, result);
+        }
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        let now = self.advance(now);
+        match command {
+            Command::HandOver => self.apply(now, &Event::HandOver),
+            Command::Stop => self.apply(now, &Event::Stop),
+            Command::Maintenance(begin) => self.maintain(now, begin),
+        }
+    }
+
+    fn handle_data_plane(&mut self, now: Instant, usable: bool) {
+        let now = self.advance(now);
+        self.usable = usable;
+        self.apply(now, if usable { &Event::PlaneUp } else { &Event::PlaneDown });
+    }
+
+    fn handle_guards(&mut self, now: Instant, faults: &[Fault]) {
+        let now = self.advance(now);
+        self.judge_fitness(now, faults);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_impatient() {
+            return Some(self.since);
+        }
+        let advertisement = self.phase.speaks().then_some(self.next_advertisement);
+        [advertisement, self.deadline()].into_iter().flatten().min()
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn state(&self) -> State {
+        self.phase.state()
+    }
+
+    /// The peer is whoever advertised last. No version of the protocol tells for sure who that
+    /// was: it is never authenticated.
+    fn status(&self, _now: Instant) -> Status {
+        Status {
+            role: self.config.role,
+            state: self.state(),
+            since: self.since,
+            cause: self.cause.clone(),
+            authenticated: false,
+            faults: self.faults.clone(),
+            maintenance: self.maintenance,
+            declined: self.declined.clone(),
+            peer: self.heard.map(|heard| {
+                let state = match heard.standing {
+                    Standing::Resigned => State::Stopped,
+                    Standing::Higher | Standing::Equal | Standing::Lower => State::Active,
+                };
+                PeerStatus::new(state, heard.at, Some(heard.same_addresses))
+            }),
+            paths: self.listener.paths(),
+            rejected: self.listener.rejected(),
+        }
+    }
+}
