@@ -116,6 +116,8 @@ codes! {
     IncludeFailed = "E0320", "a file cannot be included";
     IncludeLimit = "E0321", "includes go too deep, or are too many or too large";
     IncludeCycle = "E0322", "a file includes itself";
+    ReferenceQuorum = "E0385", "more references must answer than there are";
+    AcceptedKeyAlone = "E0386", "heartbeat_key_accepted stands without heartbeat_key";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
     CarriageReturns = "W0101", "lines end with CRLF";
@@ -153,6 +155,8 @@ codes! {
     HysteresisAlone = "W0320", "hysteresis has no effect without quorum";
     TlsNotVerified = "W0321", "a check does not verify the server's certificate";
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
+    GuardSettingIgnored = "W0385", "a setting of guards has no effect";
+    TrackCommandAsDaemon = "W0386", "a tracked command runs as the user of the daemon";
     LoadMonitorIgnored = "W0401", "load monitors are not supported yet";
     SyncDaemonIgnored = "W0402", "connection synchronisation is not supported yet";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,10 +14,14 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::clock;
+use super::guards::Watch;
+use super::key::{self, KeyFileError};
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
+use crate::failover::guard::Fault;
 use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status};
 use crate::time::Instant;
+use crate::wire::pulse::Key;
 
 /// Where events go. Called on the thread the event happens on: it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
@@ -105,6 +110,16 @@ pub trait Reconfigure: Heartbeat {
     /// # Errors
     /// Why it goes on as before, in words.
     fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String>;
+
+    /// The files with the keys were read again: the first seals, all open. A protocol without
+    /// keys may leave this as it is: without effect.
+    ///
+    /// # Errors
+    /// Why the keys stay as they are, in words.
+    fn rekey(&mut self, now: Instant, keys: Vec<Key>) -> Result<(), String> {
+        let _ = (now, keys);
+        Ok(())
+    }
 }
 
 /// Drives a heartbeat machine.
@@ -116,6 +131,8 @@ pub struct Driver<M> {
     unanswered: Vec<Unanswered>,
     refusals: Refusals,
     control: mpsc::Receiver<Control>,
+    guards: Option<Watch>,
+    keys: KeyReader,
     observer: Observer,
 }
 
@@ -129,13 +146,15 @@ enum Input {
     Wake,
     Control(Control),
     Report(Report),
+    Faults(Vec<Fault>),
+    Keys(Result<Vec<Key>, KeyFileError>),
     Unlinked,
 }
 
 impl<M: Reconfigure> Driver<M> {
     /// Puts a machine together with what it drives. The paths are those of its configuration, in
     /// the same order.
-    pub const fn new(
+    pub fn new(
         machine: M,
         paths: Vec<Path>,
         link: Link,
@@ -150,8 +169,17 @@ impl<M: Reconfigure> Driver<M> {
             unanswered: Vec::new(),
             refusals: Refusals::new(),
             control,
+            guards: None,
+            keys: KeyReader::new(),
             observer,
         }
+    }
+
+    /// Has the machine told which guards fail, from now on. It was told of those that fail already.
+    #[must_use]
+    pub fn with_guards(mut self, guards: Watch) -> Self {
+        self.guards = Some(guards);
+        self
     }
 
     /// Runs until the machine has stopped, which [`Command::Stop`] brings about.
@@ -164,6 +192,10 @@ impl<M: Reconfigure> Driver<M> {
                 Input::Wake => self.wake(),
                 Input::Control(control) => self.on_control(control),
                 Input::Report(report) => self.on_report(report),
+                Input::Faults(faults) => {
+                    self.feed(|machine, now| machine.handle_guards(now, &faults));
+                }
+                Input::Keys(keys) => self.on_keys(keys),
                 Input::Unlinked => self.on_unlinked(),
             }
         }
@@ -180,6 +212,8 @@ impl<M: Reconfigure> Driver<M> {
                 report.map_or(Input::Unlinked, Input::Report)
             }
             Some(control) = self.control.recv() => Input::Control(control),
+            faults = changed(&mut self.guards) => Input::Faults(faults),
+            Some(keys) = self.keys.read.recv() => Input::Keys(keys),
             () = clock::sleep_until_or_forever(deadline) => Input::Wake,
         }
     }
@@ -241,12 +275,28 @@ impl<M: Reconfigure> Driver<M> {
     }
 
     fn on_configured(&mut self, terms: Terms) {
+        if let Some(guards) = &self.guards {
+            guards.set(terms.guards.clone());
+        }
+        self.keys.begin(terms.keys.clone());
         let mut refused = None;
         self.feed(|machine, now| refused = machine.reconfigure(now, terms).err());
         if let Some(reason) = refused {
             (self.observer)(Event::Warning { text: reason });
         }
         self.feed(|machine, now| machine.handle_data_plane(now, true));
+    }
+
+    fn on_keys(&mut self, keys: Result<Vec<Key>, KeyFileError>) {
+        let mut refused = None;
+        match keys {
+            Ok(keys) => self.feed(|machine, now| refused = machine.rekey(now, keys).err()),
+            Err(error) => refused = Some(error.to_string()),
+        }
+        if let Some(reason) = refused {
+            let text = format!("the keys of the heartbeats stay as they are: {reason}");
+            (self.observer)(Event::Warning { text });
+        }
     }
 
     fn complete(&mut self, id: ActionId, result: Result<(), ActionError>) {
@@ -346,6 +396,32 @@ impl Refusals {
         let news = counts.map(|(reason, count)| (reason.clone(), count - before(reason)));
         let news: Vec<_> = news.filter(|(_, count)| *count > 0).collect();
         (!news.is_empty()).then_some(news)
+    }
+}
+
+/// Reads key files beside the thread of the heartbeats, which waits for no disk.
+struct KeyReader {
+    results: mpsc::UnboundedSender<Result<Vec<Key>, KeyFileError>>,
+    read: mpsc::UnboundedReceiver<Result<Vec<Key>, KeyFileError>>,
+}
+
+impl KeyReader {
+    fn new() -> Self {
+        let (results, read) = mpsc::unbounded_channel();
+        Self { results, read }
+    }
+
+    fn begin(&self, paths: Vec<PathBuf>) {
+        let results = self.results.clone();
+        tokio::task::spawn_blocking(move || results.send(key::read_all(&paths)));
+    }
+}
+
+/// Which guards fail, when others do than before.
+async fn changed(guards: &mut Option<Watch>) -> Vec<Fault> {
+    match guards {
+        Some(guards) => guards.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod clock;
 pub mod configuration;
 pub mod director;
+pub mod guards;
 pub mod heartbeat;
 pub mod isolation;
 #[cfg(feature = "kernel")]

@@ -18,7 +18,7 @@
 mod announce;
 mod guard;
 mod keeper;
-mod route;
+pub(super) mod route;
 
 use std::io;
 use std::path::PathBuf;
