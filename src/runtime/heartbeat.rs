@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use super::beat::Beat;
 use super::clock;
 use super::guards::Watch;
 use super::key::{self, KeyFileError};
@@ -133,6 +134,7 @@ pub struct Driver<M> {
     control: mpsc::Receiver<Control>,
     guards: Option<Watch>,
     keys: KeyReader,
+    beat: Option<Beat>,
     observer: Observer,
 }
 
@@ -171,6 +173,7 @@ impl<M: Reconfigure> Driver<M> {
             control,
             guards: None,
             keys: KeyReader::new(),
+            beat: None,
             observer,
         }
     }
@@ -179,6 +182,14 @@ impl<M: Reconfigure> Driver<M> {
     #[must_use]
     pub fn with_guards(mut self, guards: Watch) -> Self {
         self.guards = Some(guards);
+        self
+    }
+
+    /// Has it shown that it lives, often enough for this dead time.
+    #[must_use]
+    pub fn with_beat(mut self, mut beat: Beat, dead_time: Duration) -> Self {
+        beat.set_dead_time(dead_time);
+        self.beat = Some(beat);
         self
     }
 
@@ -198,13 +209,18 @@ impl<M: Reconfigure> Driver<M> {
                 Input::Keys(keys) => self.on_keys(keys),
                 Input::Unlinked => self.on_unlinked(),
             }
+            if let Some(beat) = &mut self.beat {
+                beat.beat(clock::now());
+            }
         }
         self.link
     }
 
     async fn next_input(&mut self) -> Input {
         let given_up = self.unanswered.iter().map(|unanswered| unanswered.deadline);
-        let deadline = self.machine.poll_timeout().into_iter().chain(given_up).min();
+        let beat = self.beat.as_ref().map(Beat::due);
+        let due = self.machine.poll_timeout().into_iter().chain(beat);
+        let deadline = due.chain(given_up).min();
         tokio::select! {
             biased;
             () = readable(&self.paths) => Input::Wake,
@@ -279,6 +295,9 @@ impl<M: Reconfigure> Driver<M> {
             guards.set(terms.guards.clone());
         }
         self.keys.begin(terms.keys.clone());
+        if let Some(beat) = &mut self.beat {
+            beat.set_dead_time(terms.dead_time);
+        }
         let mut refused = None;
         self.feed(|machine, now| refused = machine.reconfigure(now, terms).err());
         if let Some(reason) = refused {

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "kernel")]
 pub mod addresses;
+pub mod beat;
 pub mod checks;
 pub mod clock;
 pub mod configuration;

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
 
+use super::beat::Beat;
 use super::clock;
 use super::configuration;
 use super::guards;
@@ -56,6 +58,8 @@ pub enum NodeError {
 pub struct Node {
     driver: Driver<Pulse>,
     control: mpsc::Sender<Control>,
+    /// The dead time, with a partner.
+    watched_for: Option<Duration>,
 }
 
 impl Node {
@@ -77,6 +81,7 @@ impl Node {
         let role = role(config);
         let ends = ends(config, role)?;
         let peers = ends.iter().map(|(_, peer)| *peer);
+        let watched_for = (!ends.is_empty()).then_some(terms.dead_time);
         let own = ends.iter().map(|(own, _)| own.ip()).collect();
         let mut watch = guards::watch(terms.guards.clone(), own, Arc::clone(&observer))
             .map_err(NodeError::Guards)?;
@@ -87,7 +92,17 @@ impl Node {
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
         machine.handle_guards(clock::now(), &watch.faults());
         let driver = Driver::new(machine, paths, link, receiver, observer).with_guards(watch);
-        Ok(Self { driver, control })
+        Ok(Self { driver, control, watched_for })
+    }
+
+    /// Has it show that it lives, for whoever holds the addresses ([`beat`](super::beat)). Without
+    /// a partner nobody would take over from a node that stands still, and it does not.
+    #[must_use]
+    pub fn with_beat(mut self, beat: Beat) -> Self {
+        if let Some(dead_time) = self.watched_for {
+            self.driver = self.driver.with_beat(beat, dead_time);
+        }
+        self
     }
 
     /// Where to send commands while it runs.
