@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::Command;
 use crate::runtime::addresses;
+use crate::runtime::beat::{self, Listener};
 use crate::runtime::configuration;
 use crate::runtime::heartbeat::{Control, Link};
 use crate::runtime::isolation;
@@ -72,10 +73,12 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = read_config(&arguments.configfile)?;
     let mut signals = Signals::new()?;
-    let mut link = link(&arguments, &config)?;
+    let (beat, beats) = beat::pair()?;
+    let mut link = link(&arguments, &config, beats)?;
     let terms = first_report(&mut link).await?;
     log::observer()(isolation::isolate());
-    let node = Node::new(&config, terms, link, arguments.forceactive, log::observer())?;
+    let node =
+        Node::new(&config, terms, link, arguments.forceactive, log::observer())?.with_beat(beat);
     let control = node.control();
     let running = node.run();
     tokio::pin!(running);
@@ -89,7 +92,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
+fn link(arguments: &Arguments, config: &Config, beats: Listener) -> Result<Link, Failure> {
     if arguments.test_start {
         return Ok(Link::rehearsal(Terms::new(config, configuration::digest(config))));
     }
@@ -105,7 +108,12 @@ fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
     let lvs = supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;
     let guard = Some(std::env::current_exe()?);
-    let options = addresses::Options { guard, isolated: true, ..addresses::Options::default() };
+    let options = addresses::Options {
+        guard,
+        beats: Some(beats),
+        isolated: true,
+        ..addresses::Options::default()
+    };
     Ok(addresses::keep(lvs, options, log::observer())?)
 }
 

@@ -45,6 +45,9 @@ pub struct Config {
     pub heartbeat_version: HeartbeatVersion,
     /// `heartbeat_key`: the file with the key that authenticates heartbeats.
     pub heartbeat_key: Option<PathBuf>,
+    /// `heartbeat_key_accepted`: the file with a second key that is accepted beside it. Never
+    /// there without `heartbeat_key`.
+    pub heartbeat_key_accepted: Option<PathBuf>,
     /// `heartbeat_path`: further heartbeat paths, the primary's end first.
     pub heartbeat_paths: Vec<(IpAddr, IpAddr)>,
     /// `keepalive`: interval of the heartbeats, 2 s by default. Always below `deadtime`.
@@ -73,6 +76,8 @@ pub struct Config {
     pub hard_shutdown: bool,
     /// `monitor_links`: whether to give up when an own link goes down. Off by default.
     pub monitor_links: bool,
+    /// What else has to be in order on a director that holds the service.
+    pub guards: Guards,
     /// `syncdaemon`: whether connections are synchronised, which only the kernel can. Off by
     /// default.
     pub syncdaemon: bool,
@@ -105,6 +110,28 @@ impl Config {
     pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> {
         self.virtuals.iter().filter(|service| service.active)
     }
+}
+
+/// What has to be in order on a director that holds the service.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Guards {
+    /// `track_interface`: interfaces that must be up and have a carrier.
+    pub interfaces: Vec<String>,
+    /// `track_file`: files that must not hold a number other than 0.
+    pub files: Vec<PathBuf>,
+    /// `track_process`: programs that must run.
+    pub processes: Vec<String>,
+    /// `track_command`: commands that must succeed, each split at blanks.
+    pub commands: Vec<Vec<String>>,
+    /// `track_user`: the user they run as.
+    pub user: Option<String>,
+    /// `track_interval`: how often files, processes and commands are looked at, 1 s by default.
+    pub interval: Duration,
+    /// `reference`: addresses outside that must answer before a takeover.
+    pub references: Vec<IpAddr>,
+    /// `reference_quorum`: how many of them, 1 by default.
+    pub reference_quorum: usize,
 }
 
 /// Directives of old files that are read and kept, and that nothing acts on.

@@ -3,6 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::failover::guard::{Fault, Guard};
 use crate::failover::{Cause, Role, State, Transition, VirtualAddress};
 use crate::health::Health;
 use crate::ipvs::kernel::DaemonRole;
@@ -74,6 +75,16 @@ pub enum Event {
     HeartbeatsRefused {
         /// How many since the last time, by reason (docs/pulse-protocol.md).
         reasons: Vec<(String, u64)>,
+    },
+    /// A guard of this director fails: it passes the service on if its partner can take it.
+    GuardFailed {
+        /// Which, and why.
+        fault: Fault,
+    },
+    /// A guard of this director is in order again.
+    GuardMended {
+        /// Which.
+        guard: Guard,
     },
     /// The addresses of the service are up on this director.
     Acquired {
@@ -197,6 +208,8 @@ impl Event {
             | Self::Transition(_)
             | Self::Declined { .. }
             | Self::HeartbeatsRefused { .. }
+            | Self::GuardFailed { .. }
+            | Self::GuardMended { .. }
             | Self::Acquired { .. }
             | Self::AddressRestored { .. }
             | Self::Released { .. } => "pulse",
@@ -221,6 +234,7 @@ impl Event {
         match self {
             Self::Transition(transition) => Some(transition.cause.to_string()),
             Self::Declined { reason } => Some(reason.to_string()),
+            Self::GuardFailed { fault } => Some(fault.reason.clone()),
             Self::DataPlane { reason, .. }
             | Self::Health { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
@@ -231,6 +245,7 @@ impl Event {
             | Self::Setting { .. }
             | Self::SyncDaemon { .. }
             | Self::HeartbeatsRefused { .. }
+            | Self::GuardMended { .. }
             | Self::Acquired { .. }
             | Self::AddressRestored { .. }
             | Self::Released { .. }
@@ -250,6 +265,7 @@ impl Event {
             self,
             Self::Declined { .. }
                 | Self::HeartbeatsRefused { .. }
+                | Self::GuardFailed { .. }
                 | Self::AddressRestored { .. }
                 | Self::ReloadFailed { .. }
                 | Self::LoadUnknown { reason: Some(_), .. }
@@ -297,6 +313,8 @@ impl fmt::Display for Event {
                 f.write_str("heartbeats refused:")?;
                 reasons.iter().try_for_each(|(reason, count)| write!(f, " {count} {reason}"))
             }
+            Self::GuardFailed { fault } => write!(f, "guard failed: {}", fault.guard),
+            Self::GuardMended { guard } => write!(f, "guard in order again: {guard}"),
             Self::Acquired { addresses } => write!(f, "addresses up: {}", List(addresses)),
             Self::AddressRestored { address } => {
                 write!(f, "somebody removed {address}; it is up again")

@@ -5,11 +5,13 @@
 //! gone: it gives every address up at once, so that no address answers without a heartbeat.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, Guards};
+use crate::failover::guard;
 use crate::failover::{ActionError, ActionId, VirtualAddress};
 
 /// The longest line either side accepts, in bytes: room for some ten thousand addresses.
@@ -98,6 +100,11 @@ pub struct Terms {
     /// Whether the data plane goes on balancing when `lvs` is gone: then its death is no reason to
     /// give the service up, as long as it comes back soon.
     pub outlives_lvs: bool,
+    /// What has to be in order on a director that holds the service.
+    pub guards: guard::Spec,
+    /// The files with the keys of the heartbeats: the one that signs, then the one that is
+    /// accepted besides.
+    pub keys: Vec<PathBuf>,
 }
 
 impl Terms {
@@ -114,15 +121,42 @@ impl Terms {
             let alone = VirtualAddress::new(address, device);
             VirtualAddress { prefix: prefix.unwrap_or(alone.prefix), ..alone }
         });
-        let addresses = addresses.collect();
+        let addresses: Vec<_> = addresses.collect();
         Self {
-            addresses,
             digest,
             keepalive: config.keepalive,
             dead_time: config.deadtime,
             failback: config.failback,
             outlives_lvs: false,
+            guards: guards(config, &addresses),
+            keys: keys(config),
+            addresses,
         }
+    }
+}
+
+fn keys(config: &Config) -> Vec<PathBuf> {
+    config.heartbeat_key.iter().chain(&config.heartbeat_key_accepted).cloned().collect()
+}
+
+/// `monitor_links` watches what the service and the heartbeats go over. Loopback is always there.
+fn guards(config: &Config, addresses: &[VirtualAddress]) -> guard::Spec {
+    let Guards { interfaces, files, processes, commands, .. } = config.guards.clone();
+    let monitored = addresses.iter().filter(|_| config.monitor_links).map(VirtualAddress::link);
+    let links = interfaces.iter().map(String::as_str).chain(monitored);
+    let links: BTreeSet<_> = links.filter(|link| *link != "lo").map(str::to_owned).collect();
+    guard::Spec {
+        links: links.into_iter().collect(),
+        heartbeat_links: config.monitor_links,
+        files,
+        processes,
+        commands,
+        command_user: config.guards.user.clone(),
+        interval: config.guards.interval,
+        references: config.guards.references.clone(),
+        quorum: config.guards.reference_quorum,
+        keepalive: config.keepalive,
+        dead_time: config.deadtime,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,11 +13,16 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use super::beat::Beat;
 use super::clock;
+use super::guards::Watch;
+use super::key::{self, KeyFileError};
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
+use crate::failover::guard::Fault;
 use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status};
 use crate::time::Instant;
+use crate::wire::pulse::Key;
 
 /// Where events go. Called on the thread the event happens on: it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
@@ -105,6 +111,16 @@ pub trait Reconfigure: Heartbeat {
     /// # Errors
     /// Why it goes on as before, in words.
     fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String>;
+
+    /// The files with the keys were read again: the first seals, all open. A protocol without
+    /// keys may leave this as it is: without effect.
+    ///
+    /// # Errors
+    /// Why the keys stay as they are, in words.
+    fn rekey(&mut self, now: Instant, keys: Vec<Key>) -> Result<(), String> {
+        let _ = (now, keys);
+        Ok(())
+    }
 }
 
 /// Drives a heartbeat machine.
@@ -116,6 +132,9 @@ pub struct Driver<M> {
     unanswered: Vec<Unanswered>,
     refusals: Refusals,
     control: mpsc::Receiver<Control>,
+    guards: Option<Watch>,
+    keys: KeyReader,
+    beat: Option<Beat>,
     observer: Observer,
 }
 
@@ -129,13 +148,15 @@ enum Input {
     Wake,
     Control(Control),
     Report(Report),
+    Faults(Vec<Fault>),
+    Keys(Result<Vec<Key>, KeyFileError>),
     Unlinked,
 }
 
 impl<M: Reconfigure> Driver<M> {
     /// Puts a machine together with what it drives. The paths are those of its configuration, in
     /// the same order.
-    pub const fn new(
+    pub fn new(
         machine: M,
         paths: Vec<Path>,
         link: Link,
@@ -150,8 +171,26 @@ impl<M: Reconfigure> Driver<M> {
             unanswered: Vec::new(),
             refusals: Refusals::new(),
             control,
+            guards: None,
+            keys: KeyReader::new(),
+            beat: None,
             observer,
         }
+    }
+
+    /// Has the machine told which guards fail, from now on. It was told of those that fail already.
+    #[must_use]
+    pub fn with_guards(mut self, guards: Watch) -> Self {
+        self.guards = Some(guards);
+        self
+    }
+
+    /// Has it shown that it lives, often enough for this dead time.
+    #[must_use]
+    pub fn with_beat(mut self, mut beat: Beat, dead_time: Duration) -> Self {
+        beat.set_dead_time(dead_time);
+        self.beat = Some(beat);
+        self
     }
 
     /// Runs until the machine has stopped, which [`Command::Stop`] brings about.
@@ -164,7 +203,14 @@ impl<M: Reconfigure> Driver<M> {
                 Input::Wake => self.wake(),
                 Input::Control(control) => self.on_control(control),
                 Input::Report(report) => self.on_report(report),
+                Input::Faults(faults) => {
+                    self.feed(|machine, now| machine.handle_guards(now, &faults));
+                }
+                Input::Keys(keys) => self.on_keys(keys),
                 Input::Unlinked => self.on_unlinked(),
+            }
+            if let Some(beat) = &mut self.beat {
+                beat.beat(clock::now());
             }
         }
         self.link
@@ -172,7 +218,9 @@ impl<M: Reconfigure> Driver<M> {
 
     async fn next_input(&mut self) -> Input {
         let given_up = self.unanswered.iter().map(|unanswered| unanswered.deadline);
-        let deadline = self.machine.poll_timeout().into_iter().chain(given_up).min();
+        let beat = self.beat.as_ref().map(Beat::due);
+        let due = self.machine.poll_timeout().into_iter().chain(beat);
+        let deadline = due.chain(given_up).min();
         tokio::select! {
             biased;
             () = readable(&self.paths) => Input::Wake,
@@ -180,6 +228,8 @@ impl<M: Reconfigure> Driver<M> {
                 report.map_or(Input::Unlinked, Input::Report)
             }
             Some(control) = self.control.recv() => Input::Control(control),
+            faults = changed(&mut self.guards) => Input::Faults(faults),
+            Some(keys) = self.keys.read.recv() => Input::Keys(keys),
             () = clock::sleep_until_or_forever(deadline) => Input::Wake,
         }
     }
@@ -242,12 +292,31 @@ impl<M: Reconfigure> Driver<M> {
     }
 
     fn on_configured(&mut self, terms: Terms) {
+        if let Some(guards) = &self.guards {
+            guards.set(terms.guards.clone());
+        }
+        self.keys.begin(terms.keys.clone());
+        if let Some(beat) = &mut self.beat {
+            beat.set_dead_time(terms.dead_time);
+        }
         let mut refused = None;
         self.feed(|machine, now| refused = machine.reconfigure(now, terms).err());
         if let Some(reason) = refused {
             (self.observer)(Event::Warning { text: reason });
         }
         self.feed(|machine, now| machine.handle_data_plane(now, true));
+    }
+
+    fn on_keys(&mut self, keys: Result<Vec<Key>, KeyFileError>) {
+        let mut refused = None;
+        match keys {
+            Ok(keys) => self.feed(|machine, now| refused = machine.rekey(now, keys).err()),
+            Err(error) => refused = Some(error.to_string()),
+        }
+        if let Some(reason) = refused {
+            let text = format!("the keys of the heartbeats stay as they are: {reason}");
+            (self.observer)(Event::Warning { text });
+        }
     }
 
     fn complete(&mut self, id: ActionId, result: Result<(), ActionError>) {
@@ -347,6 +416,32 @@ impl Refusals {
         let news = counts.map(|(reason, count)| (reason.clone(), count - before(reason)));
         let news: Vec<_> = news.filter(|(_, count)| *count > 0).collect();
         (!news.is_empty()).then_some(news)
+    }
+}
+
+/// Reads key files beside the thread of the heartbeats, which waits for no disk.
+struct KeyReader {
+    results: mpsc::UnboundedSender<Result<Vec<Key>, KeyFileError>>,
+    read: mpsc::UnboundedReceiver<Result<Vec<Key>, KeyFileError>>,
+}
+
+impl KeyReader {
+    fn new() -> Self {
+        let (results, read) = mpsc::unbounded_channel();
+        Self { results, read }
+    }
+
+    fn begin(&self, paths: Vec<PathBuf>) {
+        let results = self.results.clone();
+        tokio::task::spawn_blocking(move || results.send(key::read_all(&paths)));
+    }
+}
+
+/// Which guards fail, when others do than before.
+async fn changed(guards: &mut Option<Watch>) -> Vec<Fault> {
+    match guards {
+        Some(guards) => guards.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -41,6 +41,14 @@ pub enum KeyFileError {
     },
 }
 
+/// Reads the keys in `paths`, in order.
+///
+/// # Errors
+/// [`KeyFileError`] for the first that cannot be used.
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Key>, KeyFileError> {
+    paths.iter().map(|path| read(path)).collect()
+}
+
 /// Reads the key in the file at `path`: its bytes without white space at the end.
 ///
 /// # Errors

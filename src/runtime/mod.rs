@@ -7,10 +7,12 @@
 #[cfg(feature = "kernel")]
 pub mod addresses;
 pub mod agent;
+pub mod beat;
 pub mod checks;
 pub mod clock;
 pub mod configuration;
 pub mod director;
+pub mod guards;
 pub mod heartbeat;
 pub mod isolation;
 #[cfg(feature = "kernel")]

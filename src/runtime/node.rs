@@ -2,20 +2,25 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
 
+use super::beat::Beat;
 use super::clock;
 use super::configuration;
+use super::guards;
 use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure};
 use super::key::{self, KeyFileError};
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
 use crate::control::supervision::Terms;
-use crate::failover::Role;
 use crate::failover::pulse::{self, Pulse, Version};
+use crate::failover::{Heartbeat, Role};
 use crate::time::Instant;
+use crate::wire::pulse::Key;
 
 /// Requests to a node that may wait: a slow consumer holds the administrator up, not the node.
 const CONTROL_QUEUE: usize = 16;
@@ -41,6 +46,9 @@ pub enum NodeError {
     /// The heartbeat machine refused its configuration.
     #[error(transparent)]
     Machine(#[from] pulse::ConfigError),
+    /// There is no thread to watch guards on.
+    #[error("cannot watch guards: {0}")]
+    Guards(io::Error),
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(io::Error),
@@ -50,6 +58,8 @@ pub enum NodeError {
 pub struct Node {
     driver: Driver<Pulse>,
     control: mpsc::Sender<Control>,
+    /// The dead time, with a partner.
+    watched_for: Option<Duration>,
 }
 
 impl Node {
@@ -71,12 +81,28 @@ impl Node {
         let role = role(config);
         let ends = ends(config, role)?;
         let peers = ends.iter().map(|(_, peer)| *peer);
-        let machine = machine(config, role, peers, terms, force_active)?;
+        let watched_for = (!ends.is_empty()).then_some(terms.dead_time);
+        let own = ends.iter().map(|(own, _)| own.ip()).collect();
+        let mut watch = guards::watch(terms.guards.clone(), own, Arc::clone(&observer))
+            .map_err(NodeError::Guards)?;
+        let mut machine = machine(config, role, peers, terms, force_active)?;
         let paths = ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?;
         let authenticated = config.heartbeat_key.is_some() || ends.is_empty();
         observer(Event::Started { role, authenticated });
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
-        Ok(Self { driver: Driver::new(machine, paths, link, receiver, observer), control })
+        machine.handle_guards(clock::now(), &watch.faults());
+        let driver = Driver::new(machine, paths, link, receiver, observer).with_guards(watch);
+        Ok(Self { driver, control, watched_for })
+    }
+
+    /// Has it show that it lives, for whoever holds the addresses ([`beat`](super::beat)). Without
+    /// a partner nobody would take over from a node that stands still, and it does not.
+    #[must_use]
+    pub fn with_beat(mut self, beat: Beat) -> Self {
+        if let Some(dead_time) = self.watched_for {
+            self.driver = self.driver.with_beat(beat, dead_time);
+        }
+        self
     }
 
     /// Where to send commands while it runs.
@@ -134,12 +160,18 @@ fn machine(
         .force_active(force_active)
         .cluster(cluster_id(config))
         .boot(boot_id()?);
-    let builder = match &config.heartbeat_key {
-        Some(path) => builder.key(key::read(path)?),
-        None => builder,
-    };
+    let builder = seal(builder, key::read_all(&terms.keys)?);
     let builder = peers.fold(builder, pulse::Builder::path);
     Ok(Pulse::new(clock::now(), agree(builder, terms).build()?))
+}
+
+/// With the key that seals, and the one that is accepted besides.
+fn seal(builder: pulse::Builder, keys: Vec<Key>) -> pulse::Builder {
+    let mut keys = keys.into_iter();
+    match keys.next() {
+        Some(key) => builder.key(key).accepted_key(keys.next()),
+        None => builder,
+    }
 }
 
 fn agree(builder: pulse::Builder, terms: Terms) -> pulse::Builder {
@@ -154,6 +186,15 @@ fn agree(builder: pulse::Builder, terms: Terms) -> pulse::Builder {
 impl Reconfigure for Pulse {
     fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String> {
         let config = agree(self.config().to_builder(), terms).build();
+        let changed = config.and_then(|config| self.handle_config(now, config));
+        changed.map_err(|error| error.to_string())
+    }
+
+    fn rekey(&mut self, now: Instant, keys: Vec<Key>) -> Result<(), String> {
+        if self.config().is_authenticated() == keys.is_empty() {
+            return Err("authentication of heartbeats begins and ends with a restart".to_owned());
+        }
+        let config = seal(self.config().to_builder(), keys).build();
         let changed = config.and_then(|config| self.handle_config(now, config));
         changed.map_err(|error| error.to_string())
     }

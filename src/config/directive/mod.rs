@@ -103,9 +103,20 @@ impl Directive {
     /// Whether each of several in one place counts, instead of the last one.
     #[must_use]
     pub const fn is_repeatable(self) -> bool {
+        self.is_kept_apart()
+            || matches!(self, Self::HttpHeader | Self::HttpJson | Self::Include | Self::TlsPin)
+    }
+
+    /// Whether each of several is kept with its own place, instead of in one list.
+    pub(crate) const fn is_kept_apart(self) -> bool {
         matches!(
             self,
-            Self::HeartbeatPath | Self::HttpHeader | Self::HttpJson | Self::Include | Self::TlsPin
+            Self::HeartbeatPath
+                | Self::TrackInterface
+                | Self::TrackFile
+                | Self::TrackProcess
+                | Self::TrackCommand
+                | Self::Reference
         )
     }
 

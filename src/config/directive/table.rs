@@ -133,6 +133,9 @@ directives! {
     HeartbeatKey "heartbeat_key" {
         Global Extension Kind::Path, "", "File with the key that authenticates heartbeats.";
     }
+    HeartbeatKeyAccepted "heartbeat_key_accepted" {
+        Global Extension Kind::Path, "", "File with a second key that the partner's heartbeats may be made with, while keys are changed.";
+    }
     HeartbeatPath "heartbeat_path" {
         Global Extension Kind::AddressPair, "", "One more heartbeat path: address of the primary, address of the backup; may stand several times.";
     }
@@ -173,6 +176,30 @@ directives! {
     }
     MonitorLinks "monitor_links" {
         Global Historical Kind::Flag, "0", "Whether to give up when an own link goes down.";
+    }
+    TrackInterface "track_interface" {
+        Global Extension Kind::Printable, "", "Network interface that must be up and have a carrier; may stand several times.";
+    }
+    TrackFile "track_file" {
+        Global Extension Kind::Path, "", "File that must not hold a number other than 0; may stand several times.";
+    }
+    TrackProcess "track_process" {
+        Global Extension Kind::Printable, "", "Program that must run, by its name; may stand several times.";
+    }
+    TrackCommand "track_command" {
+        Global Extension Kind::Text, "", "Command that must end with status 0; may stand several times.";
+    }
+    TrackUser "track_user" {
+        Global Extension Kind::Text, "", "User that track_command runs as; that of pulse by default.";
+    }
+    TrackInterval "track_interval" {
+        Global Extension Kind::Duration(10), "1", "How often tracked files, processes and commands are looked at, and how long a command may take.";
+    }
+    Reference "reference" {
+        Global Extension Kind::Host, "", "Address outside of the pair, such as the gateway, that must answer a ping before a takeover; may stand several times.";
+    }
+    ReferenceQuorum "reference_quorum" {
+        Global Extension Kind::Integer(1, 16), "1", "How many references must answer.";
     }
     Syncdaemon "syncdaemon" {
         Global Historical Kind::Boolean, "0", "Whether connections are synchronised to the other director.";

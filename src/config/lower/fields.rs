@@ -42,7 +42,7 @@ impl Fields {
 
     /// Takes a directive over and returns the one it replaces.
     pub(super) fn insert(&mut self, field: Field) -> Option<Field> {
-        let apart = is_kept_apart(field.directive);
+        let apart = field.directive.is_kept_apart();
         let same = |known: &&mut Field| !apart && known.directive == field.directive;
         match self.0.iter_mut().find(same) {
             Some(known) => Some(std::mem::replace(known, field)),
@@ -195,9 +195,4 @@ impl Fields {
     pub(super) fn special(&self, directive: Directive) -> Option<&Value> {
         self.value(directive)
     }
-}
-
-/// Whether each of several is kept with its own place, instead of in one list.
-const fn is_kept_apart(directive: Directive) -> bool {
-    matches!(directive, Directive::HeartbeatPath)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fields::Fields;
 use super::{Code, Config, Context, Diagnostic, Directive, Span};
-use crate::config::model::{DataPlane, HeartbeatVersion, Legacy};
+use crate::config::model::{DataPlane, Guards, HeartbeatVersion, Legacy};
 use crate::config::value::Value;
 use crate::failover::{Role, pulse};
 use crate::ipvs::Forwarding;
@@ -33,6 +33,7 @@ impl Context<'_> {
         self.heartbeat_paths(fields, &mut config);
         self.heartbeat(fields, &config);
         self.sync(fields, &mut config);
+        self.guards(fields, &mut config);
         Some(config)
     }
 
@@ -227,6 +228,7 @@ fn plain(fields: &Fields) -> Config {
             _ => HeartbeatVersion::V2,
         },
         heartbeat_key: fields.text(Directive::HeartbeatKey).map(PathBuf::from),
+        heartbeat_key_accepted: fields.text(Directive::HeartbeatKeyAccepted).map(PathBuf::from),
         heartbeat_paths: Vec::new(),
         keepalive: seconds(Directive::Keepalive, 2),
         deadtime: seconds(Directive::Deadtime, 5),
@@ -244,6 +246,7 @@ fn plain(fields: &Fields) -> Config {
         udp_timeout: fields.duration_or_none(Directive::UdpTimeout),
         hard_shutdown: boolean(Directive::HardShutdown, true),
         monitor_links: boolean(Directive::MonitorLinks, false),
+        guards: Guards::default(),
         syncdaemon: boolean(Directive::Syncdaemon, false),
         syncd_iface: fields.text(Directive::SyncdIface).unwrap_or_else(|| "eth0".to_owned()),
         syncd_id: 0,

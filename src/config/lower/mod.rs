@@ -4,6 +4,7 @@ mod check;
 mod fields;
 mod forwarding;
 mod global;
+mod guards;
 mod load;
 mod read;
 mod relay;

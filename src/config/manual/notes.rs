@@ -45,7 +45,51 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         Directive::HeartbeatKey,
         None,
         "The same file on both nodes, readable for root only. Without it heartbeats are not \
-             authenticated, so that an old file works unchanged; every start says so.",
+             authenticated, so that an old file works unchanged; every start says so. A reload reads the \
+             file again; to begin or end authentication takes a restart of both nodes.",
+    ),
+    (
+        Directive::HeartbeatKeyAccepted,
+        None,
+        "To change the key without a pause: name the new one here on both nodes and reload; \
+             exchange the two names on both and reload; take the old one out.",
+    ),
+    (
+        Directive::MonitorLinks,
+        None,
+        "The interfaces of the own heartbeat addresses, of every VIP and of `nat_router`. All \
+             addresses of a pair move together, so one link that fails moves all. docs/failover.md \
+             says what a failing guard brings about.",
+    ),
+    (
+        Directive::TrackInterface,
+        None,
+        "A VLAN is as good as the interface below it, a bond as its best port.",
+    ),
+    (
+        Directive::TrackFile,
+        None,
+        "A file that is not there, is empty or begins with 0 is in order, so that `echo 1` into \
+             it sends the service away and removing it ends that. One that cannot be read is not.",
+    ),
+    (
+        Directive::TrackProcess,
+        None,
+        "The name of the program's file, or that which `ps -o comm` shows. Zombies do not count.",
+    ),
+    (
+        Directive::TrackCommand,
+        None,
+        "Split at blanks, without a shell, with the full path of the program. It is limited like \
+             `send_program`, and fails when it takes longer than `track_interval`.",
+    ),
+    (
+        Directive::Reference,
+        None,
+        "Asked all the time, so that a takeover waits for nothing. A standby that hears neither \
+             its partner nor enough references takes itself for the one that is cut off, and does \
+             not take over. Useful where the heartbeats have one path only; not needed without a \
+             partner.",
     ),
     (
         Directive::Keepalive,

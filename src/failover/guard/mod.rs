@@ -125,6 +125,19 @@ impl Spec {
         self.reference_patience() / 3
     }
 
+    /// Whether `guard` is among what is to be watched.
+    #[must_use]
+    pub fn names(&self, guard: &Guard) -> bool {
+        match guard {
+            Guard::Link(name) => self.links.contains(name),
+            Guard::LinkOf(_) => self.heartbeat_links,
+            Guard::File(path) => self.files.contains(path),
+            Guard::Process(name) => self.processes.contains(name),
+            Guard::Command(arguments) => self.commands.contains(arguments),
+            Guard::References => !self.references.is_empty(),
+        }
+    }
+
     /// Whether there is nothing to watch.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -167,6 +180,16 @@ impl Guards {
             seen: BTreeMap::new(),
             references: spec.references.iter().map(|address| (*address, true)).collect(),
         }
+    }
+
+    /// Goes on with `spec`: what it still names keeps its verdict.
+    pub fn set(&mut self, spec: &Spec) {
+        self.quorum = spec.quorum.min(spec.references.len());
+        self.hold = spec.hold();
+        self.seen.retain(|guard, _| spec.names(guard));
+        let known = |address: &IpAddr| self.references.get(address).copied().unwrap_or(true);
+        self.references =
+            spec.references.iter().map(|address| (*address, known(address))).collect();
     }
 
     /// `guard` was looked at; the error says what is wrong with it.
@@ -281,6 +304,21 @@ mod tests {
         guards.handle_reference(at(10), "192.0.2.1".parse().unwrap(), true);
         guards.handle_timeout(at(310));
         assert!(guards.faults().is_empty());
+    }
+
+    #[test]
+    fn a_reload_keeps_the_verdict_of_what_is_still_watched() {
+        let (stays, goes) = (Guard::Link("eth0".to_owned()), Guard::Link("eth1".to_owned()));
+        let with = |links: &[&str]| Spec {
+            links: links.iter().map(|link| (*link).to_owned()).collect(),
+            ..spec(&[], 1)
+        };
+        let mut guards = Guards::new(&with(&["eth0", "eth1"]));
+        for guard in [&stays, &goes] {
+            guards.handle_observation(at(0), guard, Err("no carrier".to_owned()));
+        }
+        guards.set(&with(&["eth0"]));
+        assert_eq!(names(&guards), ["link eth0: no carrier"]);
     }
 
     #[test]

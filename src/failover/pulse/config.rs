@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::failover::{Role, VirtualAddress};
-use crate::wire::pulse::{INTERVAL_MAX, Key};
+use crate::wire::pulse::{DecodeError, Heartbeat, INTERVAL_MAX, Key, Sealed};
 
 /// Which protocol is spoken with the peer.
 #[allow(clippy::exhaustive_enums, reason = "a version more changes the machine")]
@@ -56,6 +56,7 @@ pub struct Config {
     pub(super) boot: u64,
     pub(super) digest: [u8; 8],
     pub(super) key: Option<Key>,
+    pub(super) accepted: Option<Key>,
 }
 
 impl Config {
@@ -80,6 +81,7 @@ impl Config {
             boot: 0,
             digest: [0; 8],
             key: None,
+            accepted: None,
         })
     }
 
@@ -87,6 +89,20 @@ impl Config {
     #[must_use = "a builder does nothing until it builds"]
     pub fn to_builder(&self) -> Builder {
         Builder(self.clone())
+    }
+
+    /// Opens a datagram with the key, or with the one that is accepted besides.
+    pub(super) fn open(&self, sealed: &Sealed<'_>) -> Result<Heartbeat, DecodeError> {
+        match (sealed.open(self.key.as_ref()), &self.accepted) {
+            (Err(DecodeError::BadTag), Some(accepted)) => sealed.open(Some(accepted)),
+            (opened, _) => opened,
+        }
+    }
+
+    /// Whether heartbeats are authenticated.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        self.key.is_some()
     }
 
     /// Whether there is no peer (`backup_active = 0`).
@@ -215,6 +231,13 @@ impl Builder {
     /// The key of the cluster. Default: none; heartbeats are then not authenticated.
     pub fn key(mut self, key: Key) -> Self {
         self.0.key = Some(key);
+        self
+    }
+
+    /// A second key that datagrams of the peer may be sealed with, while keys are changed; of no
+    /// use without [`key`](Self::key), which alone seals. Default: none.
+    pub fn accepted_key(mut self, key: Option<Key>) -> Self {
+        self.0.accepted = key;
         self
     }
 

@@ -260,7 +260,7 @@ impl Link {
         if sealed.cluster() != config.cluster {
             return Err(Reject::WrongCluster);
         }
-        let heartbeat = sealed.open(config.key.as_ref())?;
+        let heartbeat = config.open(&sealed)?;
         if heartbeat.boot == config.boot {
             return Err(Reject::OwnBootId);
         }

@@ -1,11 +1,13 @@
-//! The process that takes addresses down when the one that holds them dies.
+//! The process that takes addresses down when the one that holds them dies or stands still.
 
-use std::io::{self, BufRead};
+use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
@@ -13,6 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::route::Route;
+use crate::runtime::beat::Listener;
+use crate::runtime::{clock, isolation};
+use crate::time::Instant;
 use crate::wire::rtnetlink::{LinkAddress, Request};
 
 /// The pause before a guard that died is started again.
@@ -32,46 +37,135 @@ impl From<&LinkAddress> for Lease {
     }
 }
 
+/// What the guard is told, one in a line.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+struct Orders {
+    leases: Vec<Lease>,
+    /// How long the beats of the holder may be missing.
+    dead_time: Duration,
+}
+
 /// The holder's side: tells the guard what to remove, and starts another when it dies.
 pub(super) struct Guard {
-    leases: watch::Sender<Vec<Lease>>,
+    orders: watch::Sender<Orders>,
+}
+
+/// How a guard is started.
+struct Post {
+    program: PathBuf,
+    beats: Option<Listener>,
 }
 
 impl Guard {
     /// Starts `program`. Must be called within a tokio runtime.
-    pub(super) fn start(program: PathBuf) -> io::Result<Self> {
-        let (leases, receiver) = watch::channel(Vec::new());
-        let running = spawn(&program)?;
-        tokio::spawn(attend(program, running, receiver));
-        Ok(Self { leases })
+    pub(super) fn start(program: PathBuf, beats: Option<Listener>) -> io::Result<Self> {
+        let (orders, receiver) = watch::channel(Orders::default());
+        let post = Post { program, beats };
+        let running = post.spawn()?;
+        tokio::spawn(post.attend(running, receiver));
+        Ok(Self { orders })
     }
 
-    /// What is to be removed when this process dies.
-    pub(super) fn tell(&self, leases: Vec<Lease>) {
-        self.leases.send_if_modified(|told| {
-            let news = *told != leases;
-            *told = leases;
+    /// What is to be removed when this process dies, or does not beat for the dead time.
+    pub(super) fn tell(&self, leases: Vec<Lease>, dead_time: Duration) {
+        let orders = Orders { leases, dead_time };
+        self.orders.send_if_modified(|told| {
+            let news = *told != orders;
+            *told = orders;
             news
         });
     }
 }
 
 /// Runs as the guard: reads from standard input which addresses there are, one list in a line, and
-/// at its end removes those of the last.
+/// at its end removes those of the last. Beats of the holder come out of standard output, which is
+/// a pipe to read from; when they end for the dead time the addresses are removed too.
 ///
-/// Blocks its thread: nothing else is to be done. Signals that stop a process are not for it: the holder stops in order and leaves an empty
-/// list.
+/// Blocks its thread: nothing else is to be done. Signals that stop a process are not for it: the
+/// holder stops in order and leaves an empty list.
 ///
 /// # Errors
 /// The operating system's.
 pub async fn guard() -> io::Result<()> {
     let _ignored =
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let mut leases: Vec<Lease> = Vec::new();
-    for line in io::stdin().lock().lines() {
-        leases = serde_json::from_str(&line?)?;
+    // Late it is of no use. Where that is not granted it may be.
+    isolation::raise_priority();
+    let mut watchman = Watchman::default();
+    while watchman.watch()? {}
+    remove(&watchman.orders.leases)
+}
+
+/// The guard's side.
+#[derive(Default)]
+struct Watchman {
+    orders: Orders,
+    /// What was read of a line that is not whole yet.
+    line: Vec<u8>,
+    /// When the last beat came; none before the first, and after the addresses were removed for
+    /// the lack of them.
+    beat: Option<Instant>,
+    beats_ended: bool,
+}
+
+impl Watchman {
+    /// Waits for one thing to happen and acts on it; false at the end of the orders.
+    fn watch(&mut self) -> io::Result<bool> {
+        let (input, beats) = (io::stdin(), io::stdout());
+        let left = self.deadline().map(|deadline| deadline - clock::now());
+        let timeout = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        let mut ready = [PollFd::new(&input, PollFlags::IN), PollFd::new(&beats, PollFlags::IN)];
+        let watched = if self.beats_ended { 1 } else { 2 };
+        match poll(&mut ready[..watched], timeout.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+        let [ordered, beaten] = ready.map(|ready| !ready.revents().is_empty());
+        if beaten {
+            self.listen();
+        }
+        if ordered && !self.read_orders()? {
+            return Ok(false);
+        }
+        if self.deadline().is_some_and(|deadline| deadline <= clock::now()) {
+            self.beat = None;
+            tracing::warn!(
+                "pulse: it stood still for {:?}: the guard removes its addresses",
+                self.orders.dead_time
+            );
+            remove(&self.orders.leases)?;
+        }
+        Ok(true)
     }
-    remove(&leases)
+
+    /// When the addresses are to be removed unless a beat comes.
+    fn deadline(&self) -> Option<Instant> {
+        let last = self.beat.filter(|_| !self.orders.leases.is_empty())?;
+        Some(last + self.orders.dead_time)
+    }
+
+    fn listen(&mut self) {
+        let mut beats = [0; 4096];
+        match rustix::io::read(io::stdout(), &mut beats) {
+            Ok(0) => self.beats_ended = true,
+            Ok(_) => self.beat = Some(clock::now()),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // Not a pipe of beats: there are none to wait for.
+            Err(_) => self.beats_ended = true,
+        }
+    }
+
+    fn read_orders(&mut self) -> io::Result<bool> {
+        let mut piece = [0; 4096];
+        let length = rustix::io::read(io::stdin(), &mut piece)?;
+        self.line.extend_from_slice(&piece[..length]);
+        while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
+            self.orders = serde_json::from_slice(&self.line[..end])?;
+            self.line.drain(..=end);
+        }
+        Ok(length > 0)
+    }
 }
 
 fn remove(leases: &[Lease]) -> io::Result<()> {
@@ -85,47 +179,51 @@ fn remove(leases: &[Lease]) -> io::Result<()> {
 
 type Running = (Child, ChildStdin);
 
-/// A process group of its own: what ends the holder from the terminal must not end the guard.
-fn spawn(program: &Path) -> io::Result<Running> {
-    let mut command = Command::new(program);
-    command.arg("--guard").stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
-    let mut child = command.spawn()?;
-    let input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    Ok((child, input))
-}
+impl Post {
+    /// A process group of its own: what ends the holder from the terminal must not end the guard.
+    fn spawn(&self) -> io::Result<Running> {
+        let beats = self.beats.as_ref().map(Listener::pipe).transpose()?;
+        let mut command = Command::new(&self.program);
+        command.arg("--guard").stdin(Stdio::piped()).process_group(0);
+        command.stdout(beats.map_or_else(Stdio::null, Stdio::from));
+        let mut child = command.spawn()?;
+        let input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok((child, input))
+    }
 
-async fn attend(program: PathBuf, running: Running, mut leases: watch::Receiver<Vec<Lease>>) {
-    let (mut child, mut input) = running;
-    loop {
-        let told = tell(&mut input, &mut leases).await;
-        tokio::select! {
-            _ = child.wait() => {}
-            changed = leases.changed() => match changed {
-                Ok(()) if told.is_ok() => continue,
-                Ok(()) => {}
-                Err(_) => return,
-            },
+    async fn attend(self, running: Running, mut orders: watch::Receiver<Orders>) {
+        let (mut child, mut input) = running;
+        loop {
+            let told = tell(&mut input, &mut orders).await;
+            tokio::select! {
+                _ = child.wait() => {}
+                changed = orders.changed() => match changed {
+                    Ok(()) if told.is_ok() => continue,
+                    Ok(()) => {}
+                    Err(_) => return,
+                },
+            }
+            tracing::warn!("pulse: the guard of the addresses ended and is started again");
+            (child, input) = self.replace(&mut orders).await;
+            tracing::info!("pulse: another guard is on duty");
         }
-        tracing::warn!("pulse: the guard of the addresses ended and is started again");
-        (child, input) = replace(&program, &mut leases).await;
-        tracing::info!("pulse: another guard is on duty");
+    }
+
+    /// Starts a guard, however often that takes, and gives it its orders.
+    async fn replace(&self, orders: &mut watch::Receiver<Orders>) -> Running {
+        loop {
+            tokio::time::sleep(RESTART_PAUSE).await;
+            if let Ok((child, mut input)) = self.spawn()
+                && tell(&mut input, orders).await.is_ok()
+            {
+                return (child, input);
+            }
+        }
     }
 }
 
-/// Starts a guard, however often that takes, and tells it of the leases.
-async fn replace(program: &Path, leases: &mut watch::Receiver<Vec<Lease>>) -> Running {
-    loop {
-        tokio::time::sleep(RESTART_PAUSE).await;
-        if let Ok((child, mut input)) = spawn(program)
-            && tell(&mut input, leases).await.is_ok()
-        {
-            return (child, input);
-        }
-    }
-}
-
-async fn tell(input: &mut ChildStdin, leases: &mut watch::Receiver<Vec<Lease>>) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&*leases.borrow_and_update())?;
+async fn tell(input: &mut ChildStdin, orders: &mut watch::Receiver<Orders>) -> io::Result<()> {
+    let mut line = serde_json::to_vec(&*orders.borrow_and_update())?;
     line.push(b'\n');
     input.write_all(&line).await
 }

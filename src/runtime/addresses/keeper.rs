@@ -16,6 +16,7 @@ use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::announcer::Announcer;
 use crate::failover::{ActionError, ActionId, VirtualAddress};
+use crate::runtime::beat::Listener;
 use crate::runtime::clock;
 use crate::runtime::heartbeat::{self, Observer};
 use crate::time::Instant;
@@ -38,6 +39,7 @@ pub(super) struct Keeper {
     speaker: Option<Speaker>,
     announcer: Announcer,
     guard: Option<Guard>,
+    beats: Option<Listener>,
     links: BTreeMap<u32, Link>,
     held: BTreeMap<IpAddr, Held>,
     /// What each acquisition that the data plane has not answered yet brought up.
@@ -72,7 +74,9 @@ impl Keeper {
         observer: Observer,
         reports: mpsc::UnboundedSender<Report>,
     ) -> io::Result<Self> {
-        let guard = options.guard.map(Guard::start).transpose()?;
+        let beats = options.beats;
+        let start = |program| Guard::start(program, beats.clone());
+        let guard = options.guard.map(start).transpose()?;
         Ok(Self {
             lvs,
             reports,
@@ -83,6 +87,7 @@ impl Keeper {
             speaker: Speaker::open().ok(),
             announcer: Announcer::new(options.announcements),
             guard,
+            beats,
             links: BTreeMap::new(),
             held: BTreeMap::new(),
             unanswered: BTreeMap::new(),
@@ -132,12 +137,18 @@ impl Keeper {
         if self.is_reconsidering() { next.max(self.reconsidering) } else { next }
     }
 
-    /// Whoever wakes so late was stopped or suspended. The heartbeat notices as well, and decides.
+    /// Whoever wakes so late was stopped or suspended, or the heartbeat was, whose beats tell. It
+    /// notices as well, and decides.
     fn heed_stall(&mut self, deadline: Instant) {
         let now = clock::now();
-        if now - deadline > self.dead_time && self.renewal != Instant::MAX {
-            self.reconsidering = now + RECONSIDERATION;
-            self.renewal = self.reconsidering;
+        let resumed = self.beats.as_ref().and_then(|beats| beats.resumed(now));
+        let resumed = resumed.or_else(|| (now - deadline > self.dead_time).then_some(now));
+        let until = resumed.map(|resumed| resumed + RECONSIDERATION);
+        if let Some(until) = until.filter(|until| *until > self.reconsidering && *until > now)
+            && self.renewal != Instant::MAX
+        {
+            self.reconsidering = until;
+            self.renewal = until;
         }
     }
 
@@ -430,7 +441,7 @@ impl Keeper {
     /// Tells the guard of all leases and of `coming`.
     fn tell_guard(&self, coming: &[LinkAddress]) {
         if let Some(guard) = &self.guard {
-            guard.tell(self.leases().chain(coming).map(Lease::from).collect());
+            guard.tell(self.leases().chain(coming).map(Lease::from).collect(), self.dead_time);
         }
     }
 

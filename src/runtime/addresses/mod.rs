@@ -6,7 +6,8 @@
 //!
 //! - Its addresses are leases: the kernel drops them by itself within [`lifetime`] unless they are
 //!   put again, so that no address goes on answering for a dead process. A
-//!   [guard](Options::guard) process removes them at once when this one dies.
+//!   [guard](Options::guard) process removes them at once when this one dies, or when its heartbeat
+//!   stands still for the dead time.
 //! - They are tagged (`IFA_PROTO` 80, Linux 5.18). One that somebody removes is put back at once
 //!   and announced again. One that an earlier life left behind is removed at the start.
 //! - An address that is on this machine already, and not by a lease, is somebody else's: it is
@@ -18,7 +19,7 @@
 mod announce;
 mod guard;
 mod keeper;
-mod route;
+pub(super) mod route;
 
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 
 pub use self::guard::guard;
 use self::keeper::Keeper;
+use super::beat::Listener;
 use super::heartbeat::{Link, Observer};
 use super::isolation;
 use crate::failover::announcer::Schedule;
@@ -41,6 +43,9 @@ pub struct Options {
     pub announcements: Schedule,
     /// The program to start, with the argument `--guard`, that calls [`guard()`]; none by default.
     pub guard: Option<PathBuf>,
+    /// Where the heartbeat's thread shows that it lives; the guard removes the addresses when it
+    /// does not for the dead time. None by default.
+    pub beats: Option<Listener>,
     /// Whether the thread that holds them asks for real-time priority
     /// ([`isolate`](super::isolation::isolate)). Off by default.
     pub isolated: bool,

@@ -22,13 +22,13 @@ const ATTEMPTS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks.
-pub(super) struct Route {
+pub(in crate::runtime) struct Route {
     socket: Socket,
     sequence: u32,
 }
 
 impl Route {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(in crate::runtime) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
@@ -40,7 +40,10 @@ impl Route {
     ///
     /// # Errors
     /// The operating system's, when the kernel is out of reach.
-    pub(super) fn change(&mut self, requests: &[Request]) -> io::Result<Vec<io::Result<()>>> {
+    pub(in crate::runtime) fn change(
+        &mut self,
+        requests: &[Request],
+    ) -> io::Result<Vec<io::Result<()>>> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for batch in requests.chunks(BATCH) {
             self.change_batch(batch, &mut outcomes)?;
@@ -48,14 +51,14 @@ impl Route {
         Ok(outcomes)
     }
 
-    pub(super) fn links(&mut self) -> io::Result<Vec<Link>> {
+    pub(in crate::runtime) fn links(&mut self) -> io::Result<Vec<Link>> {
         self.list(&Request::ListLinks, |message| match message {
             Message::Link(link) => Some(link),
             _ => None,
         })
     }
 
-    pub(super) fn addresses(&mut self) -> io::Result<Vec<LinkAddress>> {
+    pub(in crate::runtime) fn addresses(&mut self) -> io::Result<Vec<LinkAddress>> {
         self.list(&Request::ListAddresses, |message| match message {
             Message::Address(address) => Some(address),
             _ => None,
@@ -141,7 +144,7 @@ impl Route {
 }
 
 /// Listens.
-pub(super) struct Monitor {
+pub(in crate::runtime) struct Monitor {
     socket: AsyncFd<Socket>,
 }
 
@@ -150,7 +153,7 @@ impl Monitor {
         deprecated,
         reason = "its successor is unsafe; what that asks for, an open socket, the value gives"
     )]
-    pub(super) fn open() -> io::Result<Self> {
+    pub(in crate::runtime) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind(&SocketAddr::new(0, GROUPS))?;
         socket.set_non_blocking(true)?;
@@ -158,7 +161,7 @@ impl Monitor {
     }
 
     /// What has changed; `Lost` among it if there was more than could be kept.
-    pub(super) async fn next(&mut self) -> io::Result<Vec<Message>> {
+    pub(in crate::runtime) async fn next(&mut self) -> io::Result<Vec<Message>> {
         loop {
             let mut ready = self.socket.readable_mut().await?;
             match receive(ready.get_inner()) {

@@ -1,0 +1,154 @@
+//! The sign of life of the heartbeat's thread, for those who hold addresses on its word.
+//!
+//! A process that is stopped, or that hangs, still has its addresses, while its partner takes over.
+//! So the thread of the heartbeats writes a byte into a pipe again and again, and the
+//! [guard](super::addresses::guard) that reads it removes the addresses when none comes for the
+//! dead time. When the thread goes on, whoever holds the addresses here learns of the gap too, and
+//! gives the heartbeat time to step down before anything is put back.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::clock;
+use crate::time::Instant;
+
+/// The end that beats.
+#[derive(Debug)]
+pub struct Beat {
+    pipe: OwnedFd,
+    record: Arc<Record>,
+    interval: Duration,
+    next: Instant,
+}
+
+/// The end that listens. Clones hear the same beats, of which each is heard once.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pipe: Arc<OwnedFd>,
+    record: Arc<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    /// When the last beat came; 0 before the first.
+    last: AtomicU64,
+    /// When the last one came that was late by the dead time; 0 if none was.
+    resumed: AtomicU64,
+    dead_time: AtomicU64,
+}
+
+/// Beats in a dead time: one may be late, and the end of them is still noticed in time.
+const BEATS: u32 = 4;
+
+/// Both ends.
+///
+/// # Errors
+/// The operating system's.
+pub fn pair() -> io::Result<(Beat, Listener)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let record = Arc::new(Record::default());
+    let listener = Listener { pipe: Arc::new(read), record: Arc::clone(&record) };
+    let beat = Beat { pipe: write, record, interval: Duration::MAX, next: Instant::ZERO };
+    Ok((beat, listener))
+}
+
+impl Beat {
+    /// Beats often enough for this dead time from now on.
+    pub fn set_dead_time(&mut self, dead_time: Duration) {
+        self.interval = dead_time / BEATS;
+        self.next = self.next.min(clock::now() + self.interval);
+        self.record.dead_time.store(nanos(dead_time), Ordering::Relaxed);
+    }
+
+    /// Beats if it is time to. Never blocks.
+    pub fn beat(&mut self, now: Instant) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + self.interval;
+        self.record.note(now);
+        // Where nobody reads the pipe fills, and there is no one to tell.
+        let _ = rustix::io::write(&self.pipe, &[1]);
+    }
+
+    /// When the next beat is due.
+    #[must_use]
+    pub const fn due(&self) -> Instant {
+        self.next
+    }
+}
+
+impl Listener {
+    /// The pipe that a byte comes out of for each beat.
+    ///
+    /// # Errors
+    /// The operating system's, when there are no descriptors left.
+    pub(super) fn pipe(&self) -> io::Result<OwnedFd> {
+        self.pipe.try_clone()
+    }
+
+    /// When the beats went on after a gap of the dead time, or now while they are missing.
+    pub(super) fn resumed(&self, now: Instant) -> Option<Instant> {
+        let [last, resumed, dead_time] =
+            [&self.record.last, &self.record.resumed, &self.record.dead_time]
+                .map(|number| number.load(Ordering::Acquire));
+        let missing = last > 0 && now - Instant::from_nanos(last) > Duration::from_nanos(dead_time);
+        if missing {
+            return Some(now);
+        }
+        (resumed > 0).then(|| Instant::from_nanos(resumed))
+    }
+}
+
+impl Record {
+    fn note(&self, now: Instant) {
+        let last = Instant::from_nanos(self.last.load(Ordering::Relaxed));
+        let gap = Duration::from_nanos(self.dead_time.load(Ordering::Relaxed));
+        // The gap first: whoever sees the new beat must see it too.
+        if last > Instant::ZERO && now - last > gap {
+            self.resumed.store(now.as_nanos(), Ordering::Release);
+        }
+        self.last.store(now.as_nanos(), Ordering::Release);
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_of_the_dead_time_is_known_while_it_lasts_and_afterwards() {
+        let (mut beat, listener) = pair().unwrap();
+        beat.set_dead_time(Duration::from_millis(100));
+        let at = |millis| Instant::from_millis(1_000_000_000 + millis);
+        assert_eq!(listener.resumed(at(0)), None, "nobody has beaten yet");
+        for now in [0, 25, 50, 75] {
+            beat.beat(at(now));
+        }
+        assert_eq!(listener.resumed(at(120)), None);
+        assert_eq!(listener.resumed(at(176)), Some(at(176)));
+        beat.beat(at(300));
+        assert_eq!(listener.resumed(at(310)), Some(at(300)));
+        let mut bytes = [0; 16];
+        let heard = rustix::io::read(listener.pipe().unwrap(), &mut bytes).unwrap();
+        assert_eq!(heard, 5, "one for each beat");
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_holds_nothing_up() {
+        let (mut beat, _listener) = pair().unwrap();
+        beat.set_dead_time(Duration::ZERO);
+        for tick in 1..100_000 {
+            beat.beat(Instant::from_nanos(tick));
+        }
+    }
+}
