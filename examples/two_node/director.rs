@@ -36,7 +36,7 @@ async fn direct(path: &Path) -> Result<()> {
     let Some(Report::Configured(terms)) = link.reports.recv().await else {
         return Err(other("the director did not get ready"));
     };
-    let node = Node::new(&config, terms, link, false, observer)?;
+    let node = Node::new(&config, *terms, link, false, observer)?;
     let control = node.control();
     tokio::spawn(async move {
         let mut terminate = signal(SignalKind::terminate())?;

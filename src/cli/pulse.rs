@@ -119,7 +119,7 @@ fn link(arguments: &Arguments, config: &Config, beats: Listener) -> Result<Link,
 
 async fn first_report(link: &mut Link) -> Result<Terms, Failure> {
     match tokio::time::timeout(LVS_START, link.reports.recv()).await {
-        Ok(Some(Report::Configured(terms))) => Ok(terms),
+        Ok(Some(Report::Configured(terms))) => Ok(*terms),
         Ok(Some(Report::Broken { reason })) => Err(Failure::new(reason)),
         Ok(_) => Err(Failure::new("lvs did not get ready")),
         Err(_) => Err(Failure::new("lvs did not get ready in 10 s")),

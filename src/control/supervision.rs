@@ -166,7 +166,7 @@ fn guards(config: &Config, addresses: &[VirtualAddress]) -> guard::Spec {
 #[serde(rename_all = "snake_case")]
 pub enum Report {
     /// The configuration in force. The first one says that the table is ready.
-    Configured(Terms),
+    Configured(Box<Terms>),
     /// What became of a request.
     Done {
         /// The id of the request.

@@ -129,7 +129,7 @@ mod tests {
     fn a_gap_of_the_dead_time_is_known_while_it_lasts_and_afterwards() {
         let (mut beat, listener) = pair().unwrap();
         beat.set_dead_time(Duration::from_millis(100));
-        let at = |millis| Instant::from_millis(1_000_000_000 + millis);
+        let at = |millis: u64| Instant::from_millis(1_000_000_000 + millis);
         assert_eq!(listener.resumed(at(0)), None, "nobody has beaten yet");
         for now in [0, 25, 50, 75] {
             beat.beat(at(now));

@@ -76,7 +76,7 @@ impl Link {
     pub fn rehearsal(terms: Terms) -> Self {
         let (requests, mut receiver) = mpsc::unbounded_channel();
         let (sender, reports) = mpsc::unbounded_channel();
-        let _ = sender.send(Report::Configured(terms));
+        let _ = sender.send(Report::Configured(Box::new(terms)));
         tokio::spawn(async move {
             while let Some(request) = receiver.recv().await {
                 match request {
@@ -284,7 +284,7 @@ impl<M: Reconfigure> Driver<M> {
 
     fn on_report(&mut self, report: Report) {
         match report {
-            Report::Configured(terms) => self.on_configured(terms),
+            Report::Configured(terms) => self.on_configured(*terms),
             Report::Done { id, result } => self.complete(id, result),
             Report::Warm(warm) => self.feed(|machine, now| machine.handle_warmth(now, warm)),
             Report::Broken { reason } => self.on_broken(reason),

@@ -114,7 +114,7 @@ impl Args {
     }
 
     fn meter(&self) -> Result<Meter, String> {
-        if self.full.is_some_and(|full| !(full >= 1e-6 && full <= 1e9)) {
+        if self.full.is_some_and(|full| !(1e-6..=1e9).contains(&full)) {
             return Err("--full must be between 0.000001 and 1000000000".to_owned());
         }
         match (&self.command, self.measure, self.full) {

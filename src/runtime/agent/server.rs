@@ -205,15 +205,16 @@ impl Sample {
             Override::ForceUp => None,
         };
         let unfit = self.readiness.as_ref().err().filter(|_| forced != Override::ForceUp);
-        let mut report = AgentReport::default();
-        report.percent = self.percent.as_ref().ok().copied();
-        report.mode = match drain {
-            Some(_) => Some(AgentMode::Drain),
-            None => says_ready.then_some(AgentMode::Ready),
-        };
-        report.state = Some(if unfit.is_some() { AgentState::Fail } else { AgentState::Up });
-        report.reason = unfit.map(Failure::to_string).or_else(|| drain.map(str::to_owned));
-        report
+        AgentReport {
+            percent: self.percent.as_ref().ok().copied(),
+            mode: match drain {
+                Some(_) => Some(AgentMode::Drain),
+                None => says_ready.then_some(AgentMode::Ready),
+            },
+            state: Some(if unfit.is_some() { AgentState::Fail } else { AgentState::Up }),
+            reason: unfit.map(Failure::to_string).or_else(|| drain.map(str::to_owned)),
+            ..AgentReport::default()
+        }
     }
 }
 

@@ -258,7 +258,7 @@ impl Director {
     }
 
     fn configured(&self) -> Report {
-        Report::Configured(self.terms())
+        Report::Configured(Box::new(self.terms()))
     }
 
     fn terms(&self) -> Terms {
