@@ -8,13 +8,15 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::control::{self, ControlArguments};
 use super::{Failure, finish, log, read_config};
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::Command;
 use crate::runtime::addresses;
 use crate::runtime::configuration;
-use crate::runtime::heartbeat::{Control, Link};
+use crate::runtime::control::{feed, serve_node};
+use crate::runtime::heartbeat::{Control, Link, Observer};
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
 use crate::runtime::supervisor::{LvsCommand, supervise};
@@ -49,6 +51,8 @@ struct Arguments {
     /// How long connections may go on after the service was handed over.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+    #[command(flatten)]
+    control: ControlArguments,
     /// Log details.
     #[arg(short, long)]
     verbose: bool,
@@ -72,11 +76,19 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = read_config(&arguments.configfile)?;
     let mut signals = Signals::new()?;
-    let mut link = link(&arguments, &config)?;
+    let (observer, feed) = feed(log::observer());
+    let mut link = link(&arguments, &config, &observer)?;
     let terms = first_report(&mut link).await?;
-    log::observer()(isolation::isolate());
-    let node = Node::new(&config, terms, link, arguments.forceactive, log::observer())?;
+    observer(isolation::isolate());
+    let node = Node::new(&config, terms, link, arguments.forceactive, observer.clone())?;
     let control = node.control();
+    let options = arguments.control.options(&arguments.configfile);
+    let _served = if arguments.test_start {
+        None
+    } else {
+        let served = serve_node(&options, feed, node.snapshots(), control.clone());
+        control::or_warn(served, &options, &observer)
+    };
     let running = node.run();
     tokio::pin!(running);
     let link = loop {
@@ -89,7 +101,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
+fn link(arguments: &Arguments, config: &Config, observer: &Observer) -> Result<Link, Failure> {
     if arguments.test_start {
         return Ok(Link::rehearsal(Terms::new(config, configuration::digest(config))));
     }
@@ -100,13 +112,14 @@ fn link(arguments: &Arguments, config: &Config) -> Result<Link, Failure> {
     let command = LvsCommand {
         program: program.clone(),
         config: arguments.configfile.clone(),
+        control: Some(arguments.control.options(&arguments.configfile)),
         verbose: arguments.verbose,
     };
     let lvs = supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;
     let guard = Some(std::env::current_exe()?);
     let options = addresses::Options { guard, isolated: true, ..addresses::Options::default() };
-    Ok(addresses::keep(lvs, options, log::observer())?)
+    Ok(addresses::keep(lvs, options, observer.clone())?)
 }
 
 async fn first_report(link: &mut Link) -> Result<Terms, Failure> {

@@ -20,3 +20,6 @@ pub use age::{Age, Timestamp};
 pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;
 pub use history::{History, Record};
+
+#[cfg(feature = "runtime")]
+pub use crate::runtime::control::{Client, ClientError, Heard};

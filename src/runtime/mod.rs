@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod checks;
 pub mod clock;
 pub mod configuration;
+pub mod control;
 pub mod director;
 pub mod heartbeat;
 pub mod isolation;

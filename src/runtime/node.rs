@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::clock;
 use super::configuration;
-use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure};
+use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure, Snapshot};
 use super::key::{self, KeyFileError};
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
@@ -71,18 +72,25 @@ impl Node {
         let role = role(config);
         let ends = ends(config, role)?;
         let peers = ends.iter().map(|(_, peer)| *peer);
-        let machine = machine(config, role, peers, terms, force_active)?;
+        let machine = machine(config, role, peers, terms.clone(), force_active)?;
         let paths = ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?;
         let authenticated = config.heartbeat_key.is_some() || ends.is_empty();
         observer(Event::Started { role, authenticated });
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
-        Ok(Self { driver: Driver::new(machine, paths, link, receiver, observer), control })
+        let driver = Driver::new(machine, paths, link, receiver, observer).with_terms(terms);
+        Ok(Self { driver, control })
     }
 
     /// Where to send commands while it runs.
     #[must_use]
     pub fn control(&self) -> mpsc::Sender<Control> {
         self.control.clone()
+    }
+
+    /// Where to read what it does, also while it runs.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.driver.snapshots()
     }
 
     /// Runs until it was told to stop and the service is given up.
