@@ -31,7 +31,7 @@
 //! let mut link = Director::start(path, Arc::clone(&observer)).await?.spawn();
 //! let Some(Report::Configured(terms)) = link.reports.recv().await else { return Ok(()) };
 //! // ... and the heartbeat that decides when this node holds the addresses.
-//! let node = Node::new(&config, terms, link, false, observer)?;
+//! let node = Node::new(&config, *terms, link, false, observer)?;
 //! node.run().await;
 //! # Ok(())
 //! # }

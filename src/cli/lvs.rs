@@ -9,12 +9,14 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::control::{self, ControlArguments};
 use super::{Failure, finish, log, read_config};
 use crate::control::supervision::{Report, Request};
 use crate::failover::{ActionId, VirtualAddress};
 use crate::runtime::addresses;
+use crate::runtime::control::{Feed, Served, feed, serve_director};
 use crate::runtime::director::Director;
-use crate::runtime::heartbeat::Link;
+use crate::runtime::heartbeat::{Link, Observer};
 use crate::runtime::relay::raise_descriptor_limit;
 use crate::runtime::supervisor;
 
@@ -41,6 +43,8 @@ struct Arguments {
     /// How long connections may go on after SIGTERM.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+    #[command(flatten)]
+    control: ControlArguments,
     /// Log details.
     #[arg(short, long)]
     verbose: bool,
@@ -67,7 +71,8 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.supervised {
         // pulse has printed what is to be said about the configuration.
-        let director = Director::start(arguments.configfile, log::observer()).await?;
+        let (observer, feed) = feed(log::observer());
+        let (director, _served) = start(arguments, &observer, feed).await?;
         let input = std::io::stdin().as_fd().try_clone_to_owned()?;
         return Ok(supervisor::serve(director, StdUnixStream::from(input)).await?);
     }
@@ -75,9 +80,23 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.test_start {
         return Ok(Director::check(&arguments.configfile, &log::observer()).await?);
     }
-    let director = Director::start(arguments.configfile, log::observer()).await?;
-    let link = addresses::keep(director.spawn(), addresses::Options::default(), log::observer())?;
-    alone(link, Duration::from_secs(arguments.drain)).await
+    let drain = Duration::from_secs(arguments.drain);
+    let (observer, feed) = feed(log::observer());
+    let (director, _served) = start(arguments, &observer, feed).await?;
+    let link = addresses::keep(director.spawn(), addresses::Options::default(), observer)?;
+    alone(link, drain).await
+}
+
+/// The director, with its control socket.
+async fn start(
+    arguments: Arguments,
+    observer: &Observer,
+    feed: Feed,
+) -> Result<(Director, Option<Served>), Failure> {
+    let options = arguments.control.options(&arguments.configfile);
+    let director = Director::start(arguments.configfile, observer.clone()).await?;
+    let served = serve_director(&options, feed, director.control());
+    Ok((director, control::or_warn(served, &options, observer)))
 }
 
 /// Runs until a signal ends it.

@@ -1,5 +1,6 @@
 //! Argument grammars and printers of the binaries.
 
+mod control;
 pub mod diagnostic;
 pub mod ipvsadm;
 mod log;
@@ -50,7 +51,7 @@ fn finish(program: &str, result: Result<(), Failure>) -> ExitCode {
 }
 
 /// Runs `future` to its end on this thread.
-fn on_one_thread(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn on_one_thread<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 

@@ -8,6 +8,7 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::control::{self, ControlArguments};
 use super::{Failure, finish, log, read_config};
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
@@ -15,7 +16,8 @@ use crate::failover::Command;
 use crate::runtime::addresses;
 use crate::runtime::beat::{self, Listener};
 use crate::runtime::configuration;
-use crate::runtime::heartbeat::{Control, Link};
+use crate::runtime::control::{feed, serve_node};
+use crate::runtime::heartbeat::{Control, Link, Observer};
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
 use crate::runtime::supervisor::{LvsCommand, supervise};
@@ -50,6 +52,8 @@ struct Arguments {
     /// How long connections may go on after the service was handed over.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+    #[command(flatten)]
+    control: ControlArguments,
     /// Log details.
     #[arg(short, long)]
     verbose: bool,
@@ -73,13 +77,21 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = read_config(&arguments.configfile)?;
     let mut signals = Signals::new()?;
+    let (observer, feed) = feed(log::observer());
     let (beat, beats) = beat::pair()?;
-    let mut link = link(&arguments, &config, beats)?;
+    let mut link = link(&arguments, &config, beats, &observer)?;
     let terms = first_report(&mut link).await?;
-    log::observer()(isolation::isolate());
-    let node =
-        Node::new(&config, terms, link, arguments.forceactive, log::observer())?.with_beat(beat);
+    observer(isolation::isolate());
+    let node = Node::new(&config, terms, link, arguments.forceactive, observer.clone())?;
+    let node = node.with_beat(beat);
     let control = node.control();
+    let options = arguments.control.options(&arguments.configfile);
+    let _served = if arguments.test_start {
+        None
+    } else {
+        let served = serve_node(&options, feed, node.snapshots(), control.clone());
+        control::or_warn(served, &options, &observer)
+    };
     let running = node.run();
     tokio::pin!(running);
     let link = loop {
@@ -92,7 +104,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn link(arguments: &Arguments, config: &Config, beats: Listener) -> Result<Link, Failure> {
+fn link(
+    arguments: &Arguments,
+    config: &Config,
+    beats: Listener,
+    observer: &Observer,
+) -> Result<Link, Failure> {
     if arguments.test_start {
         return Ok(Link::rehearsal(Terms::new(config, configuration::digest(config))));
     }
@@ -103,6 +120,7 @@ fn link(arguments: &Arguments, config: &Config, beats: Listener) -> Result<Link,
     let command = LvsCommand {
         program: program.clone(),
         config: arguments.configfile.clone(),
+        control: Some(arguments.control.options(&arguments.configfile)),
         verbose: arguments.verbose,
     };
     let lvs = supervise(command)
@@ -114,7 +132,7 @@ fn link(arguments: &Arguments, config: &Config, beats: Listener) -> Result<Link,
         isolated: true,
         ..addresses::Options::default()
     };
-    Ok(addresses::keep(lvs, options, log::observer())?)
+    Ok(addresses::keep(lvs, options, observer.clone())?)
 }
 
 async fn first_report(link: &mut Link) -> Result<Terms, Failure> {

@@ -1,13 +1,25 @@
 //! What the daemons, the command line, the GUI and programs share.
 //!
-//! - [`Event`]: one thing that happened on a director, typed, with its reason.
+//! - [`Event`]: one thing that happened on a director, typed, with its reason; [`History`] keeps
+//!   the last of them.
+//! - [`status`]: what is known of a director and its pair, and the verdict on it.
+//! - [`protocol`]: what clients and daemons say to each other over the control socket.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
 //!   be in force.
 
+mod age;
 mod desired;
 mod event;
+mod history;
+pub mod protocol;
+pub mod status;
 pub mod supervision;
 
+pub use age::{Age, Timestamp};
 pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;
+pub use history::{History, Record};
+
+#[cfg(feature = "runtime")]
+pub use crate::runtime::control::{Client, ClientError, Heard};

@@ -47,6 +47,15 @@ pub struct Load {
 }
 
 impl Load {
+    /// All of `loads` together.
+    pub fn sum(loads: impl IntoIterator<Item = Self>) -> Self {
+        loads.into_iter().fold(Self::default(), |sum, load| Self {
+            active: sum.active.saturating_add(load.active),
+            inactive: sum.inactive.saturating_add(load.inactive),
+            persistent: sum.persistent.saturating_add(load.persistent),
+        })
+    }
+
     /// Active and inactive connections together, which is what thresholds look at.
     #[must_use]
     pub const fn total(self) -> u32 {

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::beat::Beat;
 use super::clock;
@@ -104,6 +104,27 @@ pub enum Control {
     Status(tokio::sync::oneshot::Sender<Status>),
 }
 
+/// What a [`Driver`] tells of itself, for others to read without asking it.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When this was so.
+    pub taken: Instant,
+    /// What the machine knows.
+    pub status: Status,
+    /// The terms in force, once they are known.
+    pub terms: Option<Arc<Terms>>,
+    /// The own and the partner's end of each path.
+    pub paths: Arc<[(SocketAddr, SocketAddr)]>,
+}
+
+/// Snapshots follow a change of state at once, anything else with this distance: heartbeats come
+/// as often as they like.
+const SNAPSHOT_DISTANCE: Duration = Duration::from_millis(50);
+
+/// Without anything else a snapshot says at least this often that the driver runs.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A heartbeat machine that can go on with another configuration.
 pub trait Reconfigure: Heartbeat {
     /// What lvs.cf says of the service and of the heartbeats was read again.
@@ -136,6 +157,11 @@ pub struct Driver<M> {
     keys: KeyReader,
     beat: Option<Beat>,
     observer: Observer,
+    terms: Option<Arc<Terms>>,
+    ends: Arc<[(SocketAddr, SocketAddr)]>,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// When the next snapshot is due.
+    publication: Instant,
 }
 
 /// A request whose completion the machine waits for.
@@ -163,7 +189,12 @@ impl<M: Reconfigure> Driver<M> {
         control: mpsc::Receiver<Control>,
         observer: Observer,
     ) -> Self {
+        let ends = |path: &Path| Some((path.socket.local_addr().ok()?, path.peer));
         Self {
+            ends: paths.iter().filter_map(ends).collect(),
+            snapshots: watch::channel(None).0,
+            publication: Instant::ZERO,
+            terms: None,
             machine,
             paths,
             link,
@@ -193,11 +224,24 @@ impl<M: Reconfigure> Driver<M> {
         self
     }
 
+    /// Says which terms the machine was made with, for the snapshots.
+    #[must_use]
+    pub fn with_terms(self, terms: Terms) -> Self {
+        Self { terms: Some(Arc::new(terms)), ..self }
+    }
+
+    /// Where to read what it does. At every change of state and at least every second there is a
+    /// new one; reading it costs the driver nothing.
+    pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.snapshots.subscribe()
+    }
+
     /// Runs until the machine has stopped, which [`Command::Stop`] brings about.
     ///
     /// The link stays usable afterwards: the caller may still wait for connections to drain.
     pub async fn run(mut self) -> Link {
         self.feed(|machine, now| machine.handle_timeout(now));
+        self.publish();
         while self.machine.state() != State::Stopped {
             match self.next_input().await {
                 Input::Wake => self.wake(),
@@ -212,6 +256,7 @@ impl<M: Reconfigure> Driver<M> {
             if let Some(beat) = &mut self.beat {
                 beat.beat(clock::now());
             }
+            self.publish();
         }
         self.link
     }
@@ -219,7 +264,7 @@ impl<M: Reconfigure> Driver<M> {
     async fn next_input(&mut self) -> Input {
         let given_up = self.unanswered.iter().map(|unanswered| unanswered.deadline);
         let beat = self.beat.as_ref().map(Beat::due);
-        let due = self.machine.poll_timeout().into_iter().chain(beat);
+        let due = self.machine.poll_timeout().into_iter().chain(beat).chain([self.publication]);
         let deadline = due.chain(given_up).min();
         tokio::select! {
             biased;
@@ -232,6 +277,26 @@ impl<M: Reconfigure> Driver<M> {
             Some(keys) = self.keys.read.recv() => Input::Keys(keys),
             () = clock::sleep_until_or_forever(deadline) => Input::Wake,
         }
+    }
+
+    /// Tells what there is to tell, now or as soon as the last time is long enough ago.
+    fn publish(&mut self) {
+        let (now, state) = (clock::now(), self.machine.state());
+        let last = self.snapshots.borrow().as_ref().map(|last| (last.taken, last.status.state));
+        if let Some((taken, told)) = last
+            && told == state
+            && now - taken < SNAPSHOT_DISTANCE
+        {
+            self.publication = taken + SNAPSHOT_DISTANCE;
+            return;
+        }
+        self.publication = now + SNAPSHOT_INTERVAL;
+        self.snapshots.send_replace(Some(Arc::new(Snapshot {
+            taken: now,
+            status: self.machine.status(now),
+            terms: self.terms.clone(),
+            paths: Arc::clone(&self.ends),
+        })));
     }
 
     /// Gives the machine an input and carries out what it makes of it.
@@ -299,10 +364,12 @@ impl<M: Reconfigure> Driver<M> {
         if let Some(beat) = &mut self.beat {
             beat.set_dead_time(terms.dead_time);
         }
+        let told = Arc::new(terms.clone());
         let mut refused = None;
         self.feed(|machine, now| refused = machine.reconfigure(now, terms).err());
-        if let Some(reason) = refused {
-            (self.observer)(Event::Warning { text: reason });
+        match refused {
+            Some(reason) => (self.observer)(Event::Warning { text: reason }),
+            None => self.terms = Some(told),
         }
         self.feed(|machine, now| machine.handle_data_plane(now, true));
     }

@@ -11,6 +11,7 @@ pub mod beat;
 pub mod checks;
 pub mod clock;
 pub mod configuration;
+pub mod control;
 pub mod director;
 pub mod guards;
 pub mod heartbeat;

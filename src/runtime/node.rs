@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::beat::Beat;
 use super::clock;
 use super::configuration;
 use super::guards;
-use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure};
+use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure, Snapshot};
 use super::key::{self, KeyFileError};
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
@@ -85,13 +85,15 @@ impl Node {
         let own = ends.iter().map(|(own, _)| own.ip()).collect();
         let mut watch = guards::watch(terms.guards.clone(), own, Arc::clone(&observer))
             .map_err(NodeError::Guards)?;
-        let mut machine = machine(config, role, peers, terms, force_active)?;
+        let mut machine = machine(config, role, peers, terms.clone(), force_active)?;
         let paths = ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?;
         let authenticated = config.heartbeat_key.is_some() || ends.is_empty();
         observer(Event::Started { role, authenticated });
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
         machine.handle_guards(clock::now(), &watch.faults());
-        let driver = Driver::new(machine, paths, link, receiver, observer).with_guards(watch);
+        let driver = Driver::new(machine, paths, link, receiver, observer)
+            .with_guards(watch)
+            .with_terms(terms);
         Ok(Self { driver, control, watched_for })
     }
 
@@ -109,6 +111,12 @@ impl Node {
     #[must_use]
     pub fn control(&self) -> mpsc::Sender<Control> {
         self.control.clone()
+    }
+
+    /// Where to read what it does, also while it runs.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.driver.snapshots()
     }
 
     /// Runs until it was told to stop and the service is given up.

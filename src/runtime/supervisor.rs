@@ -20,6 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 use super::clock;
+use super::control;
 use super::director::Director;
 use super::heartbeat::Link;
 use crate::control::supervision::{MAX_LINE, Report, Request};
@@ -42,6 +43,8 @@ pub struct LvsCommand {
     pub program: PathBuf,
     /// The configuration file it is given.
     pub config: PathBuf,
+    /// Where its control socket is and who may use it; as it finds best by itself without.
+    pub control: Option<control::Options>,
     /// Whether it logs details.
     pub verbose: bool,
 }
@@ -286,6 +289,7 @@ fn start(lvs: &LvsCommand) -> io::Result<Running> {
         .arg("--configfile")
         .arg(&lvs.config)
         .args(lvs.verbose.then_some("--verbose"))
+        .args(lvs.control.iter().flat_map(control::Options::arguments))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .process_group(0)
         .kill_on_drop(true)

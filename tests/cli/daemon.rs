@@ -34,9 +34,11 @@ impl Daemon {
         Self { child, lines, seen: Vec::new() }
     }
 
+    /// Its control sockets are beside its configuration.
     pub(crate) fn pulse(config: &Path) -> Self {
+        let control = config.parent().and_then(Path::to_str).expect("a plain path");
         let config = config.to_str().expect("a plain path");
-        Self::start(PULSE, &["-n", "--drain", "1", "-c", config])
+        Self::start(PULSE, &["-n", "--drain", "1", "-c", config, "--control", control])
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod config;
+mod control;
 mod daemon;
 mod lifecycle;
 mod load;

@@ -6,6 +6,8 @@
 
 mod completion;
 pub mod config;
+mod place;
+mod status;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -24,6 +26,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether the pair is healthy and would fail over, and what it does.
+    Status(status::Status),
     /// Check, explain, compare and bring over configurations.
     #[command(subcommand, infer_subcommands = true)]
     Config(config::Command),
@@ -34,6 +38,7 @@ enum Command {
 impl Command {
     fn run(self) -> Result<u8, Failure> {
         match self {
+            Self::Status(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Completion(command) => command.run(),
         }
@@ -43,7 +48,7 @@ impl Command {
     const fn trouble(&self) -> u8 {
         match self {
             Self::Config(command) => command.trouble(),
-            Self::Completion(_) => 1,
+            Self::Status(_) | Self::Completion(_) => 1,
         }
     }
 }

@@ -4,8 +4,10 @@
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
 mod load;
+mod order;
 mod plane;
 mod reconciler;
+mod status;
 mod warmth;
 mod watch;
 
@@ -17,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use self::load::{Loads, News};
+pub use self::order::Order;
 use self::plane::Plane;
 use self::reconciler::Reconciler;
 use self::warmth::Warmth;
@@ -39,6 +42,9 @@ const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reading a large table takes time: the pause after it is at least so many times as long.
 const AUDIT_SHARE: u32 = 50;
+
+/// Orders that may wait: who gives more waits until the director has come to them.
+const ORDERS: usize = 64;
 
 /// Why a director could not start. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +93,16 @@ pub struct Director {
     drained: BTreeSet<ServerKey>,
     warmth: Warmth,
     observer: Observer,
+    orders: mpsc::Receiver<Order>,
+    order_sender: mpsc::Sender<Order>,
+    started: Instant,
+    /// Since when the configuration has been in force, and its digest.
+    loaded: Instant,
+    digest: u64,
+    /// Why what is in the file now is not in force, if it is not.
+    refused: Option<String>,
+    /// Why the last change to the table failed, if it did.
+    failure: Option<String>,
 }
 
 impl Director {
@@ -101,8 +117,17 @@ impl Director {
         check_supported(&path, &accepted, plane.capabilities())?;
         plane::retire_kernel(&path, plane.as_ref()).await?;
         let config = accepted.config;
+        let (order_sender, orders) = mpsc::channel(ORDERS);
+        let now = clock::now();
         let mut director = Self {
             path,
+            orders,
+            order_sender,
+            started: now,
+            loaded: now,
+            digest: configuration::digest(&config),
+            refused: None,
+            failure: None,
             desired: Desired::new(&config),
             config,
             table: Reconciler::new(plane),
@@ -129,6 +154,12 @@ impl Director {
         let accepted = configuration::read(path)?;
         let plane = plane::start(path, &accepted.config, observer).await?;
         check_supported(path, &accepted, plane.capabilities())
+    }
+
+    /// Where to send orders while it runs.
+    #[must_use]
+    pub fn control(&self) -> mpsc::Sender<Order> {
+        self.order_sender.clone()
     }
 
     /// Runs in this process, on a link for a [`Driver`](super::heartbeat::Driver).
@@ -161,6 +192,7 @@ impl Director {
                 },
                 (server, output) = self.watch.next() => self.on_health(server, output).await,
                 news = self.loads.next() => self.on_load(news).await,
+                Some(order) = self.orders.recv() => self.on_order(order, &reports).await,
                 () = clock::sleep_until(audit) => {
                     audit = self.audit().await;
                     self.look_for_warmth(&reports);
@@ -184,6 +216,7 @@ impl Director {
             self.config = before;
             return Err(error);
         }
+        (self.loaded, self.digest) = (clock::now(), configuration::digest(&self.config));
         let quorums_before = self.desired.quorums().collect();
         self.desired.configure(&self.config);
         self.configure_loads();
@@ -230,7 +263,9 @@ impl Director {
                 self.tend().await;
             }
             Request::Held { addresses } => self.on_held(&addresses).await,
-            Request::Reload => self.on_reload(reports).await,
+            Request::Reload => {
+                let _told_as_event = self.on_reload(reports).await;
+            }
             // Whoever holds the addresses announces them; the end is the caller's.
             Request::Announce { .. } | Request::Stop { .. } => {}
         }
@@ -247,14 +282,34 @@ impl Director {
         self.tend().await;
     }
 
-    async fn on_reload(&mut self, reports: &mpsc::UnboundedSender<Report>) {
-        match self.reload().await {
+    async fn on_order(&mut self, order: Order, reports: &mpsc::UnboundedSender<Report>) {
+        match order {
+            Order::Status { servers, service, answer } => {
+                let _gone = answer.send(self.status(servers, service.as_deref()));
+            }
+            Order::Reload { answer } => {
+                let _gone = answer.send(self.on_reload(reports).await);
+            }
+        }
+    }
+
+    async fn on_reload(
+        &mut self,
+        reports: &mpsc::UnboundedSender<Report>,
+    ) -> Result<usize, StartError> {
+        let reloaded = self.reload().await;
+        match &reloaded {
             Ok(changes) => {
-                self.tell(Event::Reloaded { changes });
+                self.refused = None;
+                self.tell(Event::Reloaded { changes: *changes });
                 let _ = reports.send(self.configured());
             }
-            Err(error) => self.tell(Event::ReloadFailed { reason: error.to_string() }),
+            Err(error) => {
+                self.refused = Some(error.to_string());
+                self.tell(Event::ReloadFailed { reason: error.to_string() });
+            }
         }
+        reloaded
     }
 
     fn configured(&self) -> Report {
@@ -262,7 +317,7 @@ impl Director {
     }
 
     fn terms(&self) -> Terms {
-        let terms = Terms::new(&self.config, configuration::digest(&self.config));
+        let terms = Terms::new(&self.config, self.digest);
         Terms { outlives_lvs: self.table.backend().outlives_us(), ..terms }
     }
 
@@ -442,9 +497,10 @@ impl Director {
     }
 
     /// Says what failed; the next audit tries it again.
-    fn warn_of(&self, result: Result<(), BackendError>) {
-        if let Err(error) = result {
-            self.tell(Event::Warning { text: error.to_string() });
+    fn warn_of(&mut self, result: Result<(), BackendError>) {
+        self.failure = result.err().map(|error| error.to_string());
+        if let Some(text) = self.failure.clone() {
+            self.tell(Event::Warning { text });
         }
     }
 

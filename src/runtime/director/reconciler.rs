@@ -49,6 +49,11 @@ impl<B: Backend> Reconciler<B> {
         self.difference(&only(wanted), &present).await
     }
 
+    /// What is known to be in force.
+    pub(super) const fn in_force(&self) -> &Table {
+        &self.in_force
+    }
+
     /// The data plane, for what is not in the table.
     pub(super) const fn backend(&self) -> &B {
         &self.backend

@@ -125,6 +125,11 @@ impl Watch {
         self.running.get(&key).map(|watched| &watched.names)
     }
 
+    /// What is known of a server that is watched.
+    pub(super) fn status(&self, key: ServerKey) -> Option<health::Status> {
+        self.running.get(&key).map(|watched| watched.runner.status())
+    }
+
     /// Watches what `config` names and nothing else. A server that was watched before keeps its
     /// state, also when it is probed in another way from now on.
     ///

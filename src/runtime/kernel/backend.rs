@@ -52,6 +52,30 @@ impl Kernel {
         self.owned.iter()
     }
 
+    /// What it owns, as the kernel has it, with connections and counters.
+    ///
+    /// # Errors
+    /// [`BackendError`] when the kernel cannot be read.
+    pub async fn list(&mut self) -> Result<Vec<Listed>, BackendError> {
+        let mut services = self.client.services().await.map_err(backend_error)?;
+        services.retain(|status| self.owned.contains(&status.service.key()));
+        self.client.list_destinations(services).await.map_err(backend_error)
+    }
+
+    /// The table in what [`list`](Self::list) returned. An entry that the model cannot say exactly
+    /// differs from whatever is wanted there.
+    #[must_use]
+    pub fn table(listed: &[Listed]) -> Table {
+        let mut table = Table::new();
+        for one in listed {
+            let entry = table.insert(wanted_or_not(&one.service));
+            for status in &one.destinations {
+                entry.insert(server(status));
+            }
+        }
+        table
+    }
+
     /// The client, for what a backend does not offer.
     pub const fn client(&mut self) -> &mut AsyncClient {
         &mut self.client
@@ -76,10 +100,7 @@ impl Backend for Kernel {
     }
 
     async fn observe(&mut self) -> Result<Table, BackendError> {
-        let mut services = self.client.services().await.map_err(backend_error)?;
-        services.retain(|status| self.owned.contains(&status.service.key()));
-        let listed = self.client.list_destinations(services).await;
-        Ok(table(&listed.map_err(backend_error)?))
+        Ok(Self::table(&self.list().await?))
     }
 
     async fn apply(&mut self, ops: &[Op]) -> Result<Vec<Applied>, BackendError> {
@@ -108,17 +129,6 @@ fn capabilities(transport: Transport, kernel: Option<KernelVersion>) -> Capabili
         _ => true,
     });
     capabilities
-}
-
-fn table(listed: &[Listed]) -> Table {
-    let mut table = Table::new();
-    for one in listed {
-        let entry = table.insert(wanted_or_not(&one.service));
-        for status in &one.destinations {
-            entry.insert(server(status));
-        }
-    }
-    table
 }
 
 /// What the model cannot say exactly must differ from whatever is wanted, so that it is edited.

@@ -10,6 +10,7 @@ mod ip_option;
 #[cfg(feature = "kernel")]
 mod link;
 mod names;
+mod peer;
 mod scheduling;
 
 pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send_trains};
@@ -17,4 +18,5 @@ pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send
 pub(super) use ip_option::{get_ipvs_option, set_ipvs_option};
 #[cfg(feature = "kernel")]
 pub(super) use link::link_address;
+pub(super) use peer::peer_groups;
 pub(super) use scheduling::set_realtime;

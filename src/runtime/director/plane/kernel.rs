@@ -5,22 +5,25 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Plane;
 use super::ledger::Ledger;
 use super::sync::SyncDaemons;
+use super::{Measured, Plane};
 use crate::config::Config;
 use crate::control::Event;
+use crate::control::status::Traffic;
 use crate::failover::{ActionError, VirtualAddress};
 use crate::ipvs::kernel::{DestinationStatus, KernelError, Reason, Timeouts};
 use crate::ipvs::{
-    Applied, Backend, BackendError, Capabilities, Forwarding, Op, ServiceKey, Table,
+    Applied, Backend, BackendError, Capabilities, Forwarding, Load, Op, ServiceKey, Table,
 };
+use crate::runtime::clock;
 use crate::runtime::director::watch::ServerKey;
-use crate::runtime::kernel::{AsyncClient, Kernel, Namespace, load_module};
+use crate::runtime::kernel::{AsyncClient, Kernel, Listed, Namespace, load_module};
 
 pub(super) struct KernelPlane {
     kernel: Kernel,
@@ -28,6 +31,8 @@ pub(super) struct KernelPlane {
     sync: SyncDaemons,
     /// Said once: it does not get better by being repeated.
     told_of_ledger: bool,
+    /// What the last look at the table saw go through it.
+    measured: Option<Arc<Measured>>,
 }
 
 impl KernelPlane {
@@ -37,7 +42,13 @@ impl KernelPlane {
         let mut ledger = Ledger::of(path);
         kernel.own(ledger.read());
         kernel.own(keys(config));
-        Ok(Self { kernel, ledger, sync: SyncDaemons::default(), told_of_ledger: false })
+        Ok(Self {
+            kernel,
+            ledger,
+            sync: SyncDaemons::default(),
+            told_of_ledger: false,
+            measured: None,
+        })
     }
 
     /// Remembers what is owned now.
@@ -78,7 +89,9 @@ impl Backend for KernelPlane {
     }
 
     async fn observe(&mut self) -> Result<Table, BackendError> {
-        self.kernel.observe().await
+        let listed = self.kernel.list().await?;
+        self.measured = Some(Arc::new(measure(&listed)));
+        Ok(Kernel::table(&listed))
     }
 
     async fn apply(&mut self, ops: &[Op]) -> Result<Vec<Applied>, BackendError> {
@@ -147,6 +160,10 @@ impl Plane for KernelPlane {
         drained
     }
 
+    fn traffic(&self) -> Option<Arc<Measured>> {
+        self.measured.clone()
+    }
+
     /// Connections do not end with this process.
     async fn drain(&mut self, _: Duration) {}
 
@@ -185,6 +202,23 @@ async fn connect() -> Result<Kernel, KernelError> {
 
 fn keys(config: &Config) -> impl Iterator<Item = ServiceKey> {
     config.active_virtuals().map(|service| service.key())
+}
+
+fn measure(listed: &[Listed]) -> Measured {
+    let each = listed.iter().flat_map(|one| {
+        let service = one.service.service.key();
+        one.destinations.iter().map(move |status| {
+            let server = ServerKey { service, address: status.destination.address() };
+            (server, Traffic::new(status.load, status.counters, Some(status.rates)))
+        })
+    });
+    let whole = |one: &Listed| {
+        let load = Load::sum(one.destinations.iter().map(|status| status.load));
+        let status = &one.service;
+        (status.service.key(), Traffic::new(load, status.counters, Some(status.rates)))
+    };
+    let (servers, services) = (each.collect(), listed.iter().map(whole).collect());
+    Measured { taken: clock::now(), services, servers }
 }
 
 fn is_empty(status: &DestinationStatus) -> bool {

@@ -8,7 +8,9 @@ mod relay;
 #[cfg(feature = "kernel")]
 mod sync;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,10 +19,12 @@ use super::StartError;
 use super::watch::ServerKey;
 use crate::config::{Config, DataPlane, Virtual};
 use crate::control::Event;
+use crate::control::status::Traffic;
 use crate::failover::{ActionError, VirtualAddress};
-use crate::ipvs::{Applied, Backend, BackendError, Capabilities, Op, Table};
+use crate::ipvs::{Applied, Backend, BackendError, Capabilities, Op, ServiceKey, Table};
 use crate::runtime::heartbeat::Observer;
 use crate::runtime::relay::Relay;
+use crate::time::Instant;
 
 /// A data plane as the director sees it.
 #[async_trait]
@@ -52,11 +56,22 @@ pub(super) trait Plane: Backend {
     /// Those of `servers` that are quiesced and have no connection left.
     async fn drained(&mut self, servers: &[ServerKey]) -> Vec<ServerKey>;
 
+    /// What goes through it, as of the last time it was looked at; `None` before the first.
+    fn traffic(&self) -> Option<Arc<Measured>>;
+
     /// Waits for connections that would end with this process, at most for `limit`.
     async fn drain(&mut self, limit: Duration);
 
     /// Ends what cannot go on without this process.
     fn shutdown(&mut self);
+}
+
+/// What goes through a data plane.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) taken: Instant,
+    pub(super) services: BTreeMap<ServiceKey, Traffic>,
+    pub(super) servers: BTreeMap<ServerKey, Traffic>,
 }
 
 #[async_trait]

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Plane;
+use super::{Measured, Plane};
 use crate::config::Config;
 use crate::control::Event;
+use crate::control::status::Traffic;
 use crate::failover::{ActionError, VirtualAddress};
-use crate::ipvs::relay::RelayOptions;
-use crate::ipvs::{BackendError, ServiceKey};
+use crate::ipvs::relay::{RelayOptions, ServiceStatus};
+use crate::ipvs::{BackendError, Load, ServiceKey};
+use crate::runtime::clock;
 use crate::runtime::director::watch::ServerKey;
 use crate::runtime::relay::{Relay, RelayConfig};
 
@@ -93,6 +96,23 @@ impl Plane for Relay {
             }
         }
         drained
+    }
+
+    fn traffic(&self) -> Option<Arc<Measured>> {
+        let status = self.status();
+        let server = |service: &ServiceStatus, address| ServerKey { service: service.key, address };
+        let each = status.iter().flat_map(|service| {
+            let servers = service.destinations.iter();
+            servers
+                .map(move |s| (server(service, s.address), Traffic::new(s.load, s.counters, None)))
+        });
+        let whole = |service: &ServiceStatus| {
+            let load = Load::sum(service.destinations.iter().map(|server| server.load));
+            (service.key, Traffic::new(load, service.counters, None))
+        };
+        let servers = each.collect();
+        let services = status.iter().map(whole).collect();
+        Some(Arc::new(Measured { taken: clock::now(), services, servers }))
     }
 
     async fn drain(&mut self, limit: Duration) {

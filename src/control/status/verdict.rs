@@ -1,0 +1,426 @@
+//! Is this pair healthy, would a failover succeed now, and if not why.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Balancing, HeartbeatPath, Heartbeats, Reading, ServiceState, ServiceStatus};
+use crate::failover::State;
+
+/// The answer to the two questions that matter.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Is this pair healthy: the worst of the reasons.
+    pub health: Grade,
+    /// Would a failover succeed now.
+    pub failover: Failover,
+    /// Everything that speaks against it, the worst first.
+    pub reasons: Vec<Reason>,
+}
+
+/// How bad something is.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// Good, or worth knowing only.
+    Ok,
+    /// The service runs, and something that protects it does not.
+    Warning,
+    /// It is not known whether the service runs.
+    Unknown,
+    /// The service, or a part of it, does not run.
+    Critical,
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Unknown => "unknown",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+/// Whether the partner could take over what this director holds, or this one what the partner
+/// holds.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failover {
+    /// As far as this node knows, yes.
+    WouldSucceed,
+    /// No; the reasons say why.
+    WouldFail,
+    /// There is no partner by configuration.
+    NoPartner,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// One thing that speaks against it.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Reason {
+    /// For programs.
+    pub code: ReasonCode,
+    /// How bad it is.
+    pub grade: Grade,
+    /// Whether a failover would fail for it.
+    pub stops_failover: bool,
+    /// What it is about, where there are several: a service, a path.
+    pub subject: Option<String>,
+    /// What is wrong, in words.
+    pub message: String,
+    /// What would mend it, in words.
+    pub mend: String,
+}
+
+impl Reason {
+    fn new(
+        code: ReasonCode,
+        subject: Option<&str>,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            grade: code.grade(),
+            stops_failover: code.stops_failover(),
+            subject: subject.map(ToOwned::to_owned),
+            message: message.into(),
+            mend: mend.into(),
+        }
+    }
+}
+
+/// What speaks against it.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// `pulse` does not answer, or has stood still.
+    PulseUnknown,
+    /// `lvs` does not answer.
+    LvsUnknown,
+    /// Both directors hold the service.
+    SplitBrain,
+    /// No director holds the service.
+    NobodyActive,
+    /// This node cannot hold the service.
+    NodeFailed,
+    /// This node is bringing addresses up or down, or listens for its partner.
+    NodeMoving,
+    /// The partner was never heard.
+    PartnerUnheard,
+    /// The partner was not heard for the dead time.
+    PartnerSilent,
+    /// The partner said farewell.
+    PartnerStopped,
+    /// The partner cannot hold the service.
+    PartnerFailed,
+    /// The partner is not ready yet.
+    PartnerMoving,
+    /// The directors have different configurations in force.
+    ConfigurationsDiffer,
+    /// There is no partner by configuration.
+    NoPartner,
+    /// No heartbeat came on one of the paths for the dead time.
+    PathSilent,
+    /// There is only one heartbeat path.
+    OnePath,
+    /// Heartbeats are not authenticated.
+    NotAuthenticated,
+    /// The data plane did not take the last change.
+    DataPlaneFailed,
+    /// What is in the file was refused; what ran is still running.
+    ReloadRefused,
+    /// Nobody answers for a service.
+    ServiceDown,
+    /// A service has less weight than its quorum.
+    QuorumLost,
+    /// The sorry servers answer for a service.
+    SorryServing,
+    /// Some servers of a service fail their checks.
+    ServiceDegraded,
+    /// The servers of a service had no verdict yet.
+    ServiceStarting,
+}
+
+impl ReasonCode {
+    /// How bad it is.
+    #[must_use]
+    pub const fn grade(self) -> Grade {
+        match self {
+            Self::PulseUnknown => Grade::Unknown,
+            Self::LvsUnknown
+            | Self::SplitBrain
+            | Self::NobodyActive
+            | Self::NodeFailed
+            | Self::DataPlaneFailed
+            | Self::ServiceDown => Grade::Critical,
+            Self::NodeMoving
+            | Self::PartnerUnheard
+            | Self::PartnerSilent
+            | Self::PartnerStopped
+            | Self::PartnerFailed
+            | Self::PartnerMoving
+            | Self::ConfigurationsDiffer
+            | Self::PathSilent
+            | Self::ReloadRefused
+            | Self::QuorumLost
+            | Self::SorryServing
+            | Self::ServiceDegraded
+            | Self::ServiceStarting => Grade::Warning,
+            Self::NoPartner | Self::OnePath | Self::NotAuthenticated => Grade::Ok,
+        }
+    }
+
+    /// Whether a failover would fail for it.
+    #[must_use]
+    pub const fn stops_failover(self) -> bool {
+        matches!(
+            self,
+            Self::SplitBrain
+                | Self::NodeFailed
+                | Self::NodeMoving
+                | Self::PartnerUnheard
+                | Self::PartnerSilent
+                | Self::PartnerStopped
+                | Self::PartnerFailed
+                | Self::PartnerMoving
+        )
+    }
+}
+
+impl Verdict {
+    /// The verdict on what the two daemons say.
+    #[must_use]
+    pub fn of(pulse: &Reading<Heartbeats>, lvs: &Reading<Balancing>) -> Self {
+        let mut reasons = Vec::new();
+        match pulse {
+            Reading::Known(half) => judge_pair(half, &mut reasons),
+            Reading::Unknown { reason } => reasons.push(Reason::new(
+                ReasonCode::PulseUnknown,
+                None,
+                format!("nothing is known of the heartbeats: {reason}"),
+                "see that pulse runs and that this user may ask it",
+            )),
+        }
+        match lvs {
+            Reading::Known(half) => judge_balancing(half, &mut reasons),
+            Reading::Unknown { reason } => reasons.push(Reason::new(
+                ReasonCode::LvsUnknown,
+                None,
+                format!("nothing is known of the services: {reason}"),
+                "see that pulse has lvs running, and the log of lvs",
+            )),
+        }
+        reasons.sort_by_key(|reason| (std::cmp::Reverse(reason.grade), reason.code));
+        let health = reasons.iter().map(|reason| reason.grade).max().unwrap_or(Grade::Ok);
+        Self { health, failover: failover(pulse.known(), &reasons), reasons }
+    }
+
+    /// What a failover would fail for, in words; empty where it would not.
+    pub fn against_failover(&self) -> impl Iterator<Item = &Reason> {
+        self.reasons.iter().filter(|reason| reason.stops_failover)
+    }
+}
+
+fn failover(pulse: Option<&Heartbeats>, reasons: &[Reason]) -> Failover {
+    match pulse {
+        None => Failover::Unknown,
+        Some(half) if half.paths.is_empty() => Failover::NoPartner,
+        Some(_) if reasons.iter().any(|reason| reason.stops_failover) => Failover::WouldFail,
+        Some(_) => Failover::WouldSucceed,
+    }
+}
+
+fn judge_pair(pulse: &Heartbeats, reasons: &mut Vec<Reason>) {
+    reasons.extend(own_state(pulse));
+    if pulse.paths.is_empty() {
+        reasons.push(Reason::new(
+            ReasonCode::NoPartner,
+            None,
+            "this node is alone: nothing takes over when it fails",
+            "give lvs.cf a backup and backup_active = 1",
+        ));
+        return;
+    }
+    reasons.extend(partner(pulse));
+    reasons.extend(pulse.paths.iter().filter_map(|path| silent(pulse, path)));
+    if pulse.paths.len() == 1 {
+        reasons.push(Reason::new(
+            ReasonCode::OnePath,
+            None,
+            "heartbeats have one path only: whatever cuts it splits the pair",
+            "give lvs.cf primary_private and backup_private, or a heartbeat_path",
+        ));
+    }
+    if !pulse.authenticated {
+        reasons.push(Reason::new(
+            ReasonCode::NotAuthenticated,
+            None,
+            "heartbeats are not authenticated: who reaches the port can move the service",
+            "give both nodes the same heartbeat_key",
+        ));
+    }
+}
+
+fn own_state(pulse: &Heartbeats) -> Option<Reason> {
+    let cause = pulse.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    let since = pulse.since;
+    let (code, message, mend) = match pulse.state {
+        State::Active | State::Standby => return None,
+        State::Failed => (
+            ReasonCode::NodeFailed,
+            format!("this node has been unable to hold the service for {since}{cause}"),
+            "mend the cause; this node tries again by itself",
+        ),
+        State::Stopped => (
+            ReasonCode::NodeFailed,
+            format!("this node has stopped{cause}"),
+            "start pulse when it is to take part again",
+        ),
+        state => (
+            ReasonCode::NodeMoving,
+            format!("this node has been {state} for {since}{cause}"),
+            "wait; if it lasts, see the log of pulse",
+        ),
+    };
+    Some(Reason::new(code, None, message, mend))
+}
+
+fn partner(pulse: &Heartbeats) -> Vec<Reason> {
+    let Some(partner) = &pulse.partner else {
+        return vec![Reason::new(
+            ReasonCode::PartnerUnheard,
+            None,
+            format!("the partner has not been heard since this pulse started{}", refused(pulse)),
+            "see that pulse runs there, that both have the same key, and that nothing filters the \
+             heartbeat port",
+        )];
+    };
+    if !pulse.hears_partner() {
+        return vec![Reason::new(
+            ReasonCode::PartnerSilent,
+            None,
+            format!("the partner was last heard {} ago", partner.age),
+            "see that the partner runs and can be reached on the heartbeat paths",
+        )];
+    }
+    let mut reasons = Vec::new();
+    reasons.extend(partner_state(pulse.state, partner.state));
+    if partner.same_configuration == Some(false) {
+        reasons.push(Reason::new(
+            ReasonCode::ConfigurationsDiffer,
+            None,
+            "the partner has another configuration in force",
+            "bring lvs.cf to both nodes and reload both",
+        ));
+    }
+    reasons
+}
+
+fn partner_state(own: State, theirs: State) -> Option<Reason> {
+    let (code, message, mend) = match (own, theirs) {
+        (State::Active, State::Active) => (
+            ReasonCode::SplitBrain,
+            "both nodes hold the service".to_owned(),
+            "the backup gives it up by itself; if this lasts, heartbeats pass one way only",
+        ),
+        (State::Standby, State::Standby) => (
+            ReasonCode::NobodyActive,
+            "both nodes are standby and nobody holds the service".to_owned(),
+            "wait for a dead time; if it lasts, see the logs of both",
+        ),
+        (_, State::Active | State::Standby) => return None,
+        (_, State::Failed) => (
+            ReasonCode::PartnerFailed,
+            "the partner says that it cannot hold the service".to_owned(),
+            "see the status of the partner for why",
+        ),
+        (_, State::Stopped) => (
+            ReasonCode::PartnerStopped,
+            "the partner has been stopped".to_owned(),
+            "start pulse on the partner",
+        ),
+        (_, theirs) => (
+            ReasonCode::PartnerMoving,
+            format!("the partner is {theirs}"),
+            "wait; if it lasts, see the log of the partner",
+        ),
+    };
+    Some(Reason::new(code, None, message, mend))
+}
+
+/// The commonest reason for not hearing a partner that is there.
+fn refused(pulse: &Heartbeats) -> String {
+    let refused: u64 = pulse.rejected.values().sum();
+    if refused == 0 { String::new() } else { format!("; {refused} heartbeats were refused") }
+}
+
+/// A path without heartbeats while others have them; where none has, the partner is silent.
+fn silent(pulse: &Heartbeats, path: &HeartbeatPath) -> Option<Reason> {
+    if !pulse.hears_partner() || path.age.is_some_and(|age| age <= pulse.dead_time) {
+        return None;
+    }
+    let name = format!("{} - {}", path.local.ip(), path.partner.ip());
+    let message = match path.age {
+        Some(age) => format!("the last heartbeat on {name} came {age} ago"),
+        None => format!("no heartbeat has come on {name}"),
+    };
+    let mend = "see the link and the filters of this path: the other one is all that is left";
+    Some(Reason::new(ReasonCode::PathSilent, Some(&name), message, mend))
+}
+
+fn judge_balancing(lvs: &Balancing, reasons: &mut Vec<Reason>) {
+    if let Some(failure) = &lvs.data_plane.failure {
+        reasons.push(Reason::new(
+            ReasonCode::DataPlaneFailed,
+            None,
+            format!("the data plane did not take the last change: {failure}"),
+            "it is tried again with each audit; mend what the message names",
+        ));
+    }
+    if let Some(refused) = &lvs.configuration.refused {
+        reasons.push(Reason::new(
+            ReasonCode::ReloadRefused,
+            None,
+            format!("the configuration in the file was refused: {refused}"),
+            "run `piranha config check`, mend the file, reload",
+        ));
+    }
+    reasons.extend(lvs.services.iter().filter_map(service));
+}
+
+fn service(service: &ServiceStatus) -> Option<Reason> {
+    let (counts, name) = (service.counts, &service.name);
+    let mend = "see `piranha server list` for why each server is down";
+    let (code, message) = match service.state {
+        ServiceState::Down => (ReasonCode::ServiceDown, format!("nobody answers for {name}")),
+        ServiceState::Sorry => {
+            (ReasonCode::SorryServing, format!("the sorry server answers for {name}"))
+        }
+        ServiceState::Starting => {
+            (ReasonCode::ServiceStarting, format!("the servers of {name} had no verdict yet"))
+        }
+        ServiceState::Up | ServiceState::Degraded
+            if service.quorum.is_some_and(|quorum| !quorum.is_met) =>
+        {
+            (ReasonCode::QuorumLost, format!("{name} has less weight than its quorum"))
+        }
+        ServiceState::Degraded => (
+            ReasonCode::ServiceDegraded,
+            format!("{} of {} servers of {name} fail their checks", counts.down, counts.total),
+        ),
+        ServiceState::Up => return None,
+    };
+    Some(Reason::new(code, Some(name), message, mend))
+}

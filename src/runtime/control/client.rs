@@ -1,0 +1,299 @@
+//! The client of a control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::place::socket;
+use crate::control::Record;
+use crate::control::protocol::{
+    Call, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Problem, Request, VERSION,
+};
+use crate::control::status::{Balancing, Heartbeats, Reading, Status};
+
+/// How long a daemon may take for its greeting and a status.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a daemon may take for what changes something.
+const LONG_LIMIT: Duration = Duration::from_secs(70);
+
+/// Why a daemon did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The daemon cannot be reached.
+    #[error("cannot reach {}: {}", path.display(), unreachable(source))]
+    Unreachable {
+        /// Its socket.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The daemon did not answer in time.
+    #[error("{daemon} did not answer within {limit:?}")]
+    TimedOut {
+        /// Which.
+        daemon: Daemon,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The daemon speaks another version of the protocol.
+    #[error("{daemon} speaks version {theirs} of the control protocol, and this program {VERSION}")]
+    Version {
+        /// Which.
+        daemon: Daemon,
+        /// The version it speaks.
+        theirs: u32,
+    },
+    /// What came is not the protocol.
+    #[error("not the control protocol: {0}")]
+    Protocol(String),
+    /// The connection ended.
+    #[error("{0} has ended the connection")]
+    Ended(Daemon),
+    /// The daemon refused. Nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+}
+
+/// A connection to one daemon.
+///
+/// ```no_run
+/// use piranha::control::Client;
+/// use piranha::control::protocol::Daemon;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut lvs = Client::connect("/run/piranha".as_ref(), Daemon::Lvs).await?;
+/// for service in lvs.balancing(false, None).await?.services {
+///     println!("{} is {}", service.name, service.state);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    hello: Hello,
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    line: Vec<u8>,
+    last_id: u64,
+    /// Events that came while an answer was waited for.
+    early: std::collections::VecDeque<Heard>,
+}
+
+/// What a client that listens hears.
+#[allow(clippy::exhaustive_enums, reason = "an event comes or is lost")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// Something happened.
+    Event(Record),
+    /// So many events happened that this client was too slow to take.
+    Lost(u64),
+}
+
+impl Client {
+    /// Connects to `daemon`, whose socket is in `directory`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn connect(directory: &Path, daemon: Daemon) -> Result<Self, ClientError> {
+        let path = socket(directory, daemon);
+        let connected = UnixStream::connect(&path).await;
+        let stream = connected.map_err(|source| ClientError::Unreachable { path, source })?;
+        let (reader, writer) = stream.into_split();
+        let hello = Hello::new(daemon, String::new(), 0, String::new());
+        let (reader, early) = (BufReader::new(reader), std::collections::VecDeque::new());
+        let mut client = Self { hello, reader, writer, line: Vec::new(), last_id: 0, early };
+        client.hello = within(LIMIT, daemon, client.greeting()).await?;
+        Ok(client)
+    }
+
+    /// How the daemon greeted.
+    #[must_use]
+    pub const fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// What `pulse` knows.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn heartbeats(&mut self) -> Result<Heartbeats, ClientError> {
+        self.call(Call::Status { servers: false, service: None }, LIMIT).await
+    }
+
+    /// What `lvs` knows, of one service or of all, with the servers of each if asked.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn balancing(
+        &mut self,
+        servers: bool,
+        service: Option<&str>,
+    ) -> Result<Balancing, ClientError> {
+        let service = service.map(ToOwned::to_owned);
+        self.call(Call::Status { servers, service }, LIMIT).await
+    }
+
+    /// The events that are remembered after number `after`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(&mut self, after: u64) -> Result<Events, ClientError> {
+        self.call(Call::Events { after, follow: false }, LIMIT).await
+    }
+
+    /// The same; what happens from then on is told by [`next_event`](Self::next_event).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn follow(&mut self, after: u64) -> Result<Events, ClientError> {
+        self.call(Call::Events { after, follow: true }, LIMIT).await
+    }
+
+    /// Waits for the next event, after [`follow`](Self::follow). May be dropped while it waits.
+    ///
+    /// # Errors
+    /// [`ClientError`]: the daemon is gone, for example.
+    pub async fn next_event(&mut self) -> Result<Heard, ClientError> {
+        loop {
+            if let Some(heard) = self.early.pop_front() {
+                return Ok(heard);
+            }
+            if let Some(heard) = heard(self.receive::<serde::de::IgnoredAny>().await?) {
+                return Ok(heard);
+            }
+        }
+    }
+
+    /// Has `lvs` read the configuration again.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with what is wrong with it; what ran is still running.
+    pub async fn reload(&mut self) -> Result<Done, ClientError> {
+        self.call(Call::Reload, LONG_LIMIT).await
+    }
+
+    /// Has `pulse` pass the service to the partner.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the reason, where this node has not the service or the
+    /// partner could not take it.
+    pub async fn hand_over(&mut self, reason: Option<&str>) -> Result<Done, ClientError> {
+        let reason = reason.map(ToOwned::to_owned);
+        self.call(Call::HandOver { reason }, LONG_LIMIT).await
+    }
+
+    /// Asks anything: the answer is what [`Call`] says, or any value that can be read from it.
+    /// After an error other than a refusal the connection is of no further use.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn call<T: DeserializeOwned>(
+        &mut self,
+        call: Call,
+        limit: Duration,
+    ) -> Result<T, ClientError> {
+        let daemon = self.hello.daemon;
+        within(limit, daemon, self.ask(call)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&mut self, call: Call) -> Result<T, ClientError> {
+        self.last_id += 1;
+        let own = self.last_id;
+        let request = serde_json::to_vec(&Request { id: own, call });
+        let mut line = request.map_err(|error| ClientError::Protocol(error.to_string()))?;
+        line.push(b'\n');
+        // A daemon that turns a client away closes first: what it said is still to be read.
+        let _told_by_reading = self.writer.write_all(&line).await;
+        loop {
+            match self.receive::<T>().await? {
+                Message::Answer { id, result } if id == own => return Ok(result),
+                Message::Refusal { id, error } if id.is_none_or(|id| id == own) => {
+                    return Err(error.into());
+                }
+                other => self.early.extend(heard(other)),
+            }
+        }
+    }
+
+    async fn greeting(&mut self) -> Result<Hello, ClientError> {
+        match self.receive::<serde::de::IgnoredAny>().await? {
+            Message::Hello { hello } if hello.protocol == VERSION => Ok(hello),
+            Message::Hello { hello } => {
+                Err(ClientError::Version { daemon: hello.daemon, theirs: hello.protocol })
+            }
+            Message::Refusal { error, .. } => Err(error.into()),
+            _ => Err(ClientError::Protocol("no greeting".to_owned())),
+        }
+    }
+
+    /// Reads one line. What was read of an incomplete one is kept when the future is dropped.
+    async fn receive<T: DeserializeOwned>(&mut self) -> Result<Message<T>, ClientError> {
+        let daemon = self.hello.daemon;
+        let room = MAX_MESSAGE.saturating_sub(self.line.len()) as u64;
+        let mut bounded = (&mut self.reader).take(room);
+        let read = bounded.read_until(b'\n', &mut self.line).await;
+        if read.is_err() || !self.line.ends_with(b"\n") {
+            return Err(ClientError::Ended(daemon));
+        }
+        let line = std::mem::take(&mut self.line);
+        serde_json::from_slice(&line).map_err(|error| ClientError::Protocol(error.to_string()))
+    }
+}
+
+/// Asks both daemons in `directory` and puts together what they say, with `servers` or without.
+pub async fn status(directory: &Path, servers: bool, service: Option<&str>) -> Status {
+    let pulse = async {
+        let mut client = Client::connect(directory, Daemon::Pulse).await?;
+        client.heartbeats().await
+    };
+    let lvs = async {
+        let mut client = Client::connect(directory, Daemon::Lvs).await?;
+        client.balancing(servers, service).await
+    };
+    let (pulse, lvs) = tokio::join!(pulse, lvs);
+    Status::new(super::node_name(), super::now(), reading(pulse), reading(lvs))
+}
+
+fn reading<T>(result: Result<T, ClientError>) -> Reading<T> {
+    match result {
+        Ok(value) => Reading::Known(value),
+        Err(error) => Reading::Unknown { reason: error.to_string() },
+    }
+}
+
+fn heard<T>(message: Message<T>) -> Option<Heard> {
+    match message {
+        Message::Event { event } => Some(Heard::Event(event)),
+        Message::Lost { lost } => Some(Heard::Lost(lost)),
+        _ => None,
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    daemon: Daemon,
+    asked: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let late = ClientError::TimedOut { daemon, limit };
+    tokio::time::timeout(limit, asked).await.unwrap_or(Err(late))
+}
+
+fn unreachable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such socket: the daemon does not run, or with \
+                                    another file or --control"
+            .to_owned(),
+        io::ErrorKind::ConnectionRefused => "the daemon has died".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied: be root or a member of its group".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}

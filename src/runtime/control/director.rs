@@ -1,0 +1,80 @@
+//! What `lvs` does for clients.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+
+use super::feed::{Chronicle, Feed};
+use super::node::wrong_daemon;
+use super::server::{Caller, Options, Serve, Served, start};
+use super::session::text;
+use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
+use crate::runtime::director::Order;
+
+/// How long a director may take for an order, a reload of a large configuration included.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Serves the control socket of `lvs`, asking the director behind `orders`.
+///
+/// # Errors
+/// The operating system's, when the socket or its thread cannot be made.
+pub fn serve_director(
+    options: &Options,
+    feed: Feed,
+    orders: mpsc::Sender<Order>,
+) -> io::Result<Served> {
+    start(options, feed, Arc::new(Director { orders }))
+}
+
+struct Director {
+    orders: mpsc::Sender<Order>,
+}
+
+#[async_trait]
+impl Serve for Director {
+    fn daemon(&self) -> Daemon {
+        Daemon::Lvs
+    }
+
+    async fn serve(&self, caller: &Caller, call: Call, _: &Chronicle) -> Result<String, Problem> {
+        match call {
+            Call::Status { servers, service } => {
+                let order = |answer| Order::Status { servers, service, answer };
+                text(&self.ask(order).await?)
+            }
+            Call::Reload => {
+                tracing::info!("lvs: {} asks for a reload", caller.user);
+                let reloaded = self.ask(|answer| Order::Reload { answer }).await?;
+                let changes = reloaded.map_err(|error| {
+                    let mend = "mend the file and reload; what ran is still running";
+                    Problem::new(ProblemCode::Configuration, error.to_string(), mend)
+                })?;
+                text(&Done::new(format!("reloaded, {changes} changes to the table")))
+            }
+            _ => Err(wrong_daemon(Daemon::Lvs, Daemon::Pulse)),
+        }
+    }
+}
+
+impl Director {
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Problem> {
+        let (sender, answer) = oneshot::channel();
+        let asked = async {
+            self.orders.send(order(sender)).await.ok()?;
+            answer.await.ok()
+        };
+        match tokio::time::timeout(LIMIT, asked).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => {
+                Err(Problem::new(ProblemCode::State, "lvs is stopping", "ask again when it runs"))
+            }
+            Err(_) => {
+                let message = format!("lvs did not come to it within {LIMIT:?}");
+                Err(Problem::new(ProblemCode::TimedOut, message, "see the log of lvs"))
+            }
+        }
+    }
+}

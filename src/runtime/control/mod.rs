@@ -1,0 +1,30 @@
+//! The control sockets of both daemons, and their client.
+//!
+//! Each daemon serves its socket on a thread of its own. `pulse` leaves a
+//! [snapshot](crate::runtime::heartbeat::Snapshot) for that thread to read, so that clients never
+//! delay a heartbeat; `lvs` answers in passing. The protocol is
+//! [`control::protocol`](crate::control::protocol).
+
+mod accounts;
+mod client;
+mod director;
+mod feed;
+mod node;
+mod place;
+mod server;
+mod session;
+
+pub use client::{Client, ClientError, Heard, status};
+pub use director::serve_director;
+pub use feed::{Feed, feed, now};
+pub use node::serve_node;
+pub use place::{directory, socket};
+pub use server::{Options, Served};
+
+/// The name of this node, without its domain.
+#[must_use]
+pub fn node_name() -> String {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_string_lossy().into_owned();
+    name.split('.').next().unwrap_or_default().to_owned()
+}

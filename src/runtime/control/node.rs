@@ -1,0 +1,157 @@
+//! What `pulse` does for clients.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::feed::{Chronicle, Feed};
+use super::server::{Caller, Options, Serve, Served, start};
+use super::session::text;
+use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
+use crate::control::status::{HeartbeatPath, Heartbeats, Partner, Process};
+use crate::control::{Age, Event, Record};
+use crate::failover::{Command, State, Transition};
+use crate::runtime::clock;
+use crate::runtime::heartbeat::{Control, Snapshot};
+use crate::time::Instant;
+
+/// How long a hand-over may take before its client is told that it did not end.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(15);
+
+/// Serves the control socket of `pulse`: what `snapshots` say is told, commands go to `control`.
+///
+/// # Errors
+/// The operating system's, when the socket or its thread cannot be made.
+pub fn serve_node(
+    options: &Options,
+    feed: Feed,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    control: mpsc::Sender<Control>,
+) -> io::Result<Served> {
+    start(options, feed, Arc::new(Node { snapshots, control, started: clock::now() }))
+}
+
+struct Node {
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    control: mpsc::Sender<Control>,
+    started: Instant,
+}
+
+#[async_trait]
+impl Serve for Node {
+    fn daemon(&self) -> Daemon {
+        Daemon::Pulse
+    }
+
+    async fn serve(
+        &self,
+        caller: &Caller,
+        call: Call,
+        events: &Chronicle,
+    ) -> Result<String, Problem> {
+        match call {
+            Call::Status { .. } => text(&self.status()?),
+            Call::HandOver { reason } => text(&self.hand_over(caller, reason, events).await?),
+            _ => Err(wrong_daemon(Daemon::Pulse, Daemon::Lvs)),
+        }
+    }
+}
+
+impl Node {
+    fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
+        self.snapshots.borrow().clone().ok_or_else(|| {
+            let message = "pulse has not begun to listen for heartbeats";
+            Problem::new(ProblemCode::State, message, "try again in a moment")
+        })
+    }
+
+    fn status(&self) -> Result<Heartbeats, Problem> {
+        let snapshot = self.snapshot()?;
+        let now = clock::now();
+        let process = Process::new(std::process::id(), now - self.started);
+        Ok(heartbeats(&snapshot, now, process))
+    }
+
+    async fn hand_over(
+        &self,
+        caller: &Caller,
+        reason: Option<String>,
+        events: &Chronicle,
+    ) -> Result<Done, Problem> {
+        let (_, mut news) = events.subscribe(u64::MAX);
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        tracing::info!("pulse: {} asks for a hand-over{reason}", caller.user);
+        self.control.try_send(Control::Command(Command::HandOver)).map_err(|_full_or_closed| {
+            let message = "pulse is busy with earlier commands, or stopping";
+            Problem::new(ProblemCode::Busy, message, "try again in a moment")
+        })?;
+        let outcome = tokio::time::timeout(HAND_OVER_LIMIT, handed_over(&mut news)).await;
+        outcome.unwrap_or_else(|_| {
+            let message = format!("the hand-over did not end within {HAND_OVER_LIMIT:?}");
+            Err(Problem::new(ProblemCode::TimedOut, message, "see `piranha status`"))
+        })
+    }
+}
+
+/// Waits for the event that ends a hand-over.
+async fn handed_over(news: &mut broadcast::Receiver<Record>) -> Result<Done, Problem> {
+    loop {
+        let event = match news.recv().await {
+            Ok(record) => record.event,
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        };
+        match event {
+            Event::Declined { reason } => {
+                let mend = "see `piranha readiness` for what would have to be mended";
+                return Err(Problem::new(ProblemCode::State, reason.to_string(), mend));
+            }
+            Event::Transition(Transition { to: State::Standby, .. }) => {
+                return Ok(Done::new("the partner has the service; this node is standby"));
+            }
+            Event::Transition(Transition {
+                to: to @ (State::Failed | State::Stopped),
+                cause,
+                ..
+            }) => {
+                let message = format!("this node is {to} now: {cause}");
+                return Err(Problem::new(ProblemCode::State, message, "see the log of pulse"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a snapshot says at `now`.
+fn heartbeats(snapshot: &Snapshot, now: Instant, process: Process) -> Heartbeats {
+    let status = &snapshot.status;
+    let mut half = Heartbeats::new(process, status.role, status.state);
+    half.age = Age(now - snapshot.taken);
+    half.since = Age(now - status.since);
+    half.cause.clone_from(&status.cause);
+    half.authenticated = status.authenticated;
+    if let Some(terms) = &snapshot.terms {
+        half.keepalive = Age(terms.keepalive);
+        half.dead_time = Age(terms.dead_time);
+        half.digest = format!("{:016x}", terms.digest);
+        half.addresses.clone_from(&terms.addresses);
+    }
+    half.partner = status
+        .peer
+        .as_ref()
+        .map(|peer| Partner::new(peer.state, Age(now - peer.heard), peer.same_configuration));
+    let heard = |place| status.paths.get(place).copied().flatten().map(|at| Age(now - at));
+    let paths = snapshot.paths.iter().enumerate();
+    half.paths = paths.map(|(n, &(own, peer))| HeartbeatPath::new(own, peer, heard(n))).collect();
+    half.rejected = status.rejected.iter().cloned().collect();
+    half
+}
+
+/// The answer to a call that the other daemon serves.
+pub(super) fn wrong_daemon(this: Daemon, other: Daemon) -> Problem {
+    let message = format!("{this} does not serve this call");
+    Problem::new(ProblemCode::WrongDaemon, message, format!("ask {other}, on {other}.sock"))
+}

@@ -1,0 +1,27 @@
+//! What can be asked of a running director, from other tasks and threads.
+
+use tokio::sync::oneshot;
+
+use super::StartError;
+use crate::control::status::Balancing;
+
+/// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
+/// drop its receiver.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Order {
+    /// What it knows.
+    Status {
+        /// Whether each service is told with its servers.
+        servers: bool,
+        /// Only the service of this name.
+        service: Option<String>,
+        /// Where to.
+        answer: oneshot::Sender<Balancing>,
+    },
+    /// Read the configuration again. The answer is in how many places the table differs.
+    Reload {
+        /// Where to.
+        answer: oneshot::Sender<Result<usize, StartError>>,
+    },
+}

@@ -1,0 +1,130 @@
+//! What a director tells of itself.
+
+use super::Director;
+use super::plane::Measured;
+use super::watch::ServerKey;
+use crate::config::{RealServer, Virtual};
+use crate::control::Age;
+use crate::control::status::{
+    Balancing, Counts, DataPlane, Process, QuorumStatus, Revision, ServerState, ServerStatus,
+    ServiceState, ServiceStatus,
+};
+use crate::health::Health;
+use crate::net::Weight;
+use crate::runtime::clock;
+use crate::time::Instant;
+
+/// One moment, at which everything is looked at.
+struct Moment<'a> {
+    director: &'a Director,
+    measured: Option<&'a Measured>,
+    now: Instant,
+    servers: bool,
+}
+
+impl Director {
+    /// What it knows, of the service of this name or of all; with the servers of each if asked.
+    #[must_use]
+    pub fn status(&self, servers: bool, service: Option<&str>) -> Balancing {
+        let now = clock::now();
+        let plane = self.table.backend();
+        let measured = plane.traffic();
+        let process = Process::new(std::process::id(), now - self.started);
+        let data_plane = DataPlane::new(plane.name(), self.failure.clone());
+        let mut half = Balancing::new(process, data_plane, self.revision(now));
+        half.traffic_age = measured.as_ref().map(|measured| Age(now - measured.taken));
+        let moment = Moment { director: self, measured: measured.as_deref(), now, servers };
+        let wanted = self.config.active_virtuals();
+        let wanted = wanted.filter(|v| service.is_none_or(|name| v.name == name));
+        half.services = wanted.map(|v| moment.service(v)).collect();
+        half
+    }
+
+    fn revision(&self, now: Instant) -> Revision {
+        let digest = format!("{:016x}", self.digest);
+        let mut revision = Revision::new(self.path.clone(), digest, Age(now - self.loaded));
+        revision.refused.clone_from(&self.refused);
+        revision
+    }
+}
+
+impl Moment<'_> {
+    fn service(&self, v: &Virtual) -> ServiceStatus {
+        let (director, key) = (self.director, v.key());
+        let mut service = ServiceStatus::new(&v.name, key, v.scheduler.to_string());
+        let mut servers = self.servers.then(Vec::new);
+        for server in v.active_servers() {
+            let (state, health) = self.state(v, server);
+            service.counts.add(state);
+            if let (Some(servers), Some(health)) = (&mut servers, health) {
+                servers.push(self.server(v, server, state, health));
+            }
+        }
+        service.servers = servers;
+        service.sorry_servers = director.desired.sorry_servers(key).to_vec();
+        service.quorum = director
+            .desired
+            .quorum(key)
+            .map(|quorum| QuorumStatus::new(quorum.is_met, quorum.weight, quorum.needed));
+        service.state = state_of(service.counts, !service.sorry_servers.is_empty());
+        service.traffic = self.measured.and_then(|m| m.services.get(&key).copied());
+        service
+    }
+
+    fn state(&self, v: &Virtual, server: &RealServer) -> (ServerState, Option<HealthStatus>) {
+        let key = ServerKey { service: v.key(), address: server.address };
+        let status = self.director.watch.status(key);
+        let health = status.as_ref().map_or(Health::Unknown, |status| status.health);
+        let state = if health.is_in() && self.director.desired.stands_by(key.service, key.address) {
+            ServerState::Waiting
+        } else if health.is_in() && server.weight.is_quiesced() {
+            ServerState::Draining
+        } else {
+            health.into()
+        };
+        (state, status)
+    }
+
+    fn server(
+        &self,
+        v: &Virtual,
+        server: &RealServer,
+        state: ServerState,
+        known: HealthStatus,
+    ) -> ServerStatus {
+        let key = ServerKey { service: v.key(), address: server.address };
+        let mut status = ServerStatus::new(&server.name, server.address);
+        status.state = state;
+        status.health = known.health;
+        status.since = Age(self.now - known.since);
+        let failing = !matches!(known.health, Health::Up | Health::Unknown);
+        status.reason = known.last_failure.filter(|_| failing).map(|failure| failure.to_string());
+        status.checked = known.last_checked.map(|at| Age(self.now - at));
+        status.weight = self.weight(key);
+        status.configured_weight = server.weight;
+        status.backup = server.backup;
+        status.traffic = self.measured.and_then(|m| m.servers.get(&key).copied());
+        status
+    }
+
+    fn weight(&self, key: ServerKey) -> Option<Weight> {
+        let entry = self.director.table.in_force().get(&key.service)?;
+        entry.get(key.address).map(|destination| destination.weight())
+    }
+}
+
+type HealthStatus = crate::health::Status;
+
+fn state_of(counts: Counts, sorry: bool) -> ServiceState {
+    if sorry {
+        ServiceState::Sorry
+    } else if counts.up > 0 && counts.down > 0 {
+        ServiceState::Degraded
+    } else if counts.up > 0 {
+        ServiceState::Up
+    } else if counts.unknown > 0 {
+        ServiceState::Starting
+    } else {
+        ServiceState::Down
+    }
+}
