@@ -63,7 +63,7 @@ pub use format::format;
 pub use include::Included;
 pub use manual::{manual, note};
 pub use model::{
-    Config, DataPlane, HeartbeatVersion, LeastWeight, Legacy, Quorum, RealServer, Virtual,
+    Config, DataPlane, HeartbeatVersion, LeastWeight, Legacy, Quorum, RealServer, Virtual, Vrrp,
 };
 pub use span::{Position, Span};
 pub use start::Start;

@@ -21,3 +21,4 @@ pub mod node;
 pub mod relay;
 pub mod supervisor;
 mod sys;
+mod vrrp;

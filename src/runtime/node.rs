@@ -10,11 +10,14 @@ use super::clock;
 use super::configuration;
 use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure};
 use super::key::{self, KeyFileError};
+use super::vrrp;
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
 use crate::control::supervision::Terms;
-use crate::failover::Role;
 use crate::failover::pulse::{self, Pulse, Version};
+use crate::failover::vrrp::Vrrp;
+use crate::failover::{self, Role};
+use crate::net::Family;
 use crate::time::Instant;
 
 /// Requests to a node that may wait: a slow consumer holds the administrator up, not the node.
@@ -36,11 +39,27 @@ pub enum NodeError {
     #[error("this node is the backup and `backup_active` is 0: set it to 1, or start the primary")]
     NoPartner,
     /// The key file cannot be used.
-    #[error(transparent)]
+    #[error("heartbeat_key {0}")]
     Key(#[from] KeyFileError),
+    /// The file with the password of VRRP cannot be used.
+    #[error("vrrp_auth {0}")]
+    Password(KeyFileError),
+    /// VRRP cannot be spoken.
+    #[error("cannot speak VRRP over {family:?} on {interface}: {source}{}", vrrp_hint(source))]
+    Vrrp {
+        /// The network device.
+        interface: String,
+        /// The address family.
+        family: Family,
+        /// The operating system's reason.
+        source: io::Error,
+    },
     /// The heartbeat machine refused its configuration.
     #[error(transparent)]
     Machine(#[from] pulse::ConfigError),
+    /// The VRRP machine refused its configuration.
+    #[error(transparent)]
+    Router(#[from] failover::vrrp::ConfigError),
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(io::Error),
@@ -48,8 +67,14 @@ pub enum NodeError {
 
 /// One director of a pair, ready to run.
 pub struct Node {
-    driver: Driver<Pulse>,
+    driver: Running,
     control: mpsc::Sender<Control>,
+}
+
+/// A driver with the machine of either protocol.
+enum Running {
+    Pulse(Box<Driver<Pulse>>),
+    Vrrp(Box<Driver<Vrrp>>),
 }
 
 impl Node {
@@ -70,13 +95,21 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let role = role(config);
         let ends = ends(config, role)?;
+        let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
+        // Without a partner there is nobody to speak to, in whichever protocol.
+        if let Some(terms_of_vrrp) = config.vrrp.as_ref().filter(|_| !ends.is_empty()) {
+            let (machine, paths) = vrrp::open(config, terms_of_vrrp, role, terms, force_active)?;
+            observer(Event::Started { role, authenticated: false });
+            let driver = Box::new(Driver::new(machine, paths, link, receiver, observer));
+            return Ok(Self { driver: Running::Vrrp(driver), control });
+        }
         let peers = ends.iter().map(|(_, peer)| *peer);
         let machine = machine(config, role, peers, terms, force_active)?;
         let paths = ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?;
         let authenticated = config.heartbeat_key.is_some() || ends.is_empty();
         observer(Event::Started { role, authenticated });
-        let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
-        Ok(Self { driver: Driver::new(machine, paths, link, receiver, observer), control })
+        let driver = Box::new(Driver::new(machine, paths, link, receiver, observer));
+        Ok(Self { driver: Running::Pulse(driver), control })
     }
 
     /// Where to send commands while it runs.
@@ -87,7 +120,10 @@ impl Node {
 
     /// Runs until it was told to stop and the service is given up.
     pub async fn run(self) -> Link {
-        self.driver.run().await
+        match self.driver {
+            Running::Pulse(driver) => driver.run().await,
+            Running::Vrrp(driver) => driver.run().await,
+        }
     }
 }
 
@@ -104,18 +140,15 @@ pub fn role(config: &Config) -> Role {
 /// The own and the partner's end of each heartbeat path, the public one first. None without a
 /// partner.
 fn ends(config: &Config, role: Role) -> Result<Vec<(SocketAddr, SocketAddr)>, NodeError> {
-    let Some(backup) = config.backup.filter(|_| config.backup_active) else {
+    if !config.backup_active || config.backup.is_none() {
         return if role == Role::Primary { Ok(Vec::new()) } else { Err(NodeError::NoPartner) };
-    };
-    let private = config.primary_private.zip(config.backup_private);
-    let pairs = [Some((config.primary, backup)), private];
-    let pairs = pairs.into_iter().flatten().chain(config.heartbeat_paths.iter().copied());
+    }
     let endpoint = |address: IpAddr| SocketAddr::new(address, config.heartbeat_port);
     let both_ends = |(primary, backup)| match role {
         Role::Primary => (endpoint(primary), endpoint(backup)),
         Role::Backup => (endpoint(backup), endpoint(primary)),
     };
-    Ok(pairs.map(both_ends).collect())
+    Ok(config.heartbeat_pairs().map(both_ends).collect())
 }
 
 fn machine(
@@ -175,6 +208,14 @@ fn boot_id() -> Result<u64, NodeError> {
 
 fn bind((local, peer): (SocketAddr, SocketAddr)) -> Result<Path, NodeError> {
     Path::bind(local, peer).map_err(|source| NodeError::Bind { address: local, source })
+}
+
+fn vrrp_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => " (raw sockets need root, or CAP_NET_RAW)",
+        io::ErrorKind::AddrNotAvailable => " (no address of this family to speak from)",
+        _ => "",
+    }
 }
 
 fn hint(error: &io::Error) -> &'static str {
