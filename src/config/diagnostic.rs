@@ -116,6 +116,10 @@ codes! {
     IncludeFailed = "E0320", "a file cannot be included";
     IncludeLimit = "E0321", "includes go too deep, or are too many or too large";
     IncludeCycle = "E0322", "a file includes itself";
+    VrrpInterval = "E0370", "VRRP cannot say the interval of the heartbeats";
+    VrrpWithoutAddress = "E0371", "no VIP can be advertised with the VRRP that is configured";
+    VrrpPassword = "E0372", "only VRRP version 2 has a password";
+    VrrpNotAccepting = "E0373", "the active director has to take packets to the VIPs";
     SyncGroup = "E0380", "a sync group is not a multicast address";
     SyncFamilies = "E0381", "connections of a tunnel between address families cannot be synchronised";
     ReferenceQuorum = "E0385", "more references must answer than there are";
@@ -159,6 +163,8 @@ codes! {
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
     LoadWeightSmall = "W0350", "a weight is too small to follow the load";
     LoadDirectiveIgnored = "W0351", "a directive about load has no effect";
+    VrrpIgnored = "W0370", "a directive has no effect with this heartbeat protocol";
+    VrrpUnadvertised = "W0371", "VIPs are held and not advertised by VRRP";
     SyncNeedsKernel = "W0380", "connections are synchronised by the kernel only";
     GuardSettingIgnored = "W0385", "a setting of guards has no effect";
     TrackCommandAsDaemon = "W0386", "a tracked command runs as the user of the daemon";

@@ -272,7 +272,9 @@ fn effect(directive: Directive, before: &Section, after: &Section) -> Effect {
     match directive {
         D::Role | D::Primary | D::PrimaryPrivate | D::Backup | D::BackupActive => Effect::Restart,
         D::BackupPrivate | D::HeartbeatPort | D::HeartbeatVersion => Effect::Restart,
-        D::Dataplane => Effect::Restart,
+        D::Dataplane | D::HeartbeatProtocol => Effect::Restart,
+        D::VrrpId | D::VrrpInterface | D::VrrpUnicast => Effect::Restart,
+        D::VrrpHops | D::VrrpAuth => Effect::Restart,
         D::SerialNo | D::Service | D::PrimaryShared | D::BackupShared => Effect::None,
         D::ReservationConflictAction | D::Heartbeat | D::Sync | D::DebugLevel => Effect::None,
         D::Ipvsadm | D::HardShutdown | D::Master | D::Dirs => Effect::None,

@@ -64,6 +64,7 @@ pub use include::Included;
 pub use manual::{manual, note};
 pub use model::{
     Config, DataPlane, Guards, HeartbeatVersion, LeastWeight, Legacy, Quorum, RealServer, Virtual,
+    Vrrp,
 };
 pub use span::{Position, Span};
 pub use start::Start;

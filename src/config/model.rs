@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Directive, Span};
-use crate::failover::Role;
+use crate::failover::{Role, vrrp};
 use crate::health::{CheckPath, CheckSpec, LoadMonitor, SlowStart};
 use crate::ipvs::relay::RelayOptions;
 use crate::ipvs::{
@@ -50,9 +50,12 @@ pub struct Config {
     pub heartbeat_key_accepted: Option<PathBuf>,
     /// `heartbeat_path`: further heartbeat paths, the primary's end first.
     pub heartbeat_paths: Vec<(IpAddr, IpAddr)>,
+    /// `heartbeat_protocol` and what goes with it, if it is VRRP; the pulse protocol otherwise.
+    pub vrrp: Option<Vrrp>,
     /// `keepalive`: interval of the heartbeats, 2 s by default. Always below `deadtime`.
     pub keepalive: Duration,
-    /// `deadtime`: silence after which the partner counts as dead, 5 s by default.
+    /// `deadtime`: silence after which the partner counts as dead, 5 s by default. With VRRP four
+    /// times `keepalive`: no director waits longer.
     pub deadtime: Duration,
     /// `failback`: whether the primary takes the service back when it returns. Off by default.
     pub failback: bool,
@@ -106,6 +109,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// Both ends of each heartbeat path, the primary's first: the public path, the private one,
+    /// and the others. None without a `backup`.
+    pub fn heartbeat_pairs(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+        let public = self.backup.map(|backup| (self.primary, backup));
+        let private = self.primary_private.zip(self.backup_private);
+        let others = self.heartbeat_paths.iter().copied().filter(|_| self.backup.is_some());
+        public.into_iter().chain(private).chain(others)
+    }
+
     /// The virtual services that are offered.
     pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> {
         self.virtuals.iter().filter(|service| service.active)
@@ -387,6 +399,27 @@ pub enum HeartbeatVersion {
     /// Authenticated where there is a key.
     #[default]
     V2,
+}
+
+/// The directives of VRRP.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Vrrp {
+    /// `heartbeat_protocol`: the version.
+    pub version: vrrp::Version,
+    /// `vrrp_id`: the number of the virtual router, 1 to 255.
+    pub id: u8,
+    /// `vrrp_priority`: 1 to 255; that of the role by default
+    /// ([`default_priority`](vrrp::Config::default_priority)).
+    pub priority: Option<u8>,
+    /// `vrrp_interface`: the device that carries it; that of the first VIP by default.
+    pub interface: String,
+    /// `vrrp_unicast`: whether it is spoken with the partner alone. Off by default.
+    pub unicast: bool,
+    /// `vrrp_hops`: how many routers it may come through. None by default.
+    pub hops: u8,
+    /// `vrrp_auth`: the file with the password of version 2.
+    pub auth: Option<PathBuf>,
 }
 
 /// `dataplane`

@@ -97,6 +97,8 @@ pub struct Terms {
     pub dead_time: Duration,
     /// Whether a returning primary takes the service back.
     pub failback: bool,
+    /// The configured priority of VRRP.
+    pub vrrp_priority: Option<u8>,
     /// Whether the data plane goes on balancing when `lvs` is gone: then its death is no reason to
     /// give the service up, as long as it comes back soon.
     pub outlives_lvs: bool,
@@ -127,6 +129,7 @@ impl Terms {
             keepalive: config.keepalive,
             dead_time: config.deadtime,
             failback: config.failback,
+            vrrp_priority: config.vrrp.as_ref().and_then(|vrrp| vrrp.priority),
             outlives_lvs: false,
             guards: guards(config, &addresses),
             keys: keys(config),

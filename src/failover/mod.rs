@@ -92,6 +92,52 @@ pub trait Heartbeat: Send {
     fn status(&self, now: Instant) -> Status;
 }
 
+impl<H: Heartbeat + ?Sized> Heartbeat for Box<H> {
+    fn handle_datagram(&mut self, now: Instant, path: PathId, source: SocketAddr, datagram: &[u8]) {
+        (**self).handle_datagram(now, path, source, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        (**self).handle_timeout(now);
+    }
+
+    fn handle_completion(&mut self, now: Instant, id: ActionId, result: Result<(), ActionError>) {
+        (**self).handle_completion(now, id, result);
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        (**self).handle_command(now, command);
+    }
+
+    fn handle_data_plane(&mut self, now: Instant, usable: bool) {
+        (**self).handle_data_plane(now, usable);
+    }
+
+    fn handle_guards(&mut self, now: Instant, faults: &[Fault]) {
+        (**self).handle_guards(now, faults);
+    }
+
+    fn handle_warmth(&mut self, now: Instant, warm: bool) {
+        (**self).handle_warmth(now, warm);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        (**self).poll_timeout()
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        (**self).poll_output()
+    }
+
+    fn state(&self) -> State {
+        (**self).state()
+    }
+
+    fn status(&self, now: Instant) -> Status {
+        (**self).status(now)
+    }
+}
+
 /// Which of the pair a director was configured to be.
 #[allow(clippy::exhaustive_enums, reason = "a pair has two")]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]

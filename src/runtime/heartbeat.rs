@@ -4,12 +4,15 @@
 //! on the far side of the [`Link`] and comes back as a report.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use socket2::Socket;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
@@ -17,18 +20,22 @@ use super::beat::Beat;
 use super::clock;
 use super::guards::Watch;
 use super::key::{self, KeyFileError};
+use super::sys::receive_with_hops;
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::guard::Fault;
 use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status};
 use crate::time::Instant;
+use crate::wire::ip::Ipv6Header;
 use crate::wire::pulse::Key;
+use crate::wire::vrrp::PROTOCOL;
 
 /// Where events go. Called on the thread the event happens on: it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// The longest datagram that is read; longer ones are cut here and refused by length.
-const MAX_DATAGRAM: usize = 512;
+/// The longest datagram that is read; longer ones are cut here and refused by length. The longest
+/// of all is a VRRP packet with 255 addresses of IPv6.
+const MAX_DATAGRAM: usize = 4160;
 
 /// How many datagrams are read before timers and reports get their turn again, so that a flood of
 /// bad heartbeats delays nothing else.
@@ -36,6 +43,10 @@ const MAX_BURST: usize = 64;
 
 /// How long whoever holds the addresses may take to bring them up or down.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is no news: every start of the partner begins with a greeting, and a link may have other
+/// virtual routers.
+const EXPECTED: [&str; 2] = ["hello", "other_router"];
 
 /// The time between two log lines about refused heartbeats.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
@@ -45,6 +56,8 @@ const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
 pub struct Path {
     socket: UdpSocket,
     peer: SocketAddr,
+    /// Where datagrams go to whose header the kernel keeps: raw ones over IPv6.
+    headless: Option<Ipv6Addr>,
 }
 
 impl Path {
@@ -55,7 +68,30 @@ impl Path {
     pub fn bind(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, peer })
+        Ok(Self { socket: UdpSocket::from_std(socket)?, peer, headless: None })
+    }
+
+    /// Takes a raw socket, whose datagrams are whole packets. `destination` is where those go that
+    /// come in on it. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn raw(socket: Socket, peer: SocketAddr, destination: IpAddr) -> io::Result<Self> {
+        let headless = match (peer, destination) {
+            (SocketAddr::V6(_), IpAddr::V6(destination)) => Some(destination),
+            _ => None,
+        };
+        let socket = std::net::UdpSocket::from(OwnedFd::from(socket));
+        Ok(Self { socket: UdpSocket::from_std(socket)?, peer, headless })
+    }
+
+    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match self.headless {
+            None => self.socket.try_recv_from(buffer),
+            Some(destination) => self
+                .socket
+                .try_io(Interest::READABLE, || receive_headless(&self.socket, destination, buffer)),
+        }
     }
 }
 
@@ -141,6 +177,16 @@ pub trait Reconfigure: Heartbeat {
     fn rekey(&mut self, now: Instant, keys: Vec<Key>) -> Result<(), String> {
         let _ = (now, keys);
         Ok(())
+    }
+}
+
+impl<M: Reconfigure + ?Sized> Reconfigure for Box<M> {
+    fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String> {
+        (**self).reconfigure(now, terms)
+    }
+
+    fn rekey(&mut self, now: Instant, keys: Vec<Key>) -> Result<(), String> {
+        (**self).rekey(now, keys)
     }
 }
 
@@ -326,7 +372,7 @@ impl<M: Reconfigure> Driver<M> {
     fn receive(&mut self, path: usize) {
         let mut buffer = [0; MAX_DATAGRAM];
         for _ in 0..MAX_BURST {
-            let Ok((length, source)) = self.paths[path].socket.try_recv_from(&mut buffer) else {
+            let Ok((length, source)) = self.paths[path].try_receive(&mut buffer) else {
                 return;
             };
             let id = PathId(u8::try_from(path).unwrap_or(u8::MAX));
@@ -465,8 +511,7 @@ impl Refusals {
         Self { told: Vec::new(), next: Instant::ZERO }
     }
 
-    /// What was refused since the last time, by reason. Greetings are no news: every start of the
-    /// partner begins with one.
+    /// What was refused since the last time, by reason, but for what is [`EXPECTED`].
     fn news(
         &mut self,
         now: Instant,
@@ -479,7 +524,7 @@ impl Refusals {
         let told = std::mem::replace(&mut self.told, counts());
         let before =
             |reason: &str| told.iter().find(|(name, _)| name == reason).map_or(0, |(_, n)| *n);
-        let counts = self.told.iter().filter(|(reason, _)| reason != "hello");
+        let counts = self.told.iter().filter(|(reason, _)| !EXPECTED.contains(&reason.as_str()));
         let news = counts.map(|(reason, count)| (reason.clone(), count - before(reason)));
         let news: Vec<_> = news.filter(|(_, count)| *count > 0).collect();
         (!news.is_empty()).then_some(news)
@@ -510,6 +555,31 @@ async fn changed(guards: &mut Option<Watch>) -> Vec<Fault> {
         Some(guards) => guards.changed().await,
         None => std::future::pending().await,
     }
+}
+
+/// Receives a packet and puts the header in front of it that it came with. One of which the hop
+/// limit is not known came from anywhere.
+fn receive_headless(
+    socket: &UdpSocket,
+    destination: Ipv6Addr,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr)> {
+    let (header, room) = buffer
+        .split_first_chunk_mut::<{ Ipv6Header::SIZE }>()
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    let received = receive_with_hops(socket, room)?;
+    let IpAddr::V6(source) = received.source.ip() else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    *header = Ipv6Header {
+        length: u16::try_from(received.length).unwrap_or(u16::MAX),
+        protocol: PROTOCOL,
+        hops: received.hops.unwrap_or_default(),
+        source,
+        destination,
+    }
+    .encode();
+    Ok((Ipv6Header::SIZE + received.length, received.source))
 }
 
 /// Waits until a datagram can be read from one of the paths.

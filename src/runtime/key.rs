@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::wire::pulse::{Key, KeyError};
+use crate::wire::vrrp::Password;
 
 /// More than any key; the rest of a larger file is not read.
 const MAX_BYTES: u64 = 4096;
@@ -18,7 +19,7 @@ const NOT_OWNER: u32 = 0o077;
 #[non_exhaustive]
 pub enum KeyFileError {
     /// It cannot be read.
-    #[error("heartbeat_key {}: {source}", path.display())]
+    #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -26,18 +27,24 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// Others than its owner may read or write it.
-    #[error("heartbeat_key {}: others may read it; chmod 600 it and make a new key", path.display())]
+    #[error("{}: others may read it; chmod 600 it and make a new key", path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
     },
     /// It holds no key.
-    #[error("heartbeat_key {}: {source}", path.display())]
+    #[error("{}: {source}", path.display())]
     Key {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: KeyError,
+    },
+    /// It holds no password of VRRP.
+    #[error("{}: a password of VRRP has 1 to {max} bytes", path.display(), max = Password::MAX)]
+    Password {
+        /// The file.
+        path: PathBuf,
     },
 }
 
@@ -54,6 +61,20 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Key>, KeyFileError> {
 /// # Errors
 /// [`KeyFileError`].
 pub fn read(path: &Path) -> Result<Key, KeyFileError> {
+    let key = Key::new(&secret(path)?);
+    key.map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
+}
+
+/// Reads the password of VRRP in the file at `path`, in the same way.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub fn read_password(path: &Path) -> Result<Password, KeyFileError> {
+    let password = Password::new(&secret(path)?);
+    password.ok_or_else(|| KeyFileError::Password { path: path.to_owned() })
+}
+
+fn secret(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.mode() & NOT_OWNER != 0 {
@@ -61,8 +82,7 @@ pub fn read(path: &Path) -> Result<Key, KeyFileError> {
     }
     let mut secret = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut secret).map_err(failed)?;
-    let key = Key::new(secret.trim_ascii_end());
-    key.map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
+    Ok(secret.trim_ascii_end().to_vec())
 }
 
 #[cfg(test)]
@@ -90,6 +110,15 @@ mod tests {
     fn a_key_others_may_read_is_refused() {
         let (_directory, path) = file(0o640, b"0123456789abcdef");
         assert!(matches!(read(&path), Err(KeyFileError::Exposed { .. })));
+    }
+
+    #[test]
+    fn a_password_of_vrrp_is_read_without_the_end_of_its_line() {
+        let (_directory, path) = file(0o600, b"s3cret\n");
+        assert_eq!(read_password(&path).ok(), Password::new(b"s3cret"));
+        let (_directory, path) = file(0o600, b"longer than eight\n");
+        let error = read_password(&path).unwrap_err();
+        assert!(error.to_string().ends_with("a password of VRRP has 1 to 8 bytes"), "{error}");
     }
 
     #[test]

@@ -24,3 +24,4 @@ pub mod node;
 pub mod relay;
 pub mod supervisor;
 mod sys;
+mod vrrp;

@@ -14,11 +14,13 @@ use super::configuration;
 use super::guards;
 use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure, Snapshot};
 use super::key::{self, KeyFileError};
+use super::vrrp;
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
 use crate::control::supervision::Terms;
 use crate::failover::pulse::{self, Pulse, Version};
-use crate::failover::{Heartbeat, Role};
+use crate::failover::{self, Heartbeat, Role};
+use crate::net::Family;
 use crate::time::Instant;
 use crate::wire::pulse::Key;
 
@@ -41,14 +43,30 @@ pub enum NodeError {
     #[error("this node is the backup and `backup_active` is 0: set it to 1, or start the primary")]
     NoPartner,
     /// The key file cannot be used.
-    #[error(transparent)]
+    #[error("heartbeat_key {0}")]
     Key(#[from] KeyFileError),
+    /// The file with the password of VRRP cannot be used.
+    #[error("vrrp_auth {0}")]
+    Password(KeyFileError),
+    /// VRRP cannot be spoken.
+    #[error("cannot speak VRRP over {family:?} on {interface}: {source}{}", vrrp_hint(source))]
+    Vrrp {
+        /// The network device.
+        interface: String,
+        /// The address family.
+        family: Family,
+        /// The operating system's reason.
+        source: io::Error,
+    },
     /// The heartbeat machine refused its configuration.
     #[error(transparent)]
     Machine(#[from] pulse::ConfigError),
     /// There is no thread to watch guards on.
     #[error("cannot watch guards: {0}")]
     Guards(io::Error),
+    /// The VRRP machine refused its configuration.
+    #[error(transparent)]
+    Router(#[from] failover::vrrp::ConfigError),
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(io::Error),
@@ -56,11 +74,14 @@ pub enum NodeError {
 
 /// One director of a pair, ready to run.
 pub struct Node {
-    driver: Driver<Pulse>,
+    driver: Driver<Box<dyn Reconfigure>>,
     control: mpsc::Sender<Control>,
-    /// The dead time, with a partner.
+    /// The silence after which the partner takes over, with a partner.
     watched_for: Option<Duration>,
 }
+
+/// A machine, and the sockets of its paths in the same order.
+type Protocol = (Box<dyn Reconfigure>, Vec<Path>);
 
 impl Node {
     /// Binds the heartbeat addresses of `config` and puts the machine on `link`, whose first
@@ -80,17 +101,22 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let role = role(config);
         let ends = ends(config, role)?;
-        let peers = ends.iter().map(|(_, peer)| *peer);
-        let watched_for = (!ends.is_empty()).then_some(terms.dead_time);
         let own = ends.iter().map(|(own, _)| own.ip()).collect();
         let mut watch = guards::watch(terms.guards.clone(), own, Arc::clone(&observer))
             .map_err(NodeError::Guards)?;
-        let mut machine = machine(config, role, peers, terms.clone(), force_active)?;
-        let paths = ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?;
-        let authenticated = config.heartbeat_key.is_some() || ends.is_empty();
+        // Without a partner there is nobody to speak to, in whichever protocol.
+        let routers = config.vrrp.as_ref().filter(|_| !ends.is_empty());
+        let silence = if routers.is_some() { terms.keepalive * 3 } else { terms.dead_time };
+        let watched_for = (!ends.is_empty()).then_some(silence);
+        let authenticated =
+            routers.is_none() && (config.heartbeat_key.is_some() || ends.is_empty());
+        let (mut machine, paths) = match routers {
+            Some(routers) => vrrp::open(config, routers, role, terms.clone(), force_active)?,
+            None => open(config, role, &ends, terms.clone(), force_active)?,
+        };
         observer(Event::Started { role, authenticated });
-        let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
         machine.handle_guards(clock::now(), &watch.faults());
+        let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
         let driver = Driver::new(machine, paths, link, receiver, observer)
             .with_guards(watch)
             .with_terms(terms);
@@ -138,27 +164,25 @@ pub fn role(config: &Config) -> Role {
 /// The own and the partner's end of each heartbeat path, the public one first. None without a
 /// partner.
 fn ends(config: &Config, role: Role) -> Result<Vec<(SocketAddr, SocketAddr)>, NodeError> {
-    let Some(backup) = config.backup.filter(|_| config.backup_active) else {
+    if !config.backup_active || config.backup.is_none() {
         return if role == Role::Primary { Ok(Vec::new()) } else { Err(NodeError::NoPartner) };
-    };
-    let private = config.primary_private.zip(config.backup_private);
-    let pairs = [Some((config.primary, backup)), private];
-    let pairs = pairs.into_iter().flatten().chain(config.heartbeat_paths.iter().copied());
+    }
     let endpoint = |address: IpAddr| SocketAddr::new(address, config.heartbeat_port);
     let both_ends = |(primary, backup)| match role {
         Role::Primary => (endpoint(primary), endpoint(backup)),
         Role::Backup => (endpoint(backup), endpoint(primary)),
     };
-    Ok(pairs.map(both_ends).collect())
+    Ok(config.heartbeat_pairs().map(both_ends).collect())
 }
 
-fn machine(
+/// The pulse machine of `config`, and the sockets of its paths.
+fn open(
     config: &Config,
     role: Role,
-    peers: impl Iterator<Item = SocketAddr>,
+    ends: &[(SocketAddr, SocketAddr)],
     terms: Terms,
     force_active: bool,
-) -> Result<Pulse, NodeError> {
+) -> Result<Protocol, NodeError> {
     let version = match config.heartbeat_version {
         HeartbeatVersion::V1 => Version::V1,
         HeartbeatVersion::V2 => Version::V2,
@@ -169,8 +193,10 @@ fn machine(
         .cluster(cluster_id(config))
         .boot(boot_id()?);
     let builder = seal(builder, key::read_all(&terms.keys)?);
+    let peers = ends.iter().map(|(_, peer)| *peer);
     let builder = peers.fold(builder, pulse::Builder::path);
-    Ok(Pulse::new(clock::now(), agree(builder, terms).build()?))
+    let machine = Pulse::new(clock::now(), agree(builder, terms).build()?);
+    Ok((Box::new(machine), ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?))
 }
 
 /// With the key that seals, and the one that is accepted besides.
@@ -224,6 +250,14 @@ fn boot_id() -> Result<u64, NodeError> {
 
 fn bind((local, peer): (SocketAddr, SocketAddr)) -> Result<Path, NodeError> {
     Path::bind(local, peer).map_err(|source| NodeError::Bind { address: local, source })
+}
+
+fn vrrp_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => " (raw sockets need root, or CAP_NET_RAW)",
+        io::ErrorKind::AddrNotAvailable => " (no address of this family to speak from)",
+        _ => "",
+    }
 }
 
 fn hint(error: &io::Error) -> &'static str {

@@ -19,8 +19,40 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
 }
 
+/// The header of an IPv6 packet, for what comes without: raw sockets hand out what follows it.
+#[allow(clippy::exhaustive_structs, reason = "the fields of the header")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ipv6Header {
+    /// Of what follows, in bytes.
+    pub length: u16,
+    /// The number of the protocol of what follows (IANA).
+    pub protocol: u8,
+    /// The hop limit.
+    pub hops: u8,
+    /// Who sent it.
+    pub source: Ipv6Addr,
+    /// To whom.
+    pub destination: Ipv6Addr,
+}
+
+impl Ipv6Header {
+    /// The length of the header in bytes.
+    pub const SIZE: usize = 40;
+
+    /// The bytes of the header, of the traffic class [`NETWORK_CONTROL`].
+    #[must_use]
+    pub fn encode(&self) -> [u8; Self::SIZE] {
+        let mut header = [0; Self::SIZE];
+        header[0] = 0x60 | NETWORK_CONTROL >> 4;
+        header[4..6].copy_from_slice(&self.length.to_be_bytes());
+        header[6..8].copy_from_slice(&[self.protocol, self.hops]);
+        header[8..24].copy_from_slice(&self.source.octets());
+        header[24..].copy_from_slice(&self.destination.octets());
+        header
+    }
+}
+
 const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
 /// Precedence and traffic class of protocols that keep a network going (RFC 791, "internetwork
 /// control").
 pub const NETWORK_CONTROL: u8 = 0xc0;
@@ -41,7 +73,7 @@ impl<'a> Packet<'a> {
     /// payload is longer than a packet.
     #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(IPV6_HEADER + self.payload.len());
+        let mut bytes = Vec::with_capacity(Ipv6Header::SIZE + self.payload.len());
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let length = u16::try_from(IPV4_HEADER + self.payload.len()).ok()?;
@@ -54,12 +86,14 @@ impl<'a> Packet<'a> {
                 bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                let length = u16::try_from(self.payload.len()).ok()?;
-                bytes.extend_from_slice(&[0x60 | NETWORK_CONTROL >> 4, 0, 0, 0]);
-                bytes.extend_from_slice(&length.to_be_bytes());
-                bytes.extend_from_slice(&[self.protocol, self.hops]);
-                bytes.extend_from_slice(&source.octets());
-                bytes.extend_from_slice(&destination.octets());
+                let header = Ipv6Header {
+                    length: u16::try_from(self.payload.len()).ok()?,
+                    protocol: self.protocol,
+                    hops: self.hops,
+                    source,
+                    destination,
+                };
+                bytes.extend_from_slice(&header.encode());
             }
             _ => return None,
         }
@@ -83,7 +117,7 @@ impl<'a> Packet<'a> {
     }
 
     fn decode_ipv6(bytes: &'a [u8]) -> Option<Self> {
-        let (header, payload) = bytes.split_at_checked(IPV6_HEADER)?;
+        let (header, payload) = bytes.split_at_checked(Ipv6Header::SIZE)?;
         let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
         Some(Self {
             source: Ipv6Addr::from(*header[8..].first_chunk::<16>()?).into(),

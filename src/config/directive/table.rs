@@ -139,6 +139,30 @@ directives! {
     HeartbeatPath "heartbeat_path" {
         Global Extension Kind::AddressPair, "", "One more heartbeat path: address of the primary, address of the backup; may stand several times.";
     }
+    HeartbeatProtocol "heartbeat_protocol" {
+        Global Extension Kind::Choice(&["pulse", "vrrp2", "vrrp3"]), "pulse", "What the directors speak with each other: pulse, or VRRP as keepalived and routers do.";
+    }
+    VrrpId "vrrp_id" {
+        Global Extension Kind::Integer(1, 255), "", "Number of the virtual router, the same on all directors; VRRP needs it.";
+    }
+    VrrpPriority "vrrp_priority" {
+        Global Extension Kind::Integer(1, 255), "", "VRRP priority of this node: 150 on the primary and 100 on the backup by default.";
+    }
+    VrrpInterface "vrrp_interface" {
+        Global Extension Kind::Text, "", "Interface that carries VRRP; that of the first VIP by default.";
+    }
+    VrrpUnicast "vrrp_unicast" {
+        Global Extension Kind::Boolean, "0", "Whether VRRP is spoken with the partner alone, by its address, instead of by multicast.";
+    }
+    VrrpHops "vrrp_hops" {
+        Global Extension Kind::Integer(0, 254), "0", "How many routers VRRP may come through, with vrrp_unicast.";
+    }
+    VrrpAuth "vrrp_auth" {
+        Global Extension Kind::Path, "", "File with the password of VRRP version 2.";
+    }
+    VrrpAccept "vrrp_accept" {
+        Global Extension Kind::Boolean, "1", "Whether the active director takes packets to the VIPs itself; it has to.";
+    }
     Keepalive "keepalive" {
         Global Historical Kind::Duration(1), "2", "Interval of the heartbeats.";
     }

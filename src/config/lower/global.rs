@@ -31,6 +31,7 @@ impl Context<'_> {
         };
         self.peers(fields, &mut config);
         self.heartbeat_paths(fields, &mut config);
+        config.vrrp = self.vrrp_terms(fields);
         self.heartbeat(fields, &config);
         self.sync(fields, &mut config);
         self.guards(fields, &mut config);
@@ -144,6 +145,9 @@ impl Context<'_> {
     }
 
     fn heartbeat(&mut self, fields: &Fields, config: &Config) {
+        if config.vrrp.is_some() {
+            return;
+        }
         let Config { keepalive, deadtime, .. } = *config;
         let span = fields
             .span(Directive::Deadtime)
@@ -230,6 +234,7 @@ fn plain(fields: &Fields) -> Config {
         heartbeat_key: fields.text(Directive::HeartbeatKey).map(PathBuf::from),
         heartbeat_key_accepted: fields.text(Directive::HeartbeatKeyAccepted).map(PathBuf::from),
         heartbeat_paths: Vec::new(),
+        vrrp: None,
         keepalive: seconds(Directive::Keepalive, 2),
         deadtime: seconds(Directive::Deadtime, 5),
         failback: boolean(Directive::Failback, false),

@@ -11,6 +11,7 @@ mod relay;
 mod semantics;
 mod service;
 mod sync;
+mod vrrp;
 
 use std::ops::Range;
 
@@ -92,6 +93,7 @@ impl<'a> Context<'a> {
                 config.virtuals.extend(self.group(&sections, &config));
             }
         }
+        self.vrrp(&global, &mut config);
         self.check_semantics(&config, &global);
         Some(config)
     }

@@ -92,9 +92,46 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
              partner.",
     ),
     (
+        Directive::HeartbeatProtocol,
+        None,
+        "VRRP is for a pair in which the other node runs keepalived, or for a network that \
+             wants it: it is not authenticated, cannot refuse a hand-over, and takes longer. All \
+             addresses move together.",
+    ),
+    (
+        Directive::VrrpPriority,
+        None,
+        "The higher one wins among several active nodes, and waits less long for a silent one. \
+             255 is for the node whose own addresses the VIPs are. A reload changes it.",
+    ),
+    (
+        Directive::VrrpInterface,
+        None,
+        "IPv4 is sent from its first address, IPv6 from its link-local one.",
+    ),
+    (
+        Directive::VrrpUnicast,
+        None,
+        "The partner's address is `primary` or `backup`; for a family of VIPs that they are not \
+             of, the first other heartbeat path that is.",
+    ),
+    (
+        Directive::VrrpAuth,
+        None,
+        "One to eight characters, in a file that only root can read: they keep mistakes out, and \
+             nobody who can read the network.",
+    ),
+    (
+        Directive::VrrpAccept,
+        None,
+        "0 is refused: the data plane gets packets to a VIP because they are taken. Use a packet \
+             filter for what should not reach the node itself.",
+    ),
+    (
         Directive::Keepalive,
         None,
-        "Below a second it needs a unit, such as `100ms`. The same on both nodes.",
+        "Below a second it needs a unit, such as `100ms`. The same on both nodes. With VRRP \
+             version 3 a multiple of 10 ms up to 40.95 s, with version 2 whole seconds.",
     ),
     (
         Directive::Deadtime,

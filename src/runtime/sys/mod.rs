@@ -5,6 +5,7 @@
 #![allow(trivial_numeric_casts, reason = "other C libraries have narrower fields")]
 
 mod datagrams;
+mod hops;
 #[cfg(feature = "kernel")]
 mod ip_option;
 #[cfg(feature = "kernel")]
@@ -14,6 +15,7 @@ mod peer;
 mod scheduling;
 
 pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send_trains};
+pub(super) use hops::receive_with_hops;
 #[cfg(feature = "kernel")]
 pub(super) use ip_option::{get_ipvs_option, set_ipvs_option};
 #[cfg(feature = "kernel")]
