@@ -1,4 +1,5 @@
 //! Two to five routers on one link in virtual time, with every fault there is, from a seed.
+#![allow(clippy::unwrap_used, reason = "a test of its own, and a failure is a panic")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

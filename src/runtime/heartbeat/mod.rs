@@ -3,32 +3,29 @@
 //! One thread, no disk, no name look-ups. What may take time (addresses, the data plane) happens
 //! on the far side of the [`Link`] and comes back as a report.
 
-use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+mod path;
+mod refusals;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use socket2::Socket;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+pub use self::path::Path;
+use self::path::readable;
+use self::refusals::Refusals;
 use super::beat::Beat;
 use super::clock;
 use super::guards::Watch;
 use super::key::{self, KeyFileError};
-use super::sys::receive_with_hops;
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::guard::Fault;
 use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status};
 use crate::time::Instant;
-use crate::wire::ip::Ipv6Header;
 use crate::wire::pulse::Key;
-use crate::wire::vrrp::PROTOCOL;
 
 /// Where events go. Called on the thread the event happens on: it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
@@ -43,57 +40,6 @@ const MAX_BURST: usize = 64;
 
 /// How long whoever holds the addresses may take to bring them up or down.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-
-/// What is no news: every start of the partner begins with a greeting, and a link may have other
-/// virtual routers.
-const EXPECTED: [&str; 2] = ["hello", "other_router"];
-
-/// The time between two log lines about refused heartbeats.
-const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
-
-/// One way to the peer: an own address to send from and the peer's to send to.
-#[derive(Debug)]
-pub struct Path {
-    socket: UdpSocket,
-    peer: SocketAddr,
-    /// Where datagrams go to whose header the kernel keeps: raw ones over IPv6.
-    headless: Option<Ipv6Addr>,
-}
-
-impl Path {
-    /// Binds `local`; heartbeats go to `peer`. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// The operating system's, for an address this node does not have or a port in use.
-    pub fn bind(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
-        let socket = std::net::UdpSocket::bind(local)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, peer, headless: None })
-    }
-
-    /// Takes a raw socket, whose datagrams are whole packets. `destination` is where those go that
-    /// come in on it. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub(super) fn raw(socket: Socket, peer: SocketAddr, destination: IpAddr) -> io::Result<Self> {
-        let headless = match (peer, destination) {
-            (SocketAddr::V6(_), IpAddr::V6(destination)) => Some(destination),
-            _ => None,
-        };
-        let socket = std::net::UdpSocket::from(OwnedFd::from(socket));
-        Ok(Self { socket: UdpSocket::from_std(socket)?, peer, headless })
-    }
-
-    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        match self.headless {
-            None => self.socket.try_recv_from(buffer),
-            Some(destination) => self
-                .socket
-                .try_io(Interest::READABLE, || receive_headless(&self.socket, destination, buffer)),
-        }
-    }
-}
 
 /// The two channels to whoever holds the addresses: `lvs` in a process of its own, or a
 /// [`Director`](super::director::Director) in this one.
@@ -499,38 +445,6 @@ impl<M: Reconfigure> Driver<M> {
     }
 }
 
-/// Heartbeats that were not accepted, for the log: the news at most every [`REFUSAL_PAUSE`], so
-/// that a flood of them is one line.
-struct Refusals {
-    told: Vec<(String, u64)>,
-    next: Instant,
-}
-
-impl Refusals {
-    const fn new() -> Self {
-        Self { told: Vec::new(), next: Instant::ZERO }
-    }
-
-    /// What was refused since the last time, by reason, but for what is [`EXPECTED`].
-    fn news(
-        &mut self,
-        now: Instant,
-        counts: impl FnOnce() -> Vec<(String, u64)>,
-    ) -> Option<Vec<(String, u64)>> {
-        if now < self.next {
-            return None;
-        }
-        self.next = now + REFUSAL_PAUSE;
-        let told = std::mem::replace(&mut self.told, counts());
-        let before =
-            |reason: &str| told.iter().find(|(name, _)| name == reason).map_or(0, |(_, n)| *n);
-        let counts = self.told.iter().filter(|(reason, _)| !EXPECTED.contains(&reason.as_str()));
-        let news = counts.map(|(reason, count)| (reason.clone(), count - before(reason)));
-        let news: Vec<_> = news.filter(|(_, count)| *count > 0).collect();
-        (!news.is_empty()).then_some(news)
-    }
-}
-
 /// Reads key files beside the thread of the heartbeats, which waits for no disk.
 struct KeyReader {
     results: mpsc::UnboundedSender<Result<Vec<Key>, KeyFileError>>,
@@ -554,56 +468,5 @@ async fn changed(guards: &mut Option<Watch>) -> Vec<Fault> {
     match guards {
         Some(guards) => guards.changed().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Receives a packet and puts the header in front of it that it came with. One of which the hop
-/// limit is not known came from anywhere.
-fn receive_headless(
-    socket: &UdpSocket,
-    destination: Ipv6Addr,
-    buffer: &mut [u8],
-) -> io::Result<(usize, SocketAddr)> {
-    let (header, room) = buffer
-        .split_first_chunk_mut::<{ Ipv6Header::SIZE }>()
-        .ok_or(io::ErrorKind::InvalidInput)?;
-    let received = receive_with_hops(socket, room)?;
-    let IpAddr::V6(source) = received.source.ip() else {
-        return Err(io::ErrorKind::InvalidData.into());
-    };
-    *header = Ipv6Header {
-        length: u16::try_from(received.length).unwrap_or(u16::MAX),
-        protocol: PROTOCOL,
-        hops: received.hops.unwrap_or_default(),
-        source,
-        destination,
-    }
-    .encode();
-    Ok((Ipv6Header::SIZE + received.length, received.source))
-}
-
-/// Waits until a datagram can be read from one of the paths.
-async fn readable(paths: &[Path]) {
-    std::future::poll_fn(|context| {
-        let ready = paths.iter().any(|path| path.socket.poll_recv_ready(context).is_ready());
-        if ready { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refused_heartbeats_are_told_once_and_not_for_each_of_a_flood() {
-        let counts = |forged| move || vec![("bad_tag".to_owned(), forged), ("hello".to_owned(), 9)];
-        let mut refusals = Refusals::new();
-        let now = Instant::from_millis(1000);
-        assert_eq!(refusals.news(now, counts(2)), Some(vec![("bad_tag".to_owned(), 2)]));
-        assert_eq!(refusals.news(now + Duration::from_secs(1), counts(500)), None);
-        let later = now + REFUSAL_PAUSE;
-        assert_eq!(refusals.news(later, counts(502)), Some(vec![("bad_tag".to_owned(), 500)]));
-        assert_eq!(refusals.news(later + REFUSAL_PAUSE, counts(502)), None);
     }
 }
