@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 
 #[path = "checks/certificates.rs"]
 mod certificates;
+#[path = "checks/haproxy.rs"]
+mod haproxy;
 #[path = "checks/hostile.rs"]
 mod hostile;
 #[cfg(all(feature = "http2", feature = "tls"))]

@@ -5,6 +5,7 @@ mod directives;
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +14,18 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser};
 
 use crate::health::{
-    Check, CheckPath, CheckSpec, Expect, HttpSpec, MonitorConfig, ProgramSpec, SlowStart,
-    decode_escapes, rise_from_reentry,
+    Check, CheckPath, CheckSpec, Expect, HttpSpec, LoadFormula, LoadMonitor, LoadSource,
+    MonitorConfig, ProgramSpec, SlowStart, decode_escapes, rise_from_reentry,
 };
-use crate::net::{Protocol, Weight};
+use crate::net::{FirewallMark, Protocol, Weight};
 use crate::runtime::checks::{self, Dialer, Transcript};
-use crate::runtime::nanny::{Event, Settings, once, run};
+use crate::runtime::nanny::{Event, Partner, Settings, Table, once, run, service, watch_partner};
 
 /// Check one real server, and tell when it should take connections and when not.
 ///
 /// Without --send_string and --expect_string, port 80 gets an HTTP check and any other a check
 /// that a connection can be made. nanny runs in the foreground and writes a line for each event
-/// to standard output. SIGUSR1 forces the server down, SIGUSR2 up, SIGHUP leaves it to the checks
+/// to standard output; with --ipvsadm it also keeps the server in the IPVS table. SIGUSR1 forces the server down, SIGUSR2 up, SIGHUP leaves it to the checks
 /// again, SIGTERM and SIGINT stop. Times are in seconds, or have a unit: 500ms, 2s, 3m.
 #[derive(Debug, Parser)]
 #[command(
@@ -79,6 +80,34 @@ struct Args {
     /// Full weight of the server
     #[arg(short, long, default_value = "1", value_parser = weight)]
     weight: Weight,
+    /// Keep the server in the IPVS table with this ipvsadm; needs --virtaddress or --fwmark
+    #[arg(short = 'I', long, value_name = "FILE")]
+    ipvsadm: Option<PathBuf>,
+    /// Address of the virtual service
+    #[arg(short = 'V', long, value_name = "ADDRESS")]
+    virtaddress: Option<IpAddr>,
+    /// Firewall mark of the virtual service
+    #[arg(short, long, value_name = "MARK", value_parser = mark)]
+    fwmark: Option<FirewallMark>,
+    /// Forwarding method: g (direct routing), i (tunnelling) or m (NAT)
+    #[arg(
+        short = 'M',
+        long,
+        default_value = "m",
+        allow_hyphen_values = true,
+        value_parser = method
+    )]
+    method: char,
+    /// Command that measures the load, for the weight: it gets the address of the server, and
+    /// rsh or ssh run uptime there
+    #[arg(short = 'U', long, value_name = "COMMAND", allow_hyphen_values = true)]
+    loadcmd: Option<String>,
+    /// How many times its weight a server may get by its load
+    #[arg(short = 'S', long, value_name = "NUMBER", default_value_t = LoadFormula::SCALE)]
+    scale: u32,
+    /// Watch the service of a partner: exit 0 when it fails after it passed, 1 when it never passes
+    #[arg(long, conflicts_with_all = ["lvs", "ipvsadm", "loadcmd"])]
+    fos: bool,
     /// Program that checks instead; %h and %p stand for address and port
     #[arg(short = 'e', long = "send_program", value_name = "COMMAND", allow_hyphen_values = true)]
     program: Option<String>,
@@ -108,10 +137,10 @@ struct Args {
     #[arg(long, action = ArgAction::Version)]
     version: Option<bool>,
     #[command(flatten)]
-    historical: Historical,
+    _historical: Historical,
 }
 
-/// Options of Piranha's nanny that have no effect here, or are refused.
+/// Options of Piranha's nanny that have no effect here.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Accepted for old command lines, without effect")]
 struct Historical {
@@ -124,36 +153,9 @@ struct Historical {
     /// Checking for a virtual service is the only mode
     #[arg(long)]
     lvs: bool,
-    /// Address of the virtual service
-    #[arg(short = 'V', long, value_name = "ADDRESS")]
-    virtaddress: Option<IpAddr>,
-    /// Firewall mark of the virtual service
-    #[arg(short, long, value_name = "MARK")]
-    fwmark: Option<u32>,
-    /// Forwarding method: g, i or m
-    #[arg(short = 'M', long, allow_hyphen_values = true, value_parser = method)]
-    method: Option<char>,
-    #[arg(short = 'I', long, hide = true)]
-    ipvsadm: Option<String>,
-    #[arg(short = 'U', long, hide = true, allow_hyphen_values = true)]
-    loadcmd: Option<String>,
-    #[arg(long, hide = true)]
-    fos: bool,
-}
-
-impl Historical {
-    /// Doing nothing where these ask for something would be worse than refusing.
-    fn refusal(&self) -> Option<&'static str> {
-        if self.ipvsadm.is_some() {
-            Some("--ipvsadm (-I): nanny does not change the IPVS table, lvs does; leave it out")
-        } else if self.loadcmd.is_some() {
-            Some("--loadcmd (-U): weights by load are not supported yet")
-        } else if self.fos {
-            Some("--fos: failover services are not supported")
-        } else {
-            None
-        }
-    }
+    /// There is nothing to suppress
+    #[arg(short = 'T', long)]
+    suppress: bool,
 }
 
 /// nanny, from the command line of this process to its exit status.
@@ -189,14 +191,12 @@ struct Plan {
     transcript: Option<Transcript>,
     warnings: String,
     monitor: MonitorConfig,
+    table: Option<Table>,
     args: Args,
 }
 
 impl Args {
     fn plan(self) -> Result<Plan, String> {
-        if let Some(refusal) = self.historical.refusal() {
-            return Err(refusal.to_owned());
-        }
         let protocol = if self.udp { Protocol::Udp } else { Protocol::Tcp };
         let target = SocketAddr::new(self.server, self.rport.unwrap_or(self.port));
         let (spec, path, warnings) = if self.set.is_empty() {
@@ -218,8 +218,25 @@ impl Args {
             transcript,
             warnings,
             monitor: self.monitor().map_err(|error| error.to_string())?,
+            table: self.table(target, protocol)?,
             args: self,
         })
+    }
+
+    fn table(&self, target: SocketAddr, protocol: Protocol) -> Result<Option<Table>, String> {
+        let Some(program) = &self.ipvsadm else {
+            return Ok(None);
+        };
+        let known = service(self.fwmark, self.virtaddress, protocol, self.port, self.server);
+        let service = known.ok_or("--ipvsadm (-I) needs --virtaddress (-V) or --fwmark (-f)")?;
+        Ok(Some(Table::new(program.clone(), service, target, self.method)))
+    }
+
+    /// The load monitor of `--loadcmd`, which measures as often as there are checks.
+    fn load(&self) -> Option<LoadMonitor> {
+        let source = LoadSource::from_command(self.loadcmd.as_deref()?)?;
+        let monitor = LoadMonitor::new(source).with_formula(LoadFormula::Historical);
+        Some(monitor.with_interval(self.interval))
     }
 
     fn check_spec(&self) -> CheckSpec {
@@ -283,6 +300,9 @@ impl Plan {
         if self.args.once || self.args.explain {
             return runtime.block_on(self.check_once());
         }
+        if self.args.fos {
+            return runtime.block_on(self.stand_by());
+        }
         runtime.block_on(self.watch())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -329,13 +349,33 @@ impl Plan {
     }
 
     async fn watch(&self) -> io::Result<()> {
-        let settings = Settings::new(self.target, Arc::clone(&self.check), self.monitor);
-        run(settings, |event| match event {
+        run(self.settings(), |event| self.tell(event)).await
+    }
+
+    async fn stand_by(&self) -> io::Result<ExitCode> {
+        match watch_partner(&self.settings(), |event| self.tell(event)).await? {
+            Partner::Stopped | Partner::Lost => Ok(ExitCode::SUCCESS),
+            Partner::NeverSeen => {
+                writeln!(io::stdout(), "{} never answered: triggering failover!", self.target)?;
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::new(self.target, Arc::clone(&self.check), self.monitor);
+        settings.table.clone_from(&self.table);
+        settings.load = self.args.load();
+        settings.scale = self.args.scale;
+        settings
+    }
+
+    fn tell(&self, event: &Event) -> io::Result<()> {
+        match event {
             Event::Started => self.introduce(),
             Event::Checked(_) | Event::Weight(_) if !self.args.verbose => Ok(()),
             event => writeln!(io::stdout(), "{}", event.on(self.target)),
-        })
-        .await
+        }
     }
 }
 
@@ -355,6 +395,11 @@ fn time(text: &str) -> Result<Duration, String> {
 fn weight(text: &str) -> Result<Weight, String> {
     let number: u32 = text.parse().map_err(|_not_a_number| "expected a number".to_owned())?;
     Weight::new(number).map_err(|error| error.to_string())
+}
+
+fn mark(text: &str) -> Result<FirewallMark, String> {
+    let number = text.parse().ok().and_then(FirewallMark::new);
+    number.ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 fn method(text: &str) -> Result<char, String> {
@@ -381,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_lvsd_wrote_is_understood_but_for_the_table() {
+    fn the_command_line_lvsd_wrote_is_understood() {
         let line = "-c -h 10.0.0.5 -p 25 -r 2525 -s quit -x 220 -q -a 15 -t 6 -w 3 \
                     -V 192.0.2.1 -M m --nodaemon --lvs";
         let understood = plan(line).unwrap();
@@ -389,8 +434,10 @@ mod tests {
         assert_eq!(understood.monitor.rise(), 2);
         assert_eq!(understood.monitor.timeout(), Duration::from_secs(6));
         assert!(understood.monitor.quiesce());
-        let refusal = plan(&format!("{line} -I /sbin/ipvsadm")).err().unwrap();
-        assert!(refusal.contains("lvs does"), "{refusal}");
+        assert!(understood.table.is_none() && understood.settings().load.is_none());
+        let whole = plan(&format!("{line} -I /sbin/ipvsadm -U rup -S 5 -T")).unwrap();
+        assert!(whole.table.is_some());
+        assert_eq!((whole.settings().load.is_some(), whole.settings().scale), (true, 5));
     }
 
     #[test]

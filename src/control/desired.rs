@@ -364,23 +364,10 @@ impl Standing {
             return None;
         };
         match self.steer {
-            Some(Steer::Out) => self.quiesce.then_some(Weight::ZERO),
-            Some(Steer::Drain) => Some(Weight::ZERO),
             // What was adopted has been steered in an earlier life.
-            Some(Steer::Weight(steered)) if self.verdict == Verdict::In(weight) => {
-                Some(in_proportion(weight, steered, self.full))
-            }
-            Some(Steer::Weight(_)) | None => Some(weight),
+            Some(Steer::Weight(_)) if self.verdict == Verdict::Adopted(weight) => Some(weight),
+            Some(steer) => steer.apply(weight, self.full, self.quiesce),
+            None => Some(weight),
         }
     }
-}
-
-/// `weight`, of a server whose full weight is steered from `full` to `steered`. Stays above 0 if
-/// it is.
-fn in_proportion(weight: Weight, steered: Weight, full: Weight) -> Weight {
-    let product = u64::from(weight.get()) * u64::from(steered.get());
-    let share = product / u64::from(full.get().max(1));
-    let least = u64::from(weight.get().min(steered.get()).min(1));
-    let share = u32::try_from(share.max(least)).ok();
-    share.and_then(|share| Weight::new(share).ok()).unwrap_or(Weight::MAX)
 }

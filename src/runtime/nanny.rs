@@ -1,5 +1,8 @@
 //! nanny, the checker on its own: one check loop against one server, as a process.
 
+mod partner;
+mod table;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -10,8 +13,14 @@ use async_trait::async_trait;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+pub use self::partner::{Partner, watch_partner};
+pub use self::table::{Table, service};
+use super::agent::{Gauge, Reading};
 use super::checks::Runner;
-use crate::health::{Check, Failure, Health, MonitorConfig, Output, Override, Reason, Stage};
+use crate::health::{
+    Check, Failure, Health, LoadFormula, LoadMonitor, LoadWeight, MonitorConfig, Output, Override,
+    Reason, Stage,
+};
 use crate::net::Weight;
 
 /// What nanny checks, and how.
@@ -24,13 +33,19 @@ pub struct Settings {
     pub check: Arc<dyn Check>,
     /// When to check, and what follows from the results.
     pub monitor: MonitorConfig,
+    /// The table that follows; by default events are all that happens.
+    pub table: Option<Table>,
+    /// What measures the load, for the weight; nothing by default.
+    pub load: Option<LoadMonitor>,
+    /// How many times its weight a server may get, with [`LoadFormula::Historical`].
+    pub scale: u32,
 }
 
 impl Settings {
     /// Checks `target` with `check`.
     #[must_use]
     pub fn new(target: SocketAddr, check: Arc<dyn Check>, monitor: MonitorConfig) -> Self {
-        Self { target, check, monitor }
+        Self { target, check, monitor, table: None, load: None, scale: LoadFormula::SCALE }
     }
 }
 
@@ -57,7 +72,9 @@ pub enum Event {
     Health(Health, Reason),
     /// A check ended.
     Checked(Result<(), Failure>),
-    /// What the table of an `lvs` with the same settings would hold from now on.
+    /// The load cannot be measured, so the weight stays; told when it could before.
+    Unmeasured(Failure),
+    /// What the table holds from now on, or that of an `lvs` with the same settings would.
     Weight(Option<Weight>),
     /// An administrator decided, by SIGUSR1, SIGUSR2 or SIGHUP.
     Glasses(Override),
@@ -91,6 +108,9 @@ impl Event {
             Self::Health(health, reason) => format!("{server} is {health}: {reason}"),
             Self::Checked(Ok(())) => format!("{server} passed a check"),
             Self::Checked(Err(failure)) => format!("{server} failed a check: {failure}"),
+            Self::Unmeasured(failure) => {
+                format!("the load of {server} cannot be measured: {failure}")
+            }
             Self::Weight(None) => format!("{server} is not in the table"),
             Self::Weight(Some(weight)) => format!("{server} has weight {weight}"),
             Self::Glasses(Override::None) => format!("removing glasses: {server} is as checked"),
@@ -117,10 +137,11 @@ impl fmt::Display for Why {
 }
 
 /// Checks until SIGTERM or SIGINT, and tells `report` what happens. SIGUSR1 forces the server
-/// down, SIGUSR2 up, SIGHUP leaves it to the checks again.
+/// down, SIGUSR2 up, SIGHUP leaves it to the checks again. At the end the server leaves the table,
+/// unless it is quiesced.
 ///
 /// # Errors
-/// If a signal cannot be listened for, or with the error of `report`.
+/// If a signal cannot be listened for or the table not be changed, or with the error of `report`.
 ///
 /// # Panics
 /// Outside a tokio runtime with timers and I/O.
@@ -134,6 +155,13 @@ pub async fn run(
     let (sender, mut outputs) = mpsc::channel(16);
     let check = Arc::new(Observed { check: settings.check, results });
     let runner = Runner::spawn((), settings.target, check, settings.monitor, sender);
+    let (sender, mut readings) = mpsc::channel(1);
+    let _gauge = settings.load.clone().map(|load| {
+        let (server, timing) = (settings.target.ip(), (Duration::ZERO, load.interval));
+        Gauge::spawn((), load.source, server, timing, sender)
+    });
+    let mut standing = Standing::new(&settings.monitor, settings.load.as_ref(), settings.scale);
+    let mut table = settings.table;
     let mut narrator = Narrator::default();
     loop {
         tokio::select! {
@@ -144,14 +172,28 @@ pub async fn run(
                     runner.set_override(forced);
                     narrator.forced(forced).map_or(Ok(()), |event| report(&event))?;
                 }
-                None => return report(&Event::Stopping),
+                None => break,
             },
             Some(result) = checked.recv() => report(&Event::Checked(result))?,
-            Some(((), output)) = outputs.recv() => {
-                narrator.output(output).map_or(Ok(()), |event| report(&event))?;
+            Some(((), output)) = outputs.recv() => match output {
+                Output::Weight(weight) => standing.checked = weight,
+                output => narrator.output(output).map_or(Ok(()), |event| report(&event))?,
+            },
+            Some(((), reading)) = readings.recv() => {
+                standing.measured(reading).map_or(Ok(()), |event| report(&event))?;
             }
         }
+        if let Some(weight) = standing.change() {
+            if let Some(table) = &mut table {
+                table.set(weight).await?;
+            }
+            report(&Event::Weight(weight))?;
+        }
     }
+    if let Some(table) = &mut table {
+        table.leave().await?;
+    }
+    report(&Event::Stopping)
 }
 
 /// Checks once, within `limit`.
@@ -180,6 +222,55 @@ impl Check for Observed {
     }
 }
 
+/// The weight that follows from the checks and the load.
+struct Standing {
+    checked: Option<Weight>,
+    load: Option<LoadWeight>,
+    /// Whether the load could be measured the last time.
+    measures: bool,
+    full: Weight,
+    quiesce: bool,
+    held: Option<Weight>,
+}
+
+impl Standing {
+    fn new(monitor: &MonitorConfig, load: Option<&LoadMonitor>, scale: u32) -> Self {
+        let full = monitor.weight();
+        Self {
+            checked: None,
+            load: load.map(|load| LoadWeight::new(load.formula, full).with_scale(scale)),
+            measures: true,
+            full,
+            quiesce: monitor.quiesce(),
+            held: None,
+        }
+    }
+
+    /// Takes a reading down; a failure is told once.
+    fn measured(&mut self, reading: Result<Reading, Failure>) -> Option<Event> {
+        let measured = std::mem::replace(&mut self.measures, reading.is_ok());
+        match (reading, &mut self.load) {
+            (Ok(Reading::Load(load)), Some(weight)) => weight.handle_load(load),
+            (Ok(Reading::Report(report)), Some(weight)) => weight.handle_report(&report),
+            (Ok(_), None) => {}
+            (Err(failure), _) => return measured.then_some(Event::Unmeasured(failure)),
+        }
+        None
+    }
+
+    /// The weight, if it is another one than the last time.
+    fn change(&mut self) -> Option<Option<Weight>> {
+        let wanted = match (&self.load, self.checked) {
+            (Some(load), Some(weight)) => load.steer().apply(weight, self.full, self.quiesce),
+            (_, weight) => weight,
+        };
+        (wanted != self.held).then(|| {
+            self.held = wanted;
+            wanted
+        })
+    }
+}
+
 /// Turns the outputs of a monitor into events.
 #[derive(Default)]
 struct Narrator {
@@ -196,8 +287,8 @@ impl Narrator {
                 let change = self.settle(Why::Checks(reason.clone()));
                 Some(change.unwrap_or(Event::Health(to, reason)))
             }
-            Output::Weight(weight) => Some(Event::Weight(weight)),
-            Output::Probe { .. } | Output::Cancel { .. } => None,
+            // What comes of it is up to the load too.
+            Output::Weight(_) | Output::Probe { .. } | Output::Cancel { .. } => None,
         }
     }
 
@@ -274,10 +365,10 @@ mod tests {
         let mut narrator = Narrator::default();
         let events = [
             narrator.output(changed(Unknown, Up, passed(1, 1))),
-            narrator.output(Output::Weight(Some(Weight::ONE))),
+            Some(Event::Weight(Some(Weight::ONE))),
             narrator.output(changed(Up, Falling, failed(1))),
             narrator.output(changed(Falling, Down, failed(2))),
-            narrator.output(Output::Weight(None)),
+            Some(Event::Weight(None)),
             narrator.output(changed(Down, Rising, passed(1, 3))),
             Some(Event::Glasses(Override::ForceUp)),
             narrator.forced(Override::ForceUp),

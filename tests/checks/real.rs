@@ -43,7 +43,7 @@ impl Drop for Server {
 }
 
 /// Where the program is, or `None` and a word on what is not tested.
-fn installed(program: &str) -> Option<PathBuf> {
+pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     let mut places = vec![PathBuf::from("/usr/sbin"), "/usr/bin".into()];
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     places.extend(versions.map(|version| version.path().join("bin")));

@@ -215,13 +215,13 @@ fn a_wrong_command_line_exits_with_2_and_says_what_is_wrong() {
         ("-h ::1 -M t", "expected g (direct routing), i (tunnelling) or m (NAT)"),
         ("-h ::1 --regex", "--expect_string"),
         ("-h ::1 --regex -x (", "bad regular expression"),
-        ("-h ::1 -I /sbin/ipvsadm", "nanny does not change the IPVS table, lvs does"),
+        ("-h ::1 -I /sbin/ipvsadm", "needs --virtaddress (-V) or --fwmark (-f)"),
+        ("-h ::1 -f 0", "expected a number above 0"),
+        ("-h ::1 --fos --lvs", "cannot be used with"),
         ("-h ::1 --set check=htps", "unknown value `htps`"),
         ("-h ::1 --set weight=1", "not a directive about checks"),
         ("-h ::1 --set check=tls --set tls_ca=/nonexistent", "/nonexistent: "),
         ("-h ::1 --set check=http -s x", "cannot be used with"),
-        ("-h ::1 -U uptime", "weights by load are not supported yet"),
-        ("-h ::1 --fos", "failover services are not supported"),
     ];
     for (arguments, message) in cases {
         let (code, stdout, stderr) = run(arguments);
@@ -249,4 +249,79 @@ fn a_closed_standard_output_ends_nanny_with_a_message() {
     process.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(process.wait().unwrap().code(), Some(1));
     assert!(stderr.starts_with("nanny: "), "{stderr}");
+}
+
+/// An ipvsadm that notes its arguments in `log` and fails once `broken` is there.
+fn note_taker(directory: &tempfile::TempDir) -> (String, std::path::PathBuf) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (program, log) = (directory.path().join("ipvsadm"), directory.path().join("log"));
+    let broken = directory.path().join("broken");
+    let script =
+        format!("#!/bin/sh\necho \"$@\" >>{}\ntest ! -e {}\n", log.display(), broken.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (program.display().to_string(), log)
+}
+
+#[test]
+fn the_table_follows_the_checks_the_load_and_the_signals() {
+    let directory = tempfile::tempdir().unwrap();
+    let (program, log) = note_taker(&directory);
+    let (listener, address) = listen("127.0.0.1:0");
+    let port = address.port().to_string();
+    let line = format!(
+        "-h 127.0.0.1 -p 80 -r {port} -V 192.0.2.80 -M g -I {program} -w 100 -t 50ms -a 50ms -v --lvs \
+         -x= -U"
+    );
+    let words = line.split_whitespace().chain(["echo load average: 0.0, of"]);
+    let nanny = Running::with(&words.collect::<Vec<_>>());
+    let until_logged = |wanted: &str| {
+        crate::daemon::until(wanted, || {
+            std::fs::read_to_string(&log).is_ok_and(|text| text.lines().any(|l| l == wanted))
+        });
+    };
+    let server = format!("-t 192.0.2.80:80 -r {address}");
+    // Either the first check or the first measurement comes first.
+    until_logged(&format!("-e {server} -g -w 1000"));
+    nanny.signal(Signal::USR1);
+    until_logged(&format!("-d {server}"));
+    nanny.signal(Signal::USR2);
+    until_logged(&format!("-a {server} -g -w 1000"));
+    nanny.signal(Signal::HUP);
+    drop(listener);
+    crate::daemon::until("it is removed again", || {
+        let text = std::fs::read_to_string(&log).unwrap();
+        text.lines().filter(|line| line.starts_with("-d")).count() == 2
+    });
+}
+
+#[test]
+fn a_command_of_ipvsadm_that_fails_ends_nanny() {
+    let directory = tempfile::tempdir().unwrap();
+    let (program, _) = note_taker(&directory);
+    std::fs::write(directory.path().join("broken"), "").unwrap();
+    let (_listener, address) = listen("127.0.0.1:0");
+    let port = address.port();
+    let (code, _, stderr) =
+        run(&format!("-h 127.0.0.1 -p {port} -f 7 -I {program} --expect_string="));
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("command failed!"), "{stderr}");
+}
+
+#[test]
+fn a_partner_is_watched_until_it_is_lost_or_was_never_there() {
+    let (_taken, closed) = closed_port();
+    let (code, text, _) =
+        run(&format!("--fos -h 127.0.0.1 -p {} -t 20ms --expect_string=", closed.port()));
+    assert_eq!(code, Some(1));
+    assert!(text.ends_with("triggering failover!\n"), "{text}");
+    let (listener, address) = listen("127.0.0.1:0");
+    let mut nanny = Running::start(&format!(
+        "--fos -h 127.0.0.1 -p {} -t 20ms -v --expect_string=",
+        address.port()
+    ));
+    while !nanny.next_line().contains("passed a check") {}
+    drop(listener);
+    while !nanny.next_line().contains("failed a check") {}
+    assert_eq!(nanny.process.wait().unwrap().code(), Some(0));
 }

@@ -399,7 +399,7 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
     (
         Directive::LoadMonitor,
         None,
-        "`agent` asks nanny-agent(8) or any agent of HAProxy's; `uptime` runs `rsh_command \
+        "`agent` asks nanny(8) or any agent of HAProxy's; `uptime` runs `rsh_command \
              SERVER uptime`, `rup` and `ruptime` run those, and any other command gets the address \
              of the server as `%h` or behind its other arguments. Commands are split at blanks, \
              without a shell; the load is the number behind the word load, or else the last \

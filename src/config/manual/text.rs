@@ -98,6 +98,7 @@ pub(super) const TAIL: &str = r".SH FILES
 .I /etc/sysconfig/ha/lvs.cf
 The configuration, where Piranha always had it.
 .SH SEE ALSO
+.BR nanny (8),
 .BR piranha\-config (8),
 .BR ipvsadm (8)
 ";

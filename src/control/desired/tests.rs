@@ -326,19 +326,3 @@ fn the_sorry_server_stands_in_when_agents_drained_the_last_server() {
     desired.set_steer(key, server(1), Some(Steer::Weight(Weight::ONE)));
     assert_eq!(in_table(&desired, key), [server(1)]);
 }
-
-proptest! {
-    #[test]
-    fn a_weight_by_load_keeps_proportion_and_is_never_nothing(
-        full in 1..=Weight::MAX.get(),
-        eased in 1..=Weight::MAX.get(),
-        steered in 1..=Weight::MAX.get(),
-    ) {
-        let eased = eased.min(full);
-        let result = in_proportion(weight(eased), weight(steered), weight(full)).get();
-        prop_assert!(result >= 1);
-        prop_assert!(result <= steered, "a part of it while a slow start is under way");
-        prop_assert_eq!(in_proportion(weight(full), weight(steered), weight(full)).get(), steered);
-        prop_assert_eq!(in_proportion(Weight::ZERO, weight(steered), weight(full)), Weight::ZERO);
-    }
-}

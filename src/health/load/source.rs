@@ -78,6 +78,18 @@ impl LoadSource {
         Some(Self::Command(arguments))
     }
 
+    /// What nanny's `--loadcmd` stands for; `None` for `none` and an empty one. As in 0.8.6 a
+    /// remote shell, `rsh` or `ssh`, runs `uptime` on the server.
+    #[must_use]
+    pub fn from_command(command: &str) -> Option<Self> {
+        let program = command.split_ascii_whitespace().next()?;
+        let value = match program.rsplit('/').next() {
+            Some("rsh" | "ssh") => "uptime",
+            _ => command,
+        };
+        Self::from_directive(value, command, LoadMonitor::PORT)
+    }
+
     /// The program and its arguments for one server; nothing for an agent.
     pub fn arguments_for(&self, server: IpAddr) -> impl Iterator<Item = String> {
         let arguments = match self {
@@ -117,6 +129,9 @@ mod tests {
         assert_eq!(arguments("/bin/load -v").as_deref(), Some("/bin/load -v 10.0.0.1"));
         assert_eq!(arguments("/bin/load %h -v").as_deref(), Some("/bin/load 10.0.0.1 -v"));
         assert_eq!((arguments("none"), arguments(" ")), (None, None));
+        let by_nanny = LoadSource::from_command("/usr/bin/ssh -q").map(|source| source.to_string());
+        assert_eq!(by_nanny.as_deref(), Some("`/usr/bin/ssh -q %h uptime`"));
+        assert_eq!(LoadSource::from_command("none"), None);
         assert_eq!(LoadSource::from_directive("agent", "", 7), Some(LoadSource::Agent(7)));
     }
 }

@@ -18,6 +18,29 @@ pub enum Steer {
     Out,
 }
 
+impl Steer {
+    /// What becomes of `weight`, which its checks give a server of the full weight `full`: `None`
+    /// to be out, 0 to be quiesced. `quiesce` says whether a server that is out stays with 0.
+    ///
+    /// A weight keeps its proportion to the full one, and stays above 0 if it was.
+    #[must_use]
+    pub fn apply(self, weight: Weight, full: Weight, quiesce: bool) -> Option<Weight> {
+        match self {
+            Self::Out => quiesce.then_some(Weight::ZERO),
+            Self::Drain => Some(Weight::ZERO),
+            Self::Weight(steered) => Some(in_proportion(weight, steered, full)),
+        }
+    }
+}
+
+fn in_proportion(weight: Weight, steered: Weight, full: Weight) -> Weight {
+    let product = u64::from(weight.get()) * u64::from(steered.get());
+    let share = product / u64::from(full.get().max(1));
+    let least = u64::from(weight.get().min(steered.get()).min(1));
+    let share = u32::try_from(share.max(least)).ok();
+    share.and_then(|share| Weight::new(share).ok()).unwrap_or(Weight::MAX)
+}
+
 /// Follows the load of one server of one service, or what its agent says of it, and decides how
 /// its weight is steered. Pure: readings go in, [`steer`](Self::steer) comes out. It holds no
 /// time, because readings come at a fixed interval and each moves the weight by one step.
@@ -239,6 +262,20 @@ mod tests {
                 };
                 prop_assert!((u64::from(bottom)..=most).contains(&now), "{now} of {full}");
             }
+        }
+
+        #[test]
+        fn a_weight_by_load_keeps_proportion_and_is_never_nothing(
+            full in 1..=Weight::MAX.get(),
+            eased in 1..=Weight::MAX.get(),
+            steered in 1..=Weight::MAX.get(),
+        ) {
+            let apply = |eased| Steer::Weight(weight(steered)).apply(eased, weight(full), false);
+            let result = apply(weight(eased.min(full))).unwrap().get();
+            prop_assert!(result >= 1);
+            prop_assert!(result <= steered, "a part of it while a slow start is under way");
+            prop_assert_eq!(apply(weight(full)), Some(weight(steered)));
+            prop_assert_eq!(apply(Weight::ZERO), Some(Weight::ZERO));
         }
 
         #[test]

@@ -12,3 +12,7 @@ pub use access::{AccessList, BadPrefix, Prefix};
 pub use gauge::{Gauge, Reading, ask, measure};
 pub use host::{Meter, Sampler};
 pub use server::{Event, Settings, sample, serve};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/agent.md")]
+struct Guide;
