@@ -94,8 +94,8 @@ impl Pair {
             files.write(role, &(configuration(role, extra, each) + gateway));
         }
         let mut primary = director(&files, "director", "primary");
-        let mut backup = director(&files, "partner", "backup");
         primary.expect("active, was acquiring");
+        let mut backup = director(&files, "partner", "backup");
         backup.expect("standby, was starting");
         for namespace in ["director", "partner"] {
             wait_for("all servers", || table(namespace).matches("-w 1").count() == 9);

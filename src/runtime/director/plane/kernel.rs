@@ -139,7 +139,7 @@ impl Plane for KernelPlane {
 
     /// The kernel balances whatever reaches it: to hold an address is all that it takes.
     async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
-        self.sync.acquired(addresses);
+        self.sync.acquired(addresses, self.kernel.client()).await;
         Ok(())
     }
 
