@@ -122,6 +122,7 @@ codes! {
     VrrpNotAccepting = "E0373", "the active director has to take packets to the VIPs";
     SyncGroup = "E0380", "a sync group is not a multicast address";
     SyncFamilies = "E0381", "connections of a tunnel between address families cannot be synchronised";
+    ThroughImpossible = "E0382", "a check cannot go through the data plane";
     ReferenceQuorum = "E0385", "more references must answer than there are";
     AcceptedKeyAlone = "E0386", "heartbeat_key_accepted stands without heartbeat_key";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
@@ -166,6 +167,7 @@ codes! {
     VrrpIgnored = "W0370", "a directive has no effect with this heartbeat protocol";
     VrrpUnadvertised = "W0371", "VIPs are held and not advertised by VRRP";
     SyncNeedsKernel = "W0380", "connections are synchronised by the kernel only";
+    ThroughIgnored = "W0381", "servers behind NAT are checked directly in any case";
     GuardSettingIgnored = "W0385", "a setting of guards has no effect";
     TrackCommandAsDaemon = "W0386", "a tracked command runs as the user of the daemon";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";

@@ -281,7 +281,7 @@ fn effect(directive: Directive, before: &Section, after: &Section) -> Effect {
         D::StartCmd | D::StopCmd | D::ClientMonitor => Effect::None,
         D::Check | D::Send | D::Expect | D::UseRegex | D::SendProgram => Effect::Rechecked,
         D::HttpPath | D::HttpHost | D::HttpStatus | D::Timeout => Effect::Rechecked,
-        D::CheckTimeout => Effect::Rechecked,
+        D::CheckTimeout | D::CheckThrough => Effect::Rechecked,
         D::Address | D::Port | D::Protocol | D::Fwmark => {
             if before.identity == after.identity {
                 Effect::Kept

@@ -215,6 +215,9 @@ pub struct Virtual {
     pub check: CheckSpec,
     /// `check_port`, `check_source`, `check_mark`: how a probe gets there.
     pub check_path: CheckPath,
+    /// `check_through`: whether a probe goes to the VIP, through the data plane. Off by default;
+    /// never on with `dataplane = relay`. Servers behind NAT are checked directly in any case.
+    pub check_through: bool,
     /// `timeout`: how often, every 10 s by default.
     pub interval: Duration,
     /// `check_timeout`: how long connecting and reading may take; the interval by default.

@@ -438,6 +438,9 @@ directives! {
     CheckMark "check_mark" {
         Virtual Extension Kind::Integer(0, u32::MAX as i64), "0", "Firewall mark on what a check sends; 0 is none.";
     }
+    CheckThrough "check_through" {
+        Virtual Extension Kind::Boolean, "0", "Whether checks take the way of clients, to the VIP through the kernel; with direct routing and tunnels.";
+    }
     Timeout "timeout" {
         Virtual Historical Kind::Duration(1), "10", "Interval of the checks.";
     }

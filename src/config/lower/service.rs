@@ -45,6 +45,7 @@ impl Context<'_> {
             None => Service::new(service.key()).helper(),
         };
         self.servers(block, blocks, &mut service);
+        self.check_through(fields, &mut service, config.dataplane);
         self.check_quorum(fields, &service);
         self.check_load(block, blocks, &service);
         Some(service)
@@ -339,6 +340,7 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         one_packet: fields.boolean(Directive::OnePacket).unwrap_or(false),
         check: crate::health::CheckSpec::Connect,
         check_path: Default::default(),
+        check_through: false,
         interval,
         timeout: fields.duration(Directive::CheckTimeout).unwrap_or(interval),
         reentry: seconds(Directive::Reentry, 180),

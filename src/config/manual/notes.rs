@@ -310,6 +310,13 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
     ),
     (Directive::CheckMark, None, "It needs the capability CAP_NET_ADMIN."),
     (
+        Directive::CheckThrough,
+        None,
+        "Finds servers down that do not accept the VIP, whatever their own address answers. Each \
+             such server gets a service of its own in the kernel, by a firewall mark from \
+             0x70600000 to 0x706fffff: leave these marks to it. Needs the kernel's IPVS.",
+    ),
+    (
         Directive::CheckUser,
         None,
         "By name or number. The program then has no further groups. Without it it runs as the \

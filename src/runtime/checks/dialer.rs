@@ -9,15 +9,34 @@ use super::Transcript;
 use super::conversation::Conversation;
 use super::network::{Budget, close_at_once};
 use crate::health::{CheckPath, Failure, Stage};
-use crate::net::Protocol;
+use crate::net::{FirewallMark, Protocol};
 use crate::wire::proxy::ProxyProtocol;
 
 /// How the built-in checks reach a server, and what records them on the way.
 #[derive(Clone, Debug, Default)]
 pub struct Dialer {
     path: CheckPath,
+    through: Option<Way>,
     proxy: Option<ProxyProtocol>,
     transcript: Option<Transcript>,
+}
+
+/// A way to a server that clients take: what is sent to `vip` with `mark` on it reaches the server.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Way {
+    /// Where clients send.
+    pub vip: SocketAddr,
+    /// The mark that leads it to this one server.
+    pub mark: FirewallMark,
+}
+
+impl Way {
+    /// To `vip`, marked with `mark`.
+    #[must_use]
+    pub const fn new(vip: SocketAddr, mark: FirewallMark) -> Self {
+        Self { vip, mark }
+    }
 }
 
 impl Dialer {
@@ -38,6 +57,14 @@ impl Dialer {
         self
     }
 
+    /// Sends to a VIP, from the address this host would speak to the server itself from: a director
+    /// that has the VIP would choose that, and its answers would never come back.
+    #[must_use]
+    pub const fn with_way(mut self, through: Option<Way>) -> Self {
+        self.through = through;
+        self
+    }
+
     /// Records what is sent and what comes.
     #[must_use]
     pub fn with_transcript(mut self, transcript: Transcript) -> Self {
@@ -47,7 +74,7 @@ impl Dialer {
 
     /// Where a check of `server` goes.
     pub(super) fn target(&self, server: SocketAddr) -> SocketAddr {
-        self.path.target(server)
+        self.path.target(self.through.map_or(server, |way| way.vip))
     }
 
     pub(super) const fn transcript(&self) -> Option<&Transcript> {
@@ -83,7 +110,7 @@ impl Dialer {
     ) -> Result<TcpStream, Failure> {
         let target = self.target(server);
         self.note(|| format!("connecting to {target}"));
-        let socket = self.stream_socket(protocol, target).map_err(|error| own(&error))?;
+        let socket = self.stream_socket(protocol, server).map_err(|error| own(&error))?;
         let stream = budget.spend(Stage::Connect, socket.connect(target)).await?;
         if stream.local_addr().is_ok_and(|local| local == target) {
             close_at_once(&stream);
@@ -121,7 +148,7 @@ impl Dialer {
     ) -> Result<UdpSocket, Failure> {
         let target = self.target(server);
         self.note(|| format!("sending datagrams to {target}"));
-        let socket = self.udp_socket(target).await.map_err(|error| own(&error))?;
+        let socket = self.udp_socket(server).await.map_err(|error| own(&error))?;
         budget.spend(Stage::Connect, socket.connect(target)).await?;
         Ok(socket)
     }
@@ -143,8 +170,8 @@ impl Dialer {
         Ok(answer)
     }
 
-    async fn udp_socket(&self, target: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = UdpSocket::bind(self.local(target)).await?;
+    async fn udp_socket(&self, server: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(self.local(server)?).await?;
         self.mark(&SockRef::from(&socket))?;
         Ok(socket)
     }
@@ -154,30 +181,40 @@ impl Dialer {
         Socket::new(Domain::IPV4, Type::STREAM, Some(socket2::Protocol::SCTP)).is_ok()
     }
 
-    fn stream_socket(&self, protocol: Protocol, target: SocketAddr) -> io::Result<TcpSocket> {
+    fn stream_socket(&self, protocol: Protocol, server: SocketAddr) -> io::Result<TcpSocket> {
+        let target = self.target(server);
         let socket = match (protocol, target) {
             (Protocol::Sctp, _) => sctp_socket(target),
             (_, SocketAddr::V4(_)) => TcpSocket::new_v4(),
             (_, SocketAddr::V6(_)) => TcpSocket::new_v6(),
         }?;
         self.mark(&SockRef::from(&socket))?;
-        if self.path.source.is_some() {
-            socket.bind(self.local(target))?;
+        if self.path.source.is_some() || self.through.is_some() {
+            socket.bind(self.local(server)?)?;
         }
         Ok(socket)
     }
 
-    /// The own address: the configured one, or any of the target's family.
-    pub(super) fn local(&self, target: SocketAddr) -> SocketAddr {
+    /// The own address for a check of `server`: the configured one, the one that goes with the way,
+    /// or any of the family.
+    pub(super) fn local(&self, server: SocketAddr) -> io::Result<SocketAddr> {
+        let target = self.target(server);
         let any = match target {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        SocketAddr::new(self.path.source.unwrap_or(any), 0)
+        let address = match (self.path.source, self.through) {
+            (Some(source), _) => source,
+            // In a tunnel between families the server says nothing about it.
+            (None, Some(_)) if server.is_ipv4() == target.is_ipv4() => own_address(server)?,
+            (None, _) => any,
+        };
+        Ok(SocketAddr::new(address, 0))
     }
 
     pub(super) fn mark(&self, socket: &SockRef<'_>) -> io::Result<()> {
-        self.path.mark.map_or(Ok(()), |mark| socket.set_mark(mark.get()))
+        let mark = self.through.map(|way| way.mark).or(self.path.mark);
+        mark.map_or(Ok(()), |mark| socket.set_mark(mark.get()))
     }
 }
 
@@ -187,6 +224,16 @@ fn sctp_socket(target: SocketAddr) -> io::Result<TcpSocket> {
     let socket = Socket::new(domain, Type::STREAM, Some(socket2::Protocol::SCTP))?;
     socket.set_nonblocking(true)?;
     Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+/// The address from which this host speaks to `server`. Sends nothing.
+fn own_address(server: SocketAddr) -> io::Result<IpAddr> {
+    let domain = Domain::for_address(server);
+    let socket = Socket::new(domain, Type::DGRAM, None)?;
+    // Any port will do: only the route is looked up.
+    socket.connect(&SocketAddr::new(server.ip(), 9).into())?;
+    let own = socket.local_addr()?.as_socket();
+    own.map(|own| own.ip()).ok_or_else(|| io::Error::other("a socket without an address"))
 }
 
 /// What goes wrong before anything is sent says nothing about the server.

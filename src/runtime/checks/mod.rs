@@ -30,7 +30,7 @@ mod transcript;
 
 use std::path::PathBuf;
 
-pub use dialer::Dialer;
+pub use dialer::{Dialer, Way};
 pub use runner::Runner;
 pub use transcript::{Line, Transcript};
 

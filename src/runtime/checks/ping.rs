@@ -37,7 +37,7 @@ impl Ping {
             Err(error) => (open(Type::RAW).map_err(|_also| error)?, true),
         };
         self.0.mark(&SockRef::from(&socket))?;
-        socket.bind(&self.0.local(target).into())?;
+        socket.bind(&self.0.local(target)?.into())?;
         socket.connect(&SocketAddr::new(target.ip(), 0).into())?;
         let socket = UdpSocket::from_std(StdSocket::from(OwnedFd::from(socket)))?;
         Ok(IcmpSocket { socket, raw })

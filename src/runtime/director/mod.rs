@@ -10,6 +10,7 @@ mod reconciler;
 mod status;
 mod warmth;
 mod watch;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use self::reconciler::Reconciler;
 use self::warmth::Warmth;
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
+use self::ways::Ways;
 use super::clock;
 use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
@@ -33,7 +35,7 @@ use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, QuorumState, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health::{self, Failure, Health};
-use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Unsupported, plan};
+use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Table, Unsupported, plan};
 use crate::time::Instant;
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
@@ -89,6 +91,7 @@ pub struct Director {
     table: Reconciler<Box<dyn Plane>>,
     desired: Desired,
     watch: Watch,
+    ways: Ways,
     loads: Loads,
     drained: BTreeSet<ServerKey>,
     warmth: Warmth,
@@ -132,16 +135,22 @@ impl Director {
             config,
             table: Reconciler::new(plane),
             watch: Watch::default(),
+            ways: Ways::default(),
             loads: Loads::default(),
             drained: BTreeSet::new(),
             warmth: Warmth::new(clock::now()),
             observer,
         };
-        director.configure_watch()?;
+        director.ways.configure(&director.config);
+        director.open_ways().await?;
+        if let Err(error) = director.configure_watch() {
+            director.close_ways().await;
+            return Err(error);
+        }
         director.configure_loads();
         director.configure_plane().await?;
         director.desired.adopt(director.table.observe().await?);
-        director.table.whole(&director.desired.table()).await?;
+        director.table.whole(&director.wanted()).await?;
         director.tell_quorums(&BTreeMap::new());
         Ok(director)
     }
@@ -212,8 +221,11 @@ impl Director {
         plane::check_same(plane.as_ref(), &accepted.config)?;
         check_supported(&self.path, &accepted, plane.capabilities())?;
         let before = std::mem::replace(&mut self.config, accepted.config);
-        if let Err(error) = self.configure_watch() {
+        self.ways.configure(&self.config);
+        let ready = self.open_ways().await.map_err(StartError::from);
+        if let Err(error) = ready.and_then(|()| self.configure_watch()) {
             self.config = before;
+            self.ways.configure(&self.config);
             return Err(error);
         }
         (self.loaded, self.digest) = (clock::now(), configuration::digest(&self.config));
@@ -223,10 +235,36 @@ impl Director {
         self.tell_quorums(&quorums_before);
         self.drained.clear();
         self.configure_plane().await?;
-        self.table.whole(&self.desired.table()).await?;
+        self.table.whole(&self.wanted()).await?;
         let changes =
             plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
         Ok(changes.map_or(0, |changes| changes.len()))
+    }
+
+    /// The whole table: what serves, and the ways of checks.
+    fn wanted(&self) -> Table {
+        self.ways.add_to(self.desired.table())
+    }
+
+    /// Lays the ways of checks before the first check takes one, beside what is there.
+    async fn open_ways(&mut self) -> Result<(), BackendError> {
+        let keys: Vec<_> = self.ways.keys().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let news = self.table.backend_mut().allow_ways(keys);
+        news.into_iter().for_each(|event| self.tell(event));
+        let present = self.table.observe().await?.clone();
+        self.table.whole(&self.ways.add_to(present)).await
+    }
+
+    /// Takes them away again.
+    async fn close_ways(&mut self) {
+        let keys: Vec<_> = self.ways.keys().collect();
+        for key in keys {
+            let removed = self.table.service(key, None).await;
+            self.warn_of(removed);
+        }
     }
 
     async fn configure_plane(&mut self) -> Result<(), BackendError> {
@@ -236,7 +274,7 @@ impl Director {
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
-        let watched = self.watch.configure(&self.config);
+        let watched = self.watch.configure(&self.config, &self.ways);
         watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })
     }
 
@@ -474,7 +512,7 @@ impl Director {
     /// Returns when to do it again.
     async fn audit(&mut self) -> Instant {
         let begun = clock::now();
-        let audited = self.table.whole(&self.desired.table()).await;
+        let audited = self.table.whole(&self.wanted()).await;
         self.warn_of(audited);
         self.look_for_drained().await;
         self.tend().await;

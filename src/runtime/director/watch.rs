@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::ways::{Along, Ways};
 use crate::config::{Config, RealServer, Virtual};
 use crate::health::{self, Check, CheckPath, CheckSpec, MonitorConfig, rise_from_reentry};
 use crate::ipvs::ServiceKey;
 use crate::net::{OutOfRange, Protocol};
-use crate::runtime::checks::{self, CheckError, Dialer, Runner};
+use crate::runtime::checks::{self, CheckError, Dialer, Runner, Way};
 use crate::wire::proxy::ProxyProtocol;
 
 /// Outputs that may wait for the director; a check whose output finds no room waits with it.
@@ -81,21 +82,27 @@ struct Probe {
     protocol: Protocol,
     proxy: Option<ProxyProtocol>,
     path: CheckPath,
+    way: Option<Way>,
 }
 
 impl Probe {
-    fn of(service: &Virtual) -> Self {
+    fn of(service: &Virtual, way: Option<Way>) -> Self {
         Self {
             spec: service.check.clone(),
             protocol: service.protocol,
             proxy: service.proxy_protocol,
             path: service.check_path,
+            way,
         }
     }
 
     fn build(&self) -> Result<Arc<dyn Check>, CheckError> {
-        let dialer = Dialer::new(self.path).with_proxy_protocol(self.proxy);
-        Ok(checks::build_with(&self.spec, self.protocol, &dialer)?.into())
+        let dialer = Dialer::new(self.path).with_proxy_protocol(self.proxy).with_way(self.way);
+        let check: Arc<dyn Check> = checks::build_with(&self.spec, self.protocol, &dialer)?.into();
+        Ok(match self.way {
+            Some(way) => Arc::new(Along::new(check, way)),
+            None => check,
+        })
     }
 }
 
@@ -130,13 +137,13 @@ impl Watch {
         self.running.get(&key).map(|watched| watched.runner.status())
     }
 
-    /// Watches what `config` names and nothing else. A server that was watched before keeps its
-    /// state, also when it is probed in another way from now on.
+    /// Watches what `config` names and nothing else, along `ways` where there are any. A server
+    /// that was watched before keeps its state, also when it is probed in another way from now on.
     ///
     /// # Errors
     /// [`WatchError`]; everything goes on as it was.
-    pub(super) fn configure(&mut self, config: &Config) -> Result<(), WatchError> {
-        let wanted = wanted(config)?;
+    pub(super) fn configure(&mut self, config: &Config, ways: &Ways) -> Result<(), WatchError> {
+        let wanted = wanted(config, ways)?;
         let checks = self.build_changed(&wanted)?;
         self.running.retain(|key, _| wanted.contains_key(key));
         for (key, wanted) in wanted {
@@ -192,14 +199,15 @@ impl Watch {
     }
 }
 
-fn wanted(config: &Config) -> Result<BTreeMap<ServerKey, Wanted>, WatchError> {
+fn wanted(config: &Config, ways: &Ways) -> Result<BTreeMap<ServerKey, Wanted>, WatchError> {
     let servers = config.active_virtuals().flat_map(|v| v.active_servers().map(move |s| (v, s)));
     let place = |(place, (v, server)): (u32, (&Virtual, &RealServer))| {
         let offset = OFFSET.saturating_mul(place).min(v.interval);
         let names = Names { service: v.name.clone(), server: server.name.clone() };
         let monitor = monitor(v, server)?.with_initial_offset(offset);
-        let wanted = Wanted { names, probe: Probe::of(v), monitor };
-        Ok((ServerKey { service: v.key(), address: server.address }, wanted))
+        let key = ServerKey { service: v.key(), address: server.address };
+        let wanted = Wanted { names, probe: Probe::of(v, ways.to(key)), monitor };
+        Ok((key, wanted))
     };
     (0..).zip(servers).map(place).collect()
 }

@@ -67,7 +67,7 @@ fn what_runs_as_wanted_outlives_lvs_untouched_and_what_does_not_is_replaced() {
     let setting = Setting::new();
     sh("ip netns exec director ipvsadm --start-daemon master --mcast-interface s2 --syncid 9
         ip netns exec director ipvsadm --start-daemon backup --mcast-interface s1 --syncid 7");
-    let backup = threads().into_iter().find(|thread| thread.contains("ipvs-b:7")).unwrap();
+    let backup = threads().into_iter().find(|thread| thread.starts_with("ipvs-b:")).unwrap();
     let settings = "syncdaemon = 1\nsyncd_iface = s1\nsyncd_id = 7";
     let mut lvs = setting.lvs(settings);
     lvs.expect("stopped the master sync daemon on s2, id 9");

@@ -21,6 +21,7 @@ use crate::ipvs::kernel::{DestinationStatus, KernelError, Reason, Timeouts};
 use crate::ipvs::{
     Applied, Backend, BackendError, Capabilities, Forwarding, Load, Op, ServiceKey, Table,
 };
+use crate::net::Family;
 use crate::runtime::clock;
 use crate::runtime::director::watch::ServerKey;
 use crate::runtime::kernel::{AsyncClient, Kernel, Listed, Namespace, load_module};
@@ -114,6 +115,13 @@ impl Plane for KernelPlane {
         true
     }
 
+    fn allow_ways(&mut self, keys: Vec<ServiceKey>) -> Vec<Event> {
+        let answers = keys.iter().any(|key| key.family() == Family::Ipv4).then(accept_local);
+        self.kernel.own(keys);
+        // Before the first of them is made.
+        answers.flatten().into_iter().chain(self.remember()).collect()
+    }
+
     async fn configure(&mut self, config: &Config) -> Result<Vec<Event>, BackendError> {
         self.kernel.own(keys(config));
         // Before the first of them is made: a death in between must not leave one unknown.
@@ -139,7 +147,7 @@ impl Plane for KernelPlane {
 
     /// The kernel balances whatever reaches it: to hold an address is all that it takes.
     async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
-        self.sync.acquired(addresses);
+        self.sync.acquired(addresses, self.kernel.client()).await;
         Ok(())
     }
 
@@ -245,4 +253,20 @@ fn prepare(config: &Config) -> Vec<Event> {
         news.push(Event::Warning { text: text.to_owned() });
     }
     news
+}
+
+/// Has the answers to checks through the data plane accepted: they come from the VIP, which an
+/// active director has itself. IPv6 asks for nothing of the kind.
+fn accept_local() -> Option<Event> {
+    const PATH: &str = "/proc/sys/net/ipv4/conf/all/accept_local";
+    let name = "net.ipv4.conf.all.accept_local".to_owned();
+    if std::fs::read_to_string(PATH).is_ok_and(|value| value.trim() == "1") {
+        return None;
+    }
+    Some(match std::fs::write(PATH, "1") {
+        Ok(()) => Event::Setting { name, value: "1".to_owned() },
+        Err(error) => Event::Warning {
+            text: format!("cannot set {name} = 1, which check_through needs: {error}"),
+        },
+    })
 }

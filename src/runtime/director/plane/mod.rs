@@ -35,6 +35,10 @@ pub(super) trait Plane: Backend {
     /// Whether it goes on balancing when this process is gone.
     fn outlives_us(&self) -> bool;
 
+    /// Has these services, the ways of checks, for its own beside those of lvs.cf, and sees to what
+    /// else they need. Returns what an operator should know of it.
+    fn allow_ways(&mut self, keys: Vec<ServiceKey>) -> Vec<Event>;
+
     /// Takes over what `config` says of the data plane itself: all but the table. Returns what an
     /// operator should know of it.
     async fn configure(&mut self, config: &Config) -> Result<Vec<Event>, BackendError>;

@@ -43,6 +43,11 @@ impl Plane for Relay {
         false
     }
 
+    /// A configuration that asks for ways is refused with the relay.
+    fn allow_ways(&mut self, _: Vec<ServiceKey>) -> Vec<Event> {
+        Vec::new()
+    }
+
     async fn configure(&mut self, config: &Config) -> Result<Vec<Event>, BackendError> {
         let set = self.set_options(options(config));
         set.map_err(|error| BackendError::System {

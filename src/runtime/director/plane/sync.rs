@@ -48,6 +48,10 @@ pub(super) struct SyncDaemons {
     outdated: bool,
     /// The addresses held; not known before the heartbeat has said anything.
     held: Option<BTreeSet<IpAddr>>,
+    /// Whether the daemons follow the role.
+    by_role: bool,
+    /// What happened in a change of roles and is still to be told.
+    untold: Vec<Event>,
     /// Since when the backup takes connections in.
     listening: Option<Instant>,
     /// What was told last of a failure that lasts.
@@ -72,9 +76,18 @@ impl SyncDaemons {
         Ok(())
     }
 
-    pub(super) fn acquired(&mut self, addresses: &[VirtualAddress]) {
+    /// The addresses are up, and before anybody is told, the daemons are those of an active
+    /// director: a backup that still ran where it must run alone would forward nothing.
+    pub(super) async fn acquired(
+        &mut self,
+        addresses: &[VirtualAddress],
+        client: &mut AsyncClient,
+    ) {
         let held = self.held.get_or_insert_default();
         held.extend(addresses.iter().map(|address| address.address));
+        if self.by_role {
+            self.untold = self.tend(client).await;
+        }
     }
 
     pub(super) fn released(&mut self, addresses: &[VirtualAddress]) {
@@ -88,7 +101,7 @@ impl SyncDaemons {
         if self.wanted.is_none() && !self.ours {
             return Vec::new();
         }
-        let mut news = Vec::new();
+        let mut news = std::mem::take(&mut self.untold);
         match self.arrange(client, &mut news).await {
             Ok(()) => self.complaint = None,
             Err(error) => news.extend(self.complain(&error)),
@@ -109,7 +122,8 @@ impl SyncDaemons {
         news: &mut Vec<Event>,
     ) -> Result<(), KernelError> {
         let running = client.daemons().await?;
-        let roles = roles(is_backup_only(), self.held.as_ref(), &running);
+        self.by_role = is_backup_only();
+        let roles = roles(self.by_role, self.held.as_ref(), &running);
         let wanted = self.wanted.iter().flatten();
         let wanted: Vec<_> = wanted.filter(|daemon| roles.contains(&daemon.role())).collect();
         for change in changes(&wanted, &running, self.outdated) {
