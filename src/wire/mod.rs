@@ -11,5 +11,6 @@ pub mod ip;
 pub mod ndisc;
 pub mod proxy;
 pub mod pulse;
+pub mod radius;
 pub mod rtnetlink;
 pub mod vrrp;

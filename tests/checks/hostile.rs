@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use piranha::health::{
     Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, Expect, Failure, GrpcSpec,
-    HttpSpec, HttpVersion, Security, TlsSpec,
+    HttpSpec, HttpVersion, RadiusSpec, Security, TlsSpec,
 };
 use piranha::net::Protocol;
 use piranha::runtime::checks::build;
@@ -180,6 +180,9 @@ async fn futures_join<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) 
     .await;
 }
 
+/// An Access-Accept that nobody signed, for the number 7.
+const RADIUS: [u8; 20] = [2, 7, 0, 20, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+
 #[tokio::test]
 async fn datagrams_of_garbage_fail_a_check_with_a_reason() {
     let specs = [
@@ -190,11 +193,15 @@ async fn datagrams_of_garbage_fail_a_check_with_a_reason() {
             expect: Expect::Pattern("01 ?? 03".parse().unwrap()),
         },
     ];
-    for garbage in [&b""[..], &[0; 4096], &[0xff; 12], b"SIP/2.0", b"SIP/2.0 999 \x1b[2J"] {
+    let (_directory, shared) = crate::certificates::secret(b"shared-secret");
+    let radius = CheckSpec::Radius(RadiusSpec::new(shared));
+    let specs = specs.into_iter().chain([radius]);
+    for garbage in [&b""[..], &[0; 4096], &[0xff; 12], &RADIUS, b"SIP/2.0", b"SIP/2.0 999 \x1b[2J"]
+    {
         for host in LOCALHOSTS {
             let server = udp(host, |_| garbage.to_vec()).await;
-            for spec in &specs {
-                fails(&format!("{spec:?}"), spec, Protocol::Udp, server).await;
+            for spec in specs.clone() {
+                fails(&format!("{spec:?}"), &spec, Protocol::Udp, server).await;
             }
         }
     }

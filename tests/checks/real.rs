@@ -3,6 +3,9 @@
 //! A test whose server is not installed says so and passes; with `PIRANHA_CHECK_SERVERS=require`,
 //! as `tests/run checks` sets it, it fails.
 
+#[path = "real/services.rs"]
+mod services;
+
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -11,7 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use piranha::health::{
-    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, HttpSpec, Security, TlsSpec,
+    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, HttpSpec, HttpVersion, Security,
+    TlsSpec,
 };
 use piranha::net::Protocol;
 use piranha::runtime::checks::build;
@@ -72,20 +76,26 @@ fn free_port() -> SocketAddr {
     StdListener::bind((LOCALHOSTS[0], 0)).unwrap().local_addr().unwrap()
 }
 
-/// Starts `command` and waits until it takes connections on `address`.
-async fn start(mut command: Command, directory: tempfile::TempDir, address: SocketAddr) -> Server {
+/// Starts `command`.
+fn start_with(mut command: Command, directory: tempfile::TempDir) -> Server {
     use std::os::unix::process::CommandExt;
-    let log = directory.path().join("log");
-    let output = fs::File::create(&log).unwrap();
+    let output = fs::File::create(directory.path().join("log")).unwrap();
     command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
     let process = command.process_group(0).spawn().unwrap();
-    let mut server = Server { process, directory };
+    Server { process, directory }
+}
+
+/// Starts `command` and waits until it takes connections on `address`.
+async fn start(command: Command, directory: tempfile::TempDir, address: SocketAddr) -> Server {
+    let name = command.get_program().to_owned();
+    let log = directory.path().join("log");
+    let mut server = start_with(command, directory);
     let begun = Instant::now();
     while TcpStream::connect(address).await.is_err() {
         let ended = server.process.try_wait().unwrap();
         let text = || fs::read_to_string(&log).unwrap_or_default();
-        assert!(ended.is_none(), "{command:?} ended: {ended:?}\n{}", text());
-        assert!(begun.elapsed() < Duration::from_secs(60), "{command:?} is slow\n{}", text());
+        assert!(ended.is_none(), "{name:?} ended: {ended:?}\n{}", text());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{name:?} is slow\n{}", text());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     server
@@ -136,6 +146,7 @@ fn is_root() -> bool {
 async fn nginx() {
     let Some(program) = installed("nginx") else { return };
     let (directory, http, https) = (directory(), free_port(), free_port());
+    let clear = free_port();
     let path = directory.path().display().to_string();
     fs::write(directory.path().join("users"), "ann:{PLAIN}hunter2\n").unwrap();
     fs::set_permissions(directory.path().join("users"), Permissions::from_mode(0o644)).unwrap();
@@ -148,10 +159,12 @@ async fn nginx() {
             uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;
             server {{
                 listen {http};
-                listen {https} ssl;
+                listen {clear} http2;
+                listen {https} ssl http2;
                 ssl_certificate {path}/server.pem; ssl_certificate_key {path}/server.key;
                 location / {{ return 200 \"all is well with $host\"; }}
                 location /broken {{ return 503; }}
+                location /json {{ return 200 '{{\"shop\": [{{\"up\": true}}]}}'; }}
                 location /secret {{
                     auth_basic x; auth_basic_user_file {path}/users; alias {path}/server.pem;
                 }}
@@ -184,6 +197,27 @@ async fn nginx() {
     assert_eq!(probe(&secret(Some(&auth)), http, AMPLE).await, Ok(()));
     assert!(why(&secret(None), http, AMPLE).await.ends_with("got 401"));
     assert_eq!(probe(&spec(&|spec| spec.method = "HEAD".into()), http, AMPLE).await, Ok(()));
+    let http2 = |change: &dyn Fn(&mut HttpSpec)| {
+        spec(&|spec| {
+            spec.version = HttpVersion::Http2;
+            change(spec);
+        })
+    };
+    if cfg!(feature = "http2") {
+        let json = |spec: &mut HttpSpec| {
+            (spec.path, spec.json) = ("/json".into(), vec!["/shop/0/up true".parse().unwrap()]);
+        };
+        assert_eq!(probe(&http2(&json), clear, AMPLE).await, Ok(()));
+        assert_eq!(probe(&spec(&json), http, AMPLE).await, Ok(()));
+        let broken = http2(&|spec| spec.path = "/broken".into());
+        assert!(why(&broken, clear, AMPLE).await.ends_with("got 503"));
+        let mixed = why(&http2(&|_| ()), http, AMPLE).await;
+        assert!(mixed.contains("does the server speak HTTP/2?"), "{mixed}");
+    }
+    if cfg!(all(feature = "tls", feature = "http2")) {
+        let secure = http2(&|spec| spec.tls = Some(tls()));
+        assert_eq!(probe(&secure, https, AMPLE).await, Ok(()));
+    }
     if cfg!(feature = "tls") {
         assert_eq!(probe(&spec(&|spec| spec.tls = Some(tls())), https, AMPLE).await, Ok(()));
         let stranger = spec(&|spec| spec.tls = Some(TlsSpec::default()));
@@ -255,8 +289,13 @@ async fn postgresql() {
 
 /// Waits until a check passes: a server may take connections before it is ready.
 async fn ready(spec: &CheckSpec, address: SocketAddr) {
+    ready_over(Protocol::Tcp, spec, address).await;
+}
+
+async fn ready_over(protocol: Protocol, spec: &CheckSpec, address: SocketAddr) {
     let begun = Instant::now();
-    while let Err(failure) = probe(spec, address, AMPLE).await {
+    let check = build(spec, protocol).unwrap();
+    while let Err(failure) = check.probe(address, Duration::from_secs(2)).await {
         assert!(begun.elapsed() < Duration::from_secs(60), "{failure}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

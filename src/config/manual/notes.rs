@@ -262,8 +262,8 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
     (
         Directive::CheckAuth,
         None,
-        "For `http`, `https`, `redis` and `ldap`, whose user is a distinguished name. Nobody \
-             but the owner may read the file.",
+        "For `http`, `https`, `redis`, `radius`, and `ldap`, whose user is a distinguished name. \
+             Nobody but the owner may read the file.",
     ),
     (
         Directive::CheckTls,
@@ -283,6 +283,7 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         None,
         "Redirects are not followed. Without it the body is not read; escapes as in `send`.",
     ),
+    (Directive::RadiusSecret, None, "Nobody but the owner may read the file."),
     (
         Directive::HttpJson,
         None,
