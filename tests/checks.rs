@@ -29,6 +29,8 @@ mod hostile;
 #[cfg(all(feature = "http2", feature = "tls"))]
 #[path = "checks/http2.rs"]
 mod http2;
+#[path = "checks/logins.rs"]
+mod logins;
 #[path = "checks/program.rs"]
 mod program;
 #[path = "checks/real.rs"]

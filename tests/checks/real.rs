@@ -3,6 +3,8 @@
 //! A test whose server is not installed says so and passes; with `PIRANHA_CHECK_SERVERS=require`,
 //! as `tests/run checks` sets it, it fails.
 
+#[path = "real/databases.rs"]
+mod databases;
 #[path = "real/services.rs"]
 mod services;
 
@@ -243,50 +245,6 @@ async fn redis() {
     assert!(without.contains("-NOAUTH"), "{without}");
 }
 
-#[tokio::test]
-async fn postgresql() {
-    let (Some(initdb), Some(program)) = (installed("initdb"), installed("postgres")) else {
-        return;
-    };
-    if !is_root() {
-        return;
-    }
-    let (directory, address) = (directory(), free_port());
-    let path = directory.path().display().to_string();
-    for name in ["", "server.key", "server.pem"] {
-        give_to("postgres", &directory.path().join(name));
-    }
-    let key = directory.path().join("server.key");
-    fs::set_permissions(key, Permissions::from_mode(0o600)).unwrap();
-    let as_user = |program: &Path, arguments: &str| {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]).arg(program).args(arguments.split(' '));
-        command.current_dir("/");
-        command
-    };
-    let made = as_user(&initdb, &format!("-D {path}/data -A scram-sha-256 --no-sync -U postgres"));
-    let made = { made }.args(["--pwfile", "/etc/hostname"]).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let port = address.port();
-    let command = as_user(
-        &program,
-        &format!(
-            "-D {path}/data -h 127.0.0.1 -p {port} -k {path} -F -c max_connections=4 -c \
-             superuser_reserved_connections=0 -c max_wal_senders=0 -c ssl=on -c \
-             ssl_cert_file={path}/server.pem -c ssl_key_file={path}/server.key"
-        ),
-    );
-    let server = start(command, directory, address).await;
-    ready(&plain(Application::Postgresql), address).await;
-    if cfg!(feature = "tls") {
-        let starttls = with(Application::Postgresql, Security::StartTls(tls()));
-        assert_eq!(probe(&starttls, address, AMPLE).await, Ok(()));
-    }
-    // A server that is stopped is no longer one.
-    drop(server);
-    assert_eq!(why(&plain(Application::Postgresql), address, AMPLE).await, "connection refused");
-}
-
 /// Waits until a check passes: a server may take connections before it is ready.
 async fn ready(spec: &CheckSpec, address: SocketAddr) {
     ready_over(Protocol::Tcp, spec, address).await;
@@ -299,45 +257,6 @@ async fn ready_over(protocol: Protocol, spec: &CheckSpec, address: SocketAddr) {
         assert!(begun.elapsed() < Duration::from_secs(60), "{failure}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-#[tokio::test]
-async fn mariadb() {
-    let (Some(install), Some(program)) = (installed("mariadb-install-db"), installed("mariadbd"))
-    else {
-        return;
-    };
-    if !is_root() {
-        return;
-    }
-    let (directory, address) = (directory(), free_port());
-    let path = directory.path().display().to_string();
-    give_to("mysql", directory.path());
-    let common = ["--no-defaults", "--user=mysql", &format!("--datadir={path}/data")];
-    let made = command(&install, &common).arg("--skip-test-db").output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let mut command = command(&program, &common);
-    command.args(["--bind-address=127.0.0.1", "--max-connections=10", "--max-connect-errors=3"]);
-    command.args([format!("--port={}", address.port()), format!("--socket={path}/socket")]);
-    command.args([format!("--pid-file={path}/pid"), "--skip-name-resolve=0".into()]);
-    let _server = start(command, directory, address).await;
-    let check = plain(Application::Mysql);
-    // More of them than a host may break off before it is blocked.
-    for _ in 0..20 {
-        assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
-    }
-    let mut held = Vec::new();
-    for _ in 0..12 {
-        held.push(TcpStream::connect(address).await.unwrap());
-    }
-    let begun = Instant::now();
-    let full = loop {
-        match probe(&check, address, AMPLE).await {
-            Err(failure) => break failure.to_string(),
-            Ok(()) => assert!(begun.elapsed() < AMPLE, "there is always room"),
-        }
-    };
-    assert!(full.contains("Too many connections"), "{full}");
 }
 
 #[tokio::test]
