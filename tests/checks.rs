@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use piranha::health::{
-    Check, CheckSpec, Expect, Failure, Health, HttpSpec, MonitorConfig, Output, Override,
+    Check, CheckSpec, DnsSpec, Expect, Failure, Health, HttpSpec, MonitorConfig, Output, Override,
     SlowStart, Stage, async_trait,
 };
 use piranha::net::{Protocol, Weight};
@@ -31,6 +31,8 @@ mod hostile;
 #[cfg(all(feature = "http2", feature = "tls"))]
 #[path = "checks/http2.rs"]
 mod http2;
+#[path = "checks/logins.rs"]
+mod logins;
 #[path = "checks/program.rs"]
 mod program;
 #[path = "checks/real.rs"]
@@ -340,6 +342,36 @@ async fn a_datagram_from_a_stranger_is_no_answer() {
     });
     let check = build(&send_expect(b"ping", Expect::Anything), Protocol::Udp).unwrap();
     assert!(matches!(check.probe(target, SHORT).await, Err(Failure::TimedOut { .. })));
+}
+
+/// Whoever guesses the port and forges the address can send before the server does.
+#[tokio::test]
+async fn forged_answers_of_dns_are_passed_over_until_the_true_one_comes() {
+    for host in LOCALHOSTS {
+        let socket = UdpSocket::bind((host, 0)).await.unwrap();
+        let server = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let mut answer = buffer[..length].to_vec();
+                let question = answer.clone();
+                answer[2] |= 0x80;
+                let mut number = answer.clone();
+                number[1] ^= 1;
+                let mut record = answer.clone();
+                record[length - 3] ^= 1;
+                for datagram in [&b"garbage"[..], &number, &record, &question, &answer] {
+                    socket.send_to(datagram, from).await.unwrap();
+                }
+            }
+        });
+        let check = build(&CheckSpec::Dns(DnsSpec::default()), Protocol::Udp).unwrap();
+        assert_eq!(check.probe(server, AMPLE).await, Ok(()));
+    }
+    let echo = udp(LOCALHOSTS[0], <[u8]>::to_vec).await;
+    let check = build(&CheckSpec::Dns(DnsSpec::default()), Protocol::Udp).unwrap();
+    let reason = check.probe(echo, SHORT).await.unwrap_err().to_string();
+    assert!(reason.starts_with("expected an answer to this question for ."), "{reason}");
 }
 
 #[tokio::test]

@@ -44,6 +44,6 @@ pub use settings::{InitialState, Jitter, MonitorConfig, rise_from_reentry, sprea
 pub use slow_start::SlowStart;
 pub use spec::{
     Application, ApplicationSpec, BodyExpect, BytePattern, CheckPath, CheckSpec, DnsSpec, Expect,
-    GrpcSpec, Header, HttpSpec, HttpVersion, Identity, JsonExpect, Pin, ProgramSpec, Security,
-    StatusSet, TlsSpec, decode_escapes,
+    GrpcSpec, Header, HttpSpec, HttpVersion, Identity, JsonExpect, Pin, ProgramSpec, RadiusSpec,
+    Security, StatusSet, TlsSpec, decode_escapes,
 };

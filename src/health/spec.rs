@@ -6,6 +6,7 @@ mod json;
 mod path;
 mod pattern;
 mod program;
+mod radius;
 mod tls;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use json::JsonExpect;
 pub use path::CheckPath;
 pub use pattern::BytePattern;
 pub use program::ProgramSpec;
+pub use radius::RadiusSpec;
 pub use tls::{Identity, Pin, TlsSpec};
 
 /// How to probe a real server, as data: what lvs.cf or a program asks for.
@@ -52,6 +54,8 @@ pub enum CheckSpec {
     Dns(DnsSpec),
     /// A gRPC server says that it is serving.
     Grpc(GrpcSpec),
+    /// A RADIUS server answers, over UDP whatever the protocol of the service.
+    Radius(RadiusSpec),
     /// An application answers in its protocol.
     Application(ApplicationSpec),
     /// An external program says so.
@@ -72,6 +76,7 @@ impl CheckSpec {
             Self::Ping => "icmp",
             Self::Dns(_) => "dns",
             Self::Grpc(_) => "grpc",
+            Self::Radius(_) => "radius",
             Self::Application(spec) => spec.application.name(),
             Self::Program(_) => "program",
         }
@@ -90,6 +95,7 @@ impl CheckSpec {
             Self::Ping => "ICMP echo",
             Self::Dns(_) => "DNS",
             Self::Grpc(_) => "gRPC",
+            Self::Radius(_) => "RADIUS",
             Self::Application(spec) => spec.application.name(),
             Self::Program(_) => "program",
         }

@@ -3,12 +3,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use piranha::health::{
     Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, Expect, Failure, GrpcSpec,
-    HttpSpec, HttpVersion, Security, TlsSpec,
+    HttpSpec, HttpVersion, RadiusSpec, Security, TlsSpec,
 };
 use piranha::net::Protocol;
 use piranha::runtime::checks::build;
@@ -24,8 +25,8 @@ const LIMIT: Duration = Duration::from_millis(700);
 /// What it may take at the very most, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Every kind of check over TCP that reads an answer.
-fn specs() -> Vec<(String, CheckSpec)> {
+/// Every kind of check over TCP that reads an answer; those that can log in with `auth` too.
+fn specs(auth: &Path) -> Vec<(String, CheckSpec)> {
     let mut body = HttpSpec::default();
     body.expect = Some(BodyExpect::Regex("(x+x+)+y".into()));
     let mut json = HttpSpec::default();
@@ -57,6 +58,11 @@ fn specs() -> Vec<(String, CheckSpec)> {
     specs.extend(applications.clone().map(|(name, application)| {
         (name.to_owned(), CheckSpec::Application(ApplicationSpec::new(application)))
     }));
+    for application in [Application::Mysql, Application::Postgresql] {
+        let spec = ApplicationSpec::new(application).with_auth(Some(auth.to_owned()));
+        let name = format!("{} with a login", application.name());
+        specs.push((name, CheckSpec::Application(spec)));
+    }
     if cfg!(feature = "tls") {
         let mut tls = TlsSpec::default();
         tls.ca = Some(crate::certificates::file("ca.pem"));
@@ -151,13 +157,14 @@ async fn fails(what: &str, spec: &CheckSpec, protocol: Protocol, server: SocketA
 
 #[tokio::test]
 async fn no_server_holds_a_check_up_or_passes_it_by_misbehaving() {
+    let (_directory, auth) = crate::certificates::secret(b"ann:hunter2");
     for (manner, serve) in SERVERS {
         // A connection that is held must not keep the next check waiting.
         let server = tcp(move |stream| async move {
             tokio::spawn(serve(stream));
         })
         .await;
-        let checks = specs().into_iter().map(|(name, spec)| async move {
+        let checks = specs(&auth).into_iter().map(|(name, spec)| async move {
             // Whoever asks for the status alone never sees the body.
             let body = ["sends a body for ever", "sends empty chunks for ever"].contains(&manner);
             let answered = body && name == "http";
@@ -180,6 +187,9 @@ async fn futures_join<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) 
     .await;
 }
 
+/// An Access-Accept that nobody signed, for the number 7.
+const RADIUS: [u8; 20] = [2, 7, 0, 20, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+
 #[tokio::test]
 async fn datagrams_of_garbage_fail_a_check_with_a_reason() {
     let specs = [
@@ -190,11 +200,15 @@ async fn datagrams_of_garbage_fail_a_check_with_a_reason() {
             expect: Expect::Pattern("01 ?? 03".parse().unwrap()),
         },
     ];
-    for garbage in [&b""[..], &[0; 4096], &[0xff; 12], b"SIP/2.0", b"SIP/2.0 999 \x1b[2J"] {
+    let (_directory, shared) = crate::certificates::secret(b"shared-secret");
+    let radius = CheckSpec::Radius(RadiusSpec::new(shared));
+    let specs = specs.into_iter().chain([radius]);
+    for garbage in [&b""[..], &[0; 4096], &[0xff; 12], &RADIUS, b"SIP/2.0", b"SIP/2.0 999 \x1b[2J"]
+    {
         for host in LOCALHOSTS {
             let server = udp(host, |_| garbage.to_vec()).await;
-            for spec in &specs {
-                fails(&format!("{spec:?}"), spec, Protocol::Udp, server).await;
+            for spec in specs.clone() {
+                fails(&format!("{spec:?}"), &spec, Protocol::Udp, server).await;
             }
         }
     }
@@ -235,12 +249,16 @@ proptest::proptest! {
                 "(220|200|\\+OK|\\* OK|p2 OK|250[- ]|E|R|S|\\+PONG)[ -~]{0,20}\r\n".prop_map(String::into_bytes),
                 // A greeting of MySQL and an answer of LDAP, more or less.
                 proptest::prelude::any::<(u8, u8)>().prop_map(|(a, b)| vec![a % 9, 0, 0, 0, 10, b, 0]),
+                proptest::prelude::any::<(u8, u8)>().prop_map(|(a, b)| vec![1, 0, 0, a, b]),
+                // What PostgreSQL may want to be proved.
+                proptest::prelude::any::<u8>().prop_map(|a| vec![b'R', 0, 0, 0, 8, 0, 0, 0, a % 14]),
                 proptest::prelude::any::<(u8, u8)>().prop_map(|(a, b)| vec![0x30, a % 12, 2, 1, 1, 0x61, b]),
             ],
             0..4,
         ),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (_directory, auth) = crate::certificates::secret(b"ann:hunter2");
         runtime.block_on(async {
             let server = tcp(move |stream| {
                 let answers = answers.clone();
@@ -249,8 +267,12 @@ proptest::proptest! {
                 }
             })
             .await;
-            let checks = Application::ALL.into_iter().map(|(name, application)| async move {
-                let spec = CheckSpec::Application(ApplicationSpec::new(application));
+            let checks = Application::ALL.into_iter().map(|(name, application)| {
+                let auth = application.has_login().then(|| auth.clone());
+                let spec = ApplicationSpec::new(application).with_auth(auth);
+                (name, CheckSpec::Application(spec))
+            });
+            let checks = checks.map(|(name, spec)| async move {
                 let probe = build(&spec, Protocol::Tcp).unwrap();
                 let probe = probe.probe(server, LIMIT / 5);
                 let verdict = tokio::time::timeout(PATIENCE, probe).await;

@@ -3,6 +3,11 @@
 //! A test whose server is not installed says so and passes; with `PIRANHA_CHECK_SERVERS=require`,
 //! as `tests/run checks` sets it, it fails.
 
+#[path = "real/databases.rs"]
+mod databases;
+#[path = "real/services.rs"]
+mod services;
+
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -11,7 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use piranha::health::{
-    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, HttpSpec, Security, TlsSpec,
+    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, HttpSpec, HttpVersion, Security,
+    TlsSpec,
 };
 use piranha::net::Protocol;
 use piranha::runtime::checks::build;
@@ -72,20 +78,26 @@ fn free_port() -> SocketAddr {
     StdListener::bind((LOCALHOSTS[0], 0)).unwrap().local_addr().unwrap()
 }
 
-/// Starts `command` and waits until it takes connections on `address`.
-async fn start(mut command: Command, directory: tempfile::TempDir, address: SocketAddr) -> Server {
+/// Starts `command`.
+fn start_with(mut command: Command, directory: tempfile::TempDir) -> Server {
     use std::os::unix::process::CommandExt;
-    let log = directory.path().join("log");
-    let output = fs::File::create(&log).unwrap();
+    let output = fs::File::create(directory.path().join("log")).unwrap();
     command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
     let process = command.process_group(0).spawn().unwrap();
-    let mut server = Server { process, directory };
+    Server { process, directory }
+}
+
+/// Starts `command` and waits until it takes connections on `address`.
+async fn start(command: Command, directory: tempfile::TempDir, address: SocketAddr) -> Server {
+    let name = command.get_program().to_owned();
+    let log = directory.path().join("log");
+    let mut server = start_with(command, directory);
     let begun = Instant::now();
     while TcpStream::connect(address).await.is_err() {
         let ended = server.process.try_wait().unwrap();
         let text = || fs::read_to_string(&log).unwrap_or_default();
-        assert!(ended.is_none(), "{command:?} ended: {ended:?}\n{}", text());
-        assert!(begun.elapsed() < Duration::from_secs(60), "{command:?} is slow\n{}", text());
+        assert!(ended.is_none(), "{name:?} ended: {ended:?}\n{}", text());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{name:?} is slow\n{}", text());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     server
@@ -136,6 +148,7 @@ fn is_root() -> bool {
 async fn nginx() {
     let Some(program) = installed("nginx") else { return };
     let (directory, http, https) = (directory(), free_port(), free_port());
+    let clear = free_port();
     let path = directory.path().display().to_string();
     fs::write(directory.path().join("users"), "ann:{PLAIN}hunter2\n").unwrap();
     fs::set_permissions(directory.path().join("users"), Permissions::from_mode(0o644)).unwrap();
@@ -148,10 +161,12 @@ async fn nginx() {
             uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;
             server {{
                 listen {http};
-                listen {https} ssl;
+                listen {clear} http2;
+                listen {https} ssl http2;
                 ssl_certificate {path}/server.pem; ssl_certificate_key {path}/server.key;
                 location / {{ return 200 \"all is well with $host\"; }}
                 location /broken {{ return 503; }}
+                location /json {{ return 200 '{{\"shop\": [{{\"up\": true}}]}}'; }}
                 location /secret {{
                     auth_basic x; auth_basic_user_file {path}/users; alias {path}/server.pem;
                 }}
@@ -184,6 +199,27 @@ async fn nginx() {
     assert_eq!(probe(&secret(Some(&auth)), http, AMPLE).await, Ok(()));
     assert!(why(&secret(None), http, AMPLE).await.ends_with("got 401"));
     assert_eq!(probe(&spec(&|spec| spec.method = "HEAD".into()), http, AMPLE).await, Ok(()));
+    let http2 = |change: &dyn Fn(&mut HttpSpec)| {
+        spec(&|spec| {
+            spec.version = HttpVersion::Http2;
+            change(spec);
+        })
+    };
+    if cfg!(feature = "http2") {
+        let json = |spec: &mut HttpSpec| {
+            (spec.path, spec.json) = ("/json".into(), vec!["/shop/0/up true".parse().unwrap()]);
+        };
+        assert_eq!(probe(&http2(&json), clear, AMPLE).await, Ok(()));
+        assert_eq!(probe(&spec(&json), http, AMPLE).await, Ok(()));
+        let broken = http2(&|spec| spec.path = "/broken".into());
+        assert!(why(&broken, clear, AMPLE).await.ends_with("got 503"));
+        let mixed = why(&http2(&|_| ()), http, AMPLE).await;
+        assert!(mixed.contains("does the server speak HTTP/2?"), "{mixed}");
+    }
+    if cfg!(all(feature = "tls", feature = "http2")) {
+        let secure = http2(&|spec| spec.tls = Some(tls()));
+        assert_eq!(probe(&secure, https, AMPLE).await, Ok(()));
+    }
     if cfg!(feature = "tls") {
         assert_eq!(probe(&spec(&|spec| spec.tls = Some(tls())), https, AMPLE).await, Ok(()));
         let stranger = spec(&|spec| spec.tls = Some(TlsSpec::default()));
@@ -209,96 +245,18 @@ async fn redis() {
     assert!(without.contains("-NOAUTH"), "{without}");
 }
 
-#[tokio::test]
-async fn postgresql() {
-    let (Some(initdb), Some(program)) = (installed("initdb"), installed("postgres")) else {
-        return;
-    };
-    if !is_root() {
-        return;
-    }
-    let (directory, address) = (directory(), free_port());
-    let path = directory.path().display().to_string();
-    for name in ["", "server.key", "server.pem"] {
-        give_to("postgres", &directory.path().join(name));
-    }
-    let key = directory.path().join("server.key");
-    fs::set_permissions(key, Permissions::from_mode(0o600)).unwrap();
-    let as_user = |program: &Path, arguments: &str| {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]).arg(program).args(arguments.split(' '));
-        command.current_dir("/");
-        command
-    };
-    let made = as_user(&initdb, &format!("-D {path}/data -A scram-sha-256 --no-sync -U postgres"));
-    let made = { made }.args(["--pwfile", "/etc/hostname"]).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let port = address.port();
-    let command = as_user(
-        &program,
-        &format!(
-            "-D {path}/data -h 127.0.0.1 -p {port} -k {path} -F -c max_connections=4 -c \
-             superuser_reserved_connections=0 -c max_wal_senders=0 -c ssl=on -c \
-             ssl_cert_file={path}/server.pem -c ssl_key_file={path}/server.key"
-        ),
-    );
-    let server = start(command, directory, address).await;
-    ready(&plain(Application::Postgresql), address).await;
-    if cfg!(feature = "tls") {
-        let starttls = with(Application::Postgresql, Security::StartTls(tls()));
-        assert_eq!(probe(&starttls, address, AMPLE).await, Ok(()));
-    }
-    // A server that is stopped is no longer one.
-    drop(server);
-    assert_eq!(why(&plain(Application::Postgresql), address, AMPLE).await, "connection refused");
-}
-
 /// Waits until a check passes: a server may take connections before it is ready.
 async fn ready(spec: &CheckSpec, address: SocketAddr) {
+    ready_over(Protocol::Tcp, spec, address).await;
+}
+
+async fn ready_over(protocol: Protocol, spec: &CheckSpec, address: SocketAddr) {
     let begun = Instant::now();
-    while let Err(failure) = probe(spec, address, AMPLE).await {
+    let check = build(spec, protocol).unwrap();
+    while let Err(failure) = check.probe(address, Duration::from_secs(2)).await {
         assert!(begun.elapsed() < Duration::from_secs(60), "{failure}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-#[tokio::test]
-async fn mariadb() {
-    let (Some(install), Some(program)) = (installed("mariadb-install-db"), installed("mariadbd"))
-    else {
-        return;
-    };
-    if !is_root() {
-        return;
-    }
-    let (directory, address) = (directory(), free_port());
-    let path = directory.path().display().to_string();
-    give_to("mysql", directory.path());
-    let common = ["--no-defaults", "--user=mysql", &format!("--datadir={path}/data")];
-    let made = command(&install, &common).arg("--skip-test-db").output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let mut command = command(&program, &common);
-    command.args(["--bind-address=127.0.0.1", "--max-connections=10", "--max-connect-errors=3"]);
-    command.args([format!("--port={}", address.port()), format!("--socket={path}/socket")]);
-    command.args([format!("--pid-file={path}/pid"), "--skip-name-resolve=0".into()]);
-    let _server = start(command, directory, address).await;
-    let check = plain(Application::Mysql);
-    // More of them than a host may break off before it is blocked.
-    for _ in 0..20 {
-        assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
-    }
-    let mut held = Vec::new();
-    for _ in 0..12 {
-        held.push(TcpStream::connect(address).await.unwrap());
-    }
-    let begun = Instant::now();
-    let full = loop {
-        match probe(&check, address, AMPLE).await {
-            Err(failure) => break failure.to_string(),
-            Ok(()) => assert!(begun.elapsed() < AMPLE, "there is always room"),
-        }
-    };
-    assert!(full.contains("Too many connections"), "{full}");
 }
 
 #[tokio::test]

@@ -25,7 +25,13 @@ async fn server(name: &str, mutual: bool) -> SocketAddr {
 }
 
 async fn server_on(host: std::net::IpAddr, name: &str, mutual: bool) -> SocketAddr {
-    let chain = vec![CertificateDer::from_pem_file(file(&format!("{name}.pem"))).unwrap()];
+    server_with(host, name, mutual, 1).await
+}
+
+/// As [`server_on`], with its certificate so many times in the chain.
+async fn server_with(host: std::net::IpAddr, name: &str, mutual: bool, times: usize) -> SocketAddr {
+    let certificate = CertificateDer::from_pem_file(file(&format!("{name}.pem"))).unwrap();
+    let chain = vec![certificate; times];
     let key = PrivateKeyDer::from_pem_file(file(&format!("{name}.key"))).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -156,6 +162,19 @@ async fn a_server_that_speaks_no_tls_or_hangs_is_told_from_one_that_does() {
     let gone = tcp(|_| async {}).await;
     let reason = why(&check, gone, AMPLE).await;
     assert!(reason.contains("eof") || reason.contains("reset"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_bomb_of_certificates_ends_the_handshake_with_a_reason() {
+    for times in [200, 20_000] {
+        let bomb = server_with(LOCALHOSTS[0], "server", false, times).await;
+        let reason = why(&CheckSpec::Tls(tls(|_| ())), bomb, AMPLE).await;
+        assert!(reason.starts_with("TLS: ") && reason.len() < 400, "{times}: {reason}");
+    }
+    let mut http = HttpSpec::default();
+    http.tls = Some(tls(|_| ()));
+    let bomb = server_with(LOCALHOSTS[0], "server", false, 20_000).await;
+    assert!(probe(&CheckSpec::Http(http), bomb, AMPLE).await.is_err());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 )]
 
 mod addresses;
+mod checks;
 #[allow(dead_code, reason = "shared with the command line's tests, which need more of it")]
 #[path = "../cli/daemon.rs"]
 mod daemon;

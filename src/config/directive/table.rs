@@ -16,6 +16,7 @@ const CHECKS: &[&str] = &[
     "icmp",
     "dns",
     "grpc",
+    "radius",
     "smtp",
     "pop3",
     "imap",
@@ -374,6 +375,9 @@ directives! {
     }
     GrpcService "grpc_service" {
         Virtual Extension Kind::Text, "", "Service that a gRPC server is asked about; the server as a whole by default.";
+    }
+    RadiusSecret "radius_secret" {
+        Virtual Extension Kind::Path, "", "File with the secret that a RADIUS check shares with the servers.";
     }
     HttpVersion "http_version" {
         Virtual Extension Kind::Choice(&["1.1", "2"]), "1.1", "Version of HTTP an HTTP check speaks.";

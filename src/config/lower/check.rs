@@ -5,6 +5,7 @@ mod grpc;
 mod http;
 mod path;
 mod program;
+mod radius;
 mod text;
 mod tls;
 
@@ -18,8 +19,8 @@ use application::dns;
 use Directive::{
     CheckAuth, CheckTls, CheckUser, DnsExpect, DnsName, DnsType, Expect, ExpectHex, GrpcService,
     HttpBody, HttpExpect, HttpHeader, HttpHost, HttpJson, HttpLimit, HttpMethod, HttpPath,
-    HttpStatus, HttpVersion, Send, SendHex, SendProgram, TlsCa, TlsCertificate, TlsExpiryWarning,
-    TlsKey, TlsName, TlsPin, TlsVerify,
+    HttpStatus, HttpVersion, RadiusSecret, Send, SendHex, SendProgram, TlsCa, TlsCertificate,
+    TlsExpiryWarning, TlsKey, TlsName, TlsPin, TlsVerify,
 };
 
 const SEND: &[Directive] = &[Send, SendHex, ExpectHex];
@@ -41,12 +42,13 @@ const TLS: &[Directive] =
     &[TlsName, TlsCa, TlsPin, TlsCertificate, TlsKey, TlsVerify, TlsExpiryWarning];
 const DNS: &[Directive] = &[DnsName, DnsType, DnsExpect];
 const GRPC: &[Directive] = &[GrpcService];
+const RADIUS: &[Directive] = &[RadiusSecret];
 const SECURITY: &[Directive] = &[CheckTls];
 const LOGIN: &[Directive] = &[CheckAuth];
 
 /// Every directive that only some kinds of checks take.
-const PARTICULAR: [&[Directive]; 9] =
-    [SEND, EXPECT, PROGRAM, HTTP, TLS, DNS, GRPC, SECURITY, LOGIN];
+const PARTICULAR: [&[Directive]; 10] =
+    [SEND, EXPECT, PROGRAM, HTTP, TLS, DNS, GRPC, RADIUS, SECURITY, LOGIN];
 
 /// Which of them a kind of check takes.
 fn taken_by(kind: &str, fields: &Fields) -> &'static [&'static [Directive]] {
@@ -60,6 +62,7 @@ fn taken_by(kind: &str, fields: &Fields) -> &'static [&'static [Directive]] {
         ("dns", _) => &[DNS],
         ("grpc", _) if secure => &[GRPC, SECURITY, TLS],
         ("grpc", _) => &[GRPC, SECURITY],
+        ("radius", _) => &[RADIUS, LOGIN],
         ("program", _) => &[PROGRAM, EXPECT],
         (_, Some(true)) if secure => &[SECURITY, LOGIN, TLS],
         (_, Some(true)) => &[SECURITY, LOGIN],
@@ -98,6 +101,7 @@ impl Context<'_> {
             "udp" => self.datagram(fields, service),
             "icmp" => CheckSpec::Ping,
             "dns" => dns(fields),
+            "radius" => self.radius(fields),
             "grpc" => self.grpc(fields),
             "program" => self.program(fields),
             other => match Application::from_name(other) {

@@ -98,6 +98,7 @@ fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
         (Directive::DnsName | Directive::TlsName, _) => "www.example.com",
         (Directive::DnsType, _) => "A",
         (Directive::DnsExpect, _) => "192.0.2.80",
+        (Directive::RadiusSecret, _) => "/etc/sysconfig/ha/radius.secret",
         (Directive::GrpcService, _) => "shop.Orders",
         (Directive::HttpMethod, _) => "HEAD",
         (Directive::HttpBody, _) => r#""{\"probe\": true}""#,

@@ -299,14 +299,14 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
     (
         Directive::CheckAuth,
         None,
-        "For `http`, `https`, `redis` and `ldap`, whose user is a distinguished name. Nobody \
-             but the owner may read the file.",
+        "For `http`, `https`, `redis`, `mysql`, `postgresql`, `radius`, and `ldap`, whose user is a \
+             distinguished name. Nobody but the owner may read the file.",
     ),
     (
         Directive::CheckTls,
         None,
         "For the kinds named after applications. With `starttls` the server must agree to it; \
-             `redis`, `mysql`, `ldap` and `sip` have only `on`.",
+             `redis`, `ldap`, `grpc` and `sip` have only `on`.",
     ),
     (Directive::CheckMark, None, "It needs the capability CAP_NET_ADMIN."),
     (
@@ -327,6 +327,7 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         None,
         "Redirects are not followed. Without it the body is not read; escapes as in `send`.",
     ),
+    (Directive::RadiusSecret, None, "Nobody but the owner may read the file."),
     (
         Directive::HttpJson,
         None,

@@ -12,8 +12,9 @@ pub struct ApplicationSpec {
     pub application: Application,
     /// Whether it is spoken over TLS.
     pub security: Security,
-    /// The file with the `user:password` to log in with, where the protocol's check can: Redis and
-    /// LDAP, whose user is a distinguished name. Nobody but its owner may read it.
+    /// The file with the `user:password` to log in with, where the protocol's check can: Redis,
+    /// MySQL, PostgreSQL, and LDAP, whose user is a distinguished name. Nobody but its owner may
+    /// read it.
     pub auth: Option<PathBuf>,
 }
 
@@ -56,11 +57,14 @@ pub enum Application {
     Nntp,
     /// Redis: `PING`, behind `AUTH` where there is a login.
     Redis,
-    /// MySQL and MariaDB: the handshake, answered by a user `piranha` without a password. Being
-    /// let in or turned away passes; being full, blocked or shutting down does not.
+    /// MySQL and MariaDB: the login must succeed (`mysql_native_password`, or
+    /// `caching_sha2_password`, whose full form needs TLS). Without one the handshake is answered
+    /// by a user `piranha` without a password: being let in or turned away passes, being full,
+    /// blocked or shutting down does not.
     Mysql,
-    /// PostgreSQL: the start-up of a user `piranha`. Being asked for a password or turned away
-    /// passes; starting up, being full or shutting down does not.
+    /// PostgreSQL: the login to the database `postgres` must succeed (SCRAM-SHA-256, MD5, over TLS
+    /// the password itself). Without one, the start-up of a user `piranha`: being asked for a
+    /// password or turned away passes, starting up, being full or shutting down does not.
     Postgresql,
     /// LDAP (RFC 4511): a simple bind, anonymous where there is no login.
     Ldap,
@@ -112,14 +116,20 @@ impl Application {
     pub const fn has_starttls(self) -> bool {
         matches!(
             self,
-            Self::Smtp | Self::Pop3 | Self::Imap | Self::Ftp | Self::Nntp | Self::Postgresql
+            Self::Smtp
+                | Self::Pop3
+                | Self::Imap
+                | Self::Ftp
+                | Self::Nntp
+                | Self::Mysql
+                | Self::Postgresql
         )
     }
 
     /// Whether its check can log in.
     #[must_use]
     pub const fn has_login(self) -> bool {
-        matches!(self, Self::Redis | Self::Ldap)
+        matches!(self, Self::Redis | Self::Ldap | Self::Mysql | Self::Postgresql)
     }
 }
 

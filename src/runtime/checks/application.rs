@@ -5,9 +5,11 @@ mod ldap;
 mod mysql;
 mod postgresql;
 mod redis;
+mod scram;
 mod sip;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +23,9 @@ use crate::health::{
     Application as Kind, ApplicationSpec, Check, Excerpt, Failure, Security as Wanted,
 };
 use crate::net::Protocol;
+
+/// The longest name of a user of a database.
+const NAME: usize = 128;
 
 /// Passes if the application answers.
 pub(super) struct Application {
@@ -59,15 +64,23 @@ impl Application {
         if spec.auth.is_some() && !kind.has_login() {
             return Err(CheckError::NoLogin(kind.name()));
         }
-        let login = spec.auth.as_deref().map(secret::read_login).transpose()?;
+        let login = spec.auth.as_deref().map(|path| read_login(kind, path)).transpose()?;
         Ok(Self { kind, security, login, protocol, dialer })
+    }
+
+    const fn access(&self) -> Access<'_> {
+        Access {
+            starttls: self.security.starttls(),
+            login: self.login.as_ref(),
+            is_secure: !matches!(self.security, Security::Clear),
+        }
     }
 
     async fn speak(&self, line: Conversation) -> Result<(), Failure> {
         match self.kind {
             Kind::Redis => redis::speak(line, self.login.as_ref()).await,
-            Kind::Mysql => mysql::speak(line).await,
-            Kind::Postgresql => postgresql::speak(line, self.security.starttls()).await,
+            Kind::Mysql => mysql::speak(line, self.access()).await,
+            Kind::Postgresql => postgresql::speak(line, self.access()).await,
             Kind::Ldap => ldap::speak(line, self.login.as_ref()).await,
             Kind::Sip => sip::speak(line).await,
             Kind::Smtp | Kind::Pop3 | Kind::Imap | Kind::Ftp | Kind::Nntp => {
@@ -75,6 +88,14 @@ impl Application {
             }
         }
     }
+}
+
+/// What a database needs to know to let the check in.
+struct Access<'a> {
+    starttls: Option<&'a Tls>,
+    login: Option<&'a Login>,
+    /// Whether nobody can listen.
+    is_secure: bool,
 }
 
 impl Security {
@@ -99,6 +120,17 @@ impl Check for Application {
         }
         self.speak(line).await
     }
+}
+
+/// A login in databases has a name, and none that does not fit into a packet.
+fn read_login(kind: Kind, path: &Path) -> Result<Login, CheckError> {
+    let login = secret::read_login(path)?;
+    let named = !login.user.is_empty() && login.user.len() <= NAME;
+    if matches!(kind, Kind::Mysql | Kind::Postgresql) && !named {
+        let reason = format!("it must have `user:password`, a user of at most {NAME} bytes");
+        return Err(CheckError::File { path: path.to_owned(), reason });
+    }
+    Ok(login)
 }
 
 /// The failure of a step that was answered otherwise.

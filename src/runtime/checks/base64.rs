@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648, 4), as basic authentication writes it.
+//! Base64 (RFC 4648, 4), as basic authentication and SCRAM write it.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -15,8 +15,42 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes that `text` stands for; `None` if it stands for none.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    let text = text.as_bytes();
+    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+    if !text.len().is_multiple_of(4) || digits.len() % 4 == 1 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3);
+    for group in digits.chunks(4) {
+        let mut bits = 0;
+        for &letter in group {
+            let digit = ALPHABET.iter().position(|&known| known == letter)?;
+            bits = bits << 6 | u32::try_from(digit).ok()?;
+        }
+        bits <<= 6 * (4 - group.len());
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(super::decode(&super::encode(&bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn any_text_is_survived(text in "[A-Za-z0-9+/=.]{0,12}") {
+            let _ = super::decode(&text);
+        }
+    }
+
     #[test]
     fn the_vectors_of_rfc_4648_hold() {
         let encoded = ["", "f", "fo", "foo", "foob", "fooba", "foobar"]

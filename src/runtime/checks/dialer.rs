@@ -160,14 +160,44 @@ impl Dialer {
         request: &[u8],
         budget: &Budget,
     ) -> Result<Vec<u8>, Failure> {
+        let accept = |answer: &[u8]| Ok(answer.to_vec());
+        self.exchange_until(server, (request, request), budget, accept).await
+    }
+
+    /// Sends a datagram to `server`, of which a transcript shows the second half of `request`, and
+    /// returns what `accept` makes of the first answer that it takes.
+    ///
+    /// What it refuses is passed over, since anybody could have sent it and the true answer may
+    /// follow; if none does, the last refusal is the reason.
+    pub(super) async fn exchange_until<T>(
+        &self,
+        server: SocketAddr,
+        request: (&[u8], &[u8]),
+        budget: &Budget,
+        accept: impl Fn(&[u8]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let socket = self.datagrams(server, budget).await?;
-        self.transcript.iter().for_each(|transcript| transcript.sent(request));
+        let (request, shown) = request;
+        self.transcript.iter().for_each(|transcript| transcript.sent(shown));
         budget.spend(Stage::Send, socket.send(request)).await?;
         let mut answer = vec![0; Self::DATAGRAM];
-        let length = budget.spend(Stage::Answer, socket.recv(&mut answer)).await?;
-        answer.truncate(length);
-        self.transcript.iter().for_each(|transcript| transcript.received(&answer));
-        Ok(answer)
+        let mut refused = None;
+        loop {
+            let received = budget.spend(Stage::Answer, socket.recv(&mut answer)).await;
+            let length = match (received, refused) {
+                (Err(Failure::TimedOut { .. }), Some(refusal)) => return Err(refusal),
+                (received, _) => received?,
+            };
+            let answer = &answer[..length];
+            self.transcript.iter().for_each(|transcript| transcript.received(answer));
+            match accept(answer) {
+                Ok(accepted) => return Ok(accepted),
+                Err(refusal) => {
+                    self.note(|| format!("passed over: {refusal}"));
+                    refused = Some(refusal);
+                }
+            }
+        }
     }
 
     async fn udp_socket(&self, server: SocketAddr) -> io::Result<UdpSocket> {

@@ -60,24 +60,24 @@ impl Dns {
         Ok(answer)
     }
 
-    fn judge(&self, id: u16, answer: &[u8]) -> Result<(), Failure> {
-        let unexpected = |wanted: &str, got: &[u8]| Failure::Unexpected {
-            step: format!("for {}", self.question),
-            wanted: wanted.to_owned(),
-            got: Excerpt::new(got),
-        };
+    /// The message, if it answers the question of this number.
+    fn accept(&self, id: u16, answer: &[u8]) -> Result<Message, Failure> {
         let Ok(message) = Message::from_vec(answer) else {
-            return Err(unexpected("an answer in DNS", answer));
+            return Err(self.unexpected("an answer in DNS", answer));
         };
         let ours = message.metadata.id == id
             && message.metadata.message_type == MessageType::Response
             && message.queries.first().is_none_or(|question| same(question, &self.question));
-        if !ours {
-            return Err(unexpected("an answer to this question", answer));
+        match ours {
+            true => Ok(message),
+            false => Err(self.unexpected("an answer to this question", answer)),
         }
+    }
+
+    fn judge(&self, message: &Message) -> Result<(), Failure> {
         let code = message.metadata.response_code;
         if code != ResponseCode::NoError {
-            return Err(unexpected("an answer without an error", code.to_str().as_bytes()));
+            return Err(self.unexpected("an answer without an error", code.to_str().as_bytes()));
         }
         let Some(wanted) = &self.expect else {
             return Ok(());
@@ -85,7 +85,15 @@ impl Dns {
         let got: Vec<_> = message.answers.iter().map(|record| record.data.to_string()).collect();
         match got.iter().any(|got| plain(got) == plain(wanted)) {
             true => Ok(()),
-            false => Err(unexpected(wanted, got.join(", ").as_bytes())),
+            false => Err(self.unexpected(wanted, got.join(", ").as_bytes())),
+        }
+    }
+
+    fn unexpected(&self, wanted: &str, got: &[u8]) -> Failure {
+        Failure::Unexpected {
+            step: format!("for {}", self.question),
+            wanted: wanted.to_owned(),
+            got: Excerpt::new(got),
         }
     }
 }
@@ -106,10 +114,15 @@ impl Check for Dns {
         let budget = Budget::new(limit);
         let id = u16::from_be_bytes(random::bytes()?);
         let request = self.request(id)?;
+        let accept = |answer: &[u8]| self.accept(id, answer);
         let answer = match self.protocol {
-            Protocol::Udp => self.dialer.exchange(target, &request, &budget).await?,
-            Protocol::Tcp | Protocol::Sctp => self.over_tcp(target, &request, budget).await?,
+            Protocol::Udp => {
+                self.dialer.exchange_until(target, (&request, &request), &budget, accept).await?
+            }
+            Protocol::Tcp | Protocol::Sctp => {
+                accept(&self.over_tcp(target, &request, budget).await?)?
+            }
         };
-        self.judge(id, &answer)
+        self.judge(&answer)
     }
 }

@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn what_a_request_over_http2_cannot_carry_is_refused() {
-        assert!(request(|spec| spec.path = "/\u{e4}".into()).is_err());
+        assert!(request(|spec| spec.path = "/a<b".into()).is_err());
         assert!(request(|spec| spec.host = Some("a/b".into())).is_err());
         let header = |text: &str| vec![text.parse().unwrap()];
         let refused = request(|spec| spec.headers = header("Keep-Alive: timeout=3"));

@@ -20,6 +20,7 @@ mod http2;
 pub(super) mod network;
 mod ping;
 pub(super) mod program;
+mod radius;
 mod random;
 mod runner;
 mod secret;
@@ -86,6 +87,7 @@ pub fn build_with(
         (CheckSpec::Datagram { send, expect }, _) => {
             Ok(Box::new(send_expect::OverUdp::new(send, expect, dialer)?))
         }
+        (CheckSpec::Radius(spec), _) => Ok(Box::new(radius::Radius::new(spec, dialer)?)),
         (CheckSpec::Ping, _) => Ok(Box::new(ping::Ping(dialer))),
         (CheckSpec::Dns(spec), _) => Ok(Box::new(dns::Dns::new(spec, protocol, dialer)?)),
         (CheckSpec::Application(spec), _) => {
