@@ -83,7 +83,7 @@ impl Node {
         let peers = ends.iter().map(|(_, peer)| *peer);
         let watched_for = (!ends.is_empty()).then_some(terms.dead_time);
         let own = ends.iter().map(|(own, _)| own.ip()).collect();
-        let mut watch = guards::watch(terms.guards.clone(), own, Arc::clone(&observer))
+        let mut watch = guards::watch((*terms.guards).clone(), own, Arc::clone(&observer))
             .map_err(NodeError::Guards)?;
         let mut machine = machine(config, role, peers, terms.clone(), force_active)?;
         let paths = ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?;

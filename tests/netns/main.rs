@@ -13,5 +13,7 @@ mod addresses;
 #[allow(dead_code, reason = "shared with the command line's tests, which need more of it")]
 #[path = "../cli/daemon.rs"]
 mod daemon;
+mod guards;
+mod hostile;
 mod pair;
 mod wire;

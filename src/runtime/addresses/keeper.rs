@@ -44,6 +44,8 @@ pub(super) struct Keeper {
     held: BTreeMap<IpAddr, Held>,
     /// What each acquisition that the data plane has not answered yet brought up.
     unanswered: BTreeMap<ActionId, Vec<VirtualAddress>>,
+    /// Why a release that the data plane has not answered yet is not done.
+    unreleased: BTreeMap<ActionId, ActionError>,
     lifetime: Lifetime,
     dead_time: Duration,
     renewal: Instant,
@@ -58,6 +60,8 @@ struct Held {
     wanted: VirtualAddress,
     /// What was put on a link for it; none for an address that was there.
     lease: Option<LinkAddress>,
+    /// The kernel would not remove it: it is not renewed, and the next release tries again.
+    leaving: bool,
 }
 
 enum Input {
@@ -91,6 +95,7 @@ impl Keeper {
             links: BTreeMap::new(),
             held: BTreeMap::new(),
             unanswered: BTreeMap::new(),
+            unreleased: BTreeMap::new(),
             lifetime: lifetime(Duration::ZERO),
             dead_time: Duration::MAX,
             renewal: Instant::MAX,
@@ -163,7 +168,9 @@ impl Keeper {
             Request::Release { id, addresses } => {
                 // The data plane answers; both go down at the same time.
                 self.pass_on(Request::Release { id, addresses: addresses.clone() });
-                self.release(&addresses);
+                if let Err(error) = self.release(&addresses) {
+                    self.unreleased.insert(id, error);
+                }
             }
             Request::Announce { addresses } => {
                 self.announcer.announce(clock::now(), &addresses);
@@ -173,13 +180,16 @@ impl Keeper {
         }
     }
 
-    fn on_report(&mut self, report: Report) {
-        match &report {
+    fn on_report(&mut self, mut report: Report) {
+        match &mut report {
             Report::Configured(terms) => self.on_terms(terms),
             Report::Done { id, result } => {
                 let acquired = self.unanswered.remove(id);
-                if let (Some(acquired), Err(_)) = (acquired, result) {
-                    self.release(&acquired);
+                if let (Some(acquired), Err(_)) = (acquired, &result) {
+                    self.release_or_warn(&acquired);
+                }
+                if let Some(error) = self.unreleased.remove(id) {
+                    *result = Err(error);
                 }
             }
             Report::Warm(_) | Report::Broken { .. } => {}
@@ -210,7 +220,8 @@ impl Keeper {
 
     /// Puts all of `wanted` that is not held on their links, or none. Returns which are new.
     fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<Vec<VirtualAddress>, ActionError> {
-        let new: Vec<_> = wanted.iter().filter(|w| !self.held.contains_key(&w.address)).collect();
+        let is_held = |address| self.held.get(address).is_some_and(|held| !held.leaving);
+        let new: Vec<_> = wanted.iter().filter(|w| !is_held(&w.address)).collect();
         let present = self.present()?;
         let mut held = Vec::new();
         for wanted in new {
@@ -218,12 +229,13 @@ impl Keeper {
                 true => None,
                 false => Some(self.lease(wanted)?),
             };
-            held.push(Held { wanted: wanted.clone(), lease });
+            held.push(Held { wanted: wanted.clone(), lease, leaving: false });
         }
         let leases: Vec<_> = held.iter().filter_map(|held| held.lease.clone()).collect();
         // The guard first: an address it does not know stays when this process dies.
         self.tell_guard(&leases);
         if let Err(error) = self.put(&leases) {
+            // What stays in spite of it expires.
             self.remove(&leases);
             self.tell_guard(&[]);
             return Err(error);
@@ -236,20 +248,37 @@ impl Keeper {
         Ok(acquired)
     }
 
-    fn release(&mut self, addresses: &[VirtualAddress]) {
+    /// Takes these down. One that the kernel keeps is still held afterwards, so that the next
+    /// release finds it.
+    fn release(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
         self.announcer.withdraw(addresses);
         let held = addresses.iter().filter_map(|address| self.held.remove(&address.address));
-        let leases: Vec<_> = held.filter_map(|held| held.lease).collect();
-        self.remove(&leases);
+        let leased: Vec<_> = held.filter(|held| held.lease.is_some()).collect();
+        let leases: Vec<_> = leased.iter().filter_map(|held| held.lease.clone()).collect();
+        let outcomes = self.remove(&leases);
+        let mut failure = None;
+        for (held, error) in leased.into_iter().zip(outcomes) {
+            if let Some(error) = error {
+                failure.get_or_insert_with(|| cannot("remove", &held.wanted.to_string(), &error));
+                self.held.insert(held.wanted.address, Held { leaving: true, ..held });
+            }
+        }
         self.tell_guard(&[]);
         if self.leases().next().is_none() {
             self.renewal = Instant::MAX;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn release_or_warn(&mut self, addresses: &[VirtualAddress]) {
+        if let Err(ActionError(text)) = self.release(addresses) {
+            self.tell(Event::Warning { text });
         }
     }
 
     fn give_up(&mut self) {
         let held: Vec<_> = self.held.values().map(|held| held.wanted.clone()).collect();
-        self.release(&held);
+        self.release_or_warn(&held);
     }
 
     /// Takes down what an earlier life left behind: it died, or it would have done so itself.
@@ -278,10 +307,12 @@ impl Keeper {
     /// Puts every lease again, which also brings back what went unnoticed.
     fn renew(&mut self, now: Instant) {
         let lifetime = self.lifetime;
-        for lease in self.held.values_mut().filter_map(|held| held.lease.as_mut()) {
+        let staying = self.held.values_mut().filter(|held| !held.leaving);
+        for lease in staying.filter_map(|held| held.lease.as_mut()) {
             *lease = lease.clone().with_lifetime(lifetime);
         }
-        let leases: Vec<_> = self.leases().cloned().collect();
+        let staying = self.held.values().filter(|held| !held.leaving);
+        let leases: Vec<_> = staying.filter_map(|held| held.lease.clone()).collect();
         if let Err(ActionError(text)) = self.put(&leases) {
             self.tell(Event::Warning { text });
         }
@@ -315,10 +346,15 @@ impl Keeper {
         }
     }
 
+    /// Changes went by unseen: what is missing was removed meanwhile.
     fn on_loss(&mut self) {
-        let _ = self.read_links();
-        if self.renewal != Instant::MAX && !self.is_reconsidering() {
-            self.renew(clock::now());
+        match self.present() {
+            Ok(present) => {
+                let is_there = |lease: &&LinkAddress| present.iter().any(|p| lease.is_same(p));
+                let gone: Vec<_> = self.leases().filter(|l| !is_there(l)).cloned().collect();
+                gone.iter().for_each(|gone| self.on_address_gone(gone));
+            }
+            Err(ActionError(text)) => self.tell(Event::Warning { text }),
         }
     }
 
@@ -327,6 +363,10 @@ impl Keeper {
         let Some(held) = self.held.get(&gone.address()) else {
             return;
         };
+        if held.leaving {
+            self.held.remove(&gone.address());
+            return;
+        }
         let wanted = held.wanted.clone();
         let ours = held.lease.as_ref().is_none_or(|lease| lease.is_same(gone));
         if !ours || self.is_reconsidering() {
@@ -347,7 +387,8 @@ impl Keeper {
         self.renewal = self.renewal.min(now + self.renewal_interval());
         self.announcer.announce(now, std::slice::from_ref(&wanted));
         self.tell(Event::AddressRestored { address: wanted.clone() });
-        self.held.insert(wanted.address, Held { wanted, lease: Some(lease) });
+        let held = Held { wanted, lease: Some(lease), leaving: false };
+        self.held.insert(held.wanted.address, held);
         self.tell_guard(&[]);
     }
 
@@ -425,12 +466,19 @@ impl Keeper {
         failures.next().map_or(Ok(()), Err)
     }
 
-    /// One that is gone already is what was wanted, and one that stays has its lifetime.
-    fn remove(&mut self, leases: &[LinkAddress]) {
+    /// Removes these and says why those stay that do. One that is gone already is what was wanted.
+    fn remove(&mut self, leases: &[LinkAddress]) -> Vec<Option<io::Error>> {
         let requests: Vec<_> =
             leases.iter().cloned().map(rtnetlink::Request::RemoveAddress).collect();
-        if let Err(error) = self.route.change(&requests) {
-            tracing::warn!("cannot remove addresses, they expire: {error}");
+        match self.route.change(&requests) {
+            Ok(outcomes) => {
+                let errors = outcomes.into_iter().map(io::Result::err);
+                errors.map(|error| error.filter(|error| !is_gone(error))).collect()
+            }
+            Err(error) => {
+                let again = || io::Error::new(error.kind(), error.to_string());
+                leases.iter().map(|_| Some(again())).collect()
+            }
         }
     }
 
@@ -455,11 +503,20 @@ impl Keeper {
     }
 }
 
+/// Whether an address could not be removed for it was not there, or its link was not.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ADDRNOTAVAIL | Errno::NODEV))
+}
+
 fn refused(what: &str, error: &io::Error) -> ActionError {
+    cannot("bring up", what, error)
+}
+
+fn cannot(verb: &str, what: &str, error: &io::Error) -> ActionError {
     let mend = match Errno::from_io_error(error) {
         Some(Errno::PERM) => ": run pulse as root, or give it CAP_NET_ADMIN and CAP_NET_RAW",
         Some(Errno::ACCESS) => ": is IPv6 switched off there (net.ipv6.conf.*.disable_ipv6)?",
         _ => "",
     };
-    ActionError(format!("cannot bring {what} up: {error}{mend}"))
+    ActionError(format!("cannot {verb} {what}: {error}{mend}"))
 }
