@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::announce::Speaker;
 use super::guard::{Guard, Lease};
+use super::rival::Lookout;
 use super::route::{Monitor, Route};
 use super::{Options, lifetime};
 use crate::control::Event;
@@ -20,11 +21,19 @@ use crate::runtime::beat::Listener;
 use crate::runtime::clock;
 use crate::runtime::heartbeat::{self, Observer};
 use crate::time::Instant;
+use crate::wire::ethernet::MacAddr;
 use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
 
 /// After a stall the heartbeat is given this long to give the service up before addresses that
 /// were lost meanwhile are put back: the partner may have them by now.
 const RECONSIDERATION: Duration = Duration::from_millis(200);
+
+/// The time between two defences of an address (RFC 5227 section 1.1): two stations that both
+/// defend at once would not end.
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The pause after other stations could not be heard, as while a link goes away.
+const DEAF: Duration = Duration::from_millis(100);
 
 /// An address of others with less time left than this is a lease of ours, on a kernel that does
 /// not tell whose an address is.
@@ -37,6 +46,9 @@ pub(super) struct Keeper {
     route: Route,
     monitor: Monitor,
     speaker: Option<Speaker>,
+    lookout: Option<Lookout>,
+    /// When each address was last defended against another station.
+    defended: BTreeMap<IpAddr, Instant>,
     announcer: Announcer,
     guard: Option<Guard>,
     beats: Option<Listener>,
@@ -68,6 +80,7 @@ enum Input {
     Request(Option<Request>),
     Report(Option<Report>),
     Changes(Vec<Message>),
+    Claims(Vec<(IpAddr, MacAddr)>),
     Deadline,
 }
 
@@ -89,6 +102,8 @@ impl Keeper {
             monitor: Monitor::open()?,
             // Without the privilege no address can be put on a link either, which is told then.
             speaker: Speaker::open().ok(),
+            lookout: Lookout::open().ok(),
+            defended: BTreeMap::new(),
             announcer: Announcer::new(options.announcements),
             guard,
             beats,
@@ -114,6 +129,7 @@ impl Keeper {
                 Input::Request(Some(request)) => self.on_request(request),
                 Input::Report(Some(report)) => self.on_report(report),
                 Input::Changes(changes) => self.on_changes(changes),
+                Input::Claims(claims) => self.on_claims(&claims),
                 Input::Deadline => self.on_deadline(),
                 Input::Request(None) | Input::Report(None) => return self.give_up(),
             }
@@ -132,6 +148,7 @@ impl Keeper {
             changes = self.monitor.next() => {
                 Input::Changes(changes.unwrap_or_else(|_| vec![Message::Lost]))
             }
+            claims = claims(&mut self.lookout) => Input::Claims(claims),
             () = clock::sleep_until(deadline) => Input::Deadline,
         }
     }
@@ -209,8 +226,9 @@ impl Keeper {
     fn on_acquire(&mut self, id: ActionId, addresses: Vec<VirtualAddress>) {
         match self.acquire(&addresses) {
             Ok(acquired) => {
-                self.unanswered.insert(id, acquired);
                 self.pass_on(Request::Acquire { id, addresses });
+                self.probe(&acquired);
+                self.unanswered.insert(id, acquired);
             }
             Err(error) => {
                 let _ = self.reports.send(Report::Done { id, result: Err(error) });
@@ -392,6 +410,36 @@ impl Keeper {
         self.tell_guard(&[]);
     }
 
+    /// Asks whether somebody else has these. Nobody waits for the answer: after the death of the
+    /// partner an address has to be up now, and whoever has it too is told of as a rival.
+    fn probe(&self, addresses: &[VirtualAddress]) {
+        let Some(speaker) = &self.speaker else { return };
+        for address in addresses {
+            let link = self.links.values().find(|link| link.name() == address.link());
+            // Unanswered questions are of no consequence, nor are those that could not be asked.
+            let _ = link.map(|link| speaker.probe(link, address.address));
+        }
+    }
+
+    /// Defends what is held against stations that say they have it (RFC 5227 section 2.4, c). Which
+    /// of two directors keeps the service is settled by heartbeats, not here.
+    fn on_claims(&mut self, claims: &[(IpAddr, MacAddr)]) {
+        let now = clock::now();
+        for (address, hardware) in claims {
+            let is_own = |link: &Link| link.hardware() == Some(*hardware);
+            let recently = self.defended.get(address).is_some_and(|at| now < *at + DEFEND_INTERVAL);
+            let Some(held) = self.held.get(address).filter(|_| !recently) else { continue };
+            if self.is_reconsidering() || self.links.values().any(is_own) {
+                continue;
+            }
+            let address = held.wanted.clone();
+            self.announcer.announce(now, std::slice::from_ref(&address));
+            self.defended.insert(address.address, now);
+            self.tell(Event::AddressConflict { address, hardware: *hardware });
+        }
+        self.speak();
+    }
+
     fn speak(&mut self) {
         if self.is_reconsidering() {
             return;
@@ -500,6 +548,21 @@ impl Keeper {
 
     fn tell(&self, event: Event) {
         (self.observer)(event);
+    }
+}
+
+/// What other stations claim. Where that cannot be heard nothing is.
+async fn claims(lookout: &mut Option<Lookout>) -> Vec<(IpAddr, MacAddr)> {
+    match lookout {
+        Some(lookout) => match lookout.next().await {
+            Ok(claims) => claims,
+            Err(error) => {
+                tracing::debug!("cannot hear other stations: {error}");
+                clock::sleep_until(clock::now() + DEAF).await;
+                Vec::new()
+            }
+        },
+        None => std::future::pending().await,
     }
 }
 
