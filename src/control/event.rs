@@ -8,6 +8,7 @@ use crate::failover::{Cause, Role, State, Transition, VirtualAddress};
 use crate::health::Health;
 use crate::ipvs::kernel::DaemonRole;
 use crate::net::Weight;
+use crate::wire::ethernet::MacAddr;
 
 /// One thing that happened on a director. Log lines, timelines and event streams are made of it.
 ///
@@ -95,6 +96,14 @@ pub enum Event {
     AddressRestored {
         /// Which.
         address: VirtualAddress,
+    },
+    /// Another station has an address that this director holds; it was announced again. Told at
+    /// most every ten seconds for one address.
+    AddressConflict {
+        /// Which.
+        address: VirtualAddress,
+        /// The other station.
+        hardware: MacAddr,
     },
     /// The addresses of the service are down on this director.
     Released {
@@ -212,6 +221,7 @@ impl Event {
             | Self::GuardMended { .. }
             | Self::Acquired { .. }
             | Self::AddressRestored { .. }
+            | Self::AddressConflict { .. }
             | Self::Released { .. } => "pulse",
             Self::Health { .. } | Self::Agent { .. } | Self::LoadUnknown { .. } => "nanny",
             Self::DataPlane { .. }
@@ -248,6 +258,7 @@ impl Event {
             | Self::GuardMended { .. }
             | Self::Acquired { .. }
             | Self::AddressRestored { .. }
+            | Self::AddressConflict { .. }
             | Self::Released { .. }
             | Self::Weight { .. }
             | Self::SorryServer { .. }
@@ -267,6 +278,7 @@ impl Event {
                 | Self::HeartbeatsRefused { .. }
                 | Self::GuardFailed { .. }
                 | Self::AddressRestored { .. }
+                | Self::AddressConflict { .. }
                 | Self::ReloadFailed { .. }
                 | Self::LoadUnknown { reason: Some(_), .. }
                 | Self::SorryServer { serving: true, .. }
@@ -319,6 +331,9 @@ impl fmt::Display for Event {
             Self::Acquired { addresses } => write!(f, "addresses up: {}", List(addresses)),
             Self::AddressRestored { address } => {
                 write!(f, "somebody removed {address}; it is up again")
+            }
+            Self::AddressConflict { address, hardware } => {
+                write!(f, "{hardware} has {address} too; it is announced again")
             }
             Self::Released { addresses } => write!(f, "addresses down: {}", List(addresses)),
             Self::Health { service, server, address, to, .. } => match to {

@@ -103,7 +103,7 @@ pub struct Terms {
     /// give the service up, as long as it comes back soon.
     pub outlives_lvs: bool,
     /// What has to be in order on a director that holds the service.
-    pub guards: guard::Spec,
+    pub guards: Box<guard::Spec>,
     /// The files with the keys of the heartbeats: the one that signs, then the one that is
     /// accepted besides.
     pub keys: Vec<PathBuf>,
@@ -131,7 +131,7 @@ impl Terms {
             failback: config.failback,
             vrrp_priority: config.vrrp.as_ref().and_then(|vrrp| vrrp.priority),
             outlives_lvs: false,
-            guards: guards(config, &addresses),
+            guards: Box::new(guards(config, &addresses)),
             keys: keys(config),
             addresses,
         }

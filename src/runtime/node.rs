@@ -102,7 +102,7 @@ impl Node {
         let role = role(config);
         let ends = ends(config, role)?;
         let own = ends.iter().map(|(own, _)| own.ip()).collect();
-        let mut watch = guards::watch(terms.guards.clone(), own, Arc::clone(&observer))
+        let mut watch = guards::watch((*terms.guards).clone(), own, Arc::clone(&observer))
             .map_err(NodeError::Guards)?;
         // Without a partner there is nobody to speak to, in whichever protocol.
         let routers = config.vrrp.as_ref().filter(|_| !ends.is_empty());

@@ -1,4 +1,5 @@
-//! Address resolution for IPv4 over Ethernet (RFC 826): the announcements of an address.
+//! Address resolution for IPv4 over Ethernet (RFC 826): the announcements of an address, and those
+//! of others.
 
 use std::net::Ipv4Addr;
 
@@ -31,15 +32,50 @@ pub fn gratuitous(form: Form, hardware: MacAddr, address: Ipv4Addr) -> Vec<u8> {
         Form::Request => MacAddr::ZERO,
         Form::Reply => hardware,
     };
-    let mut packet = Vec::with_capacity(28);
-    // Ethernet, IPv4, and the lengths of their addresses.
-    packet.extend_from_slice(&[0, 1, 8, 0, 6, 4]);
-    packet.extend_from_slice(&form.operation().to_be_bytes());
-    packet.extend_from_slice(&hardware.0);
-    packet.extend_from_slice(&address.octets());
-    packet.extend_from_slice(&target.0);
-    packet.extend_from_slice(&address.octets());
+    let packet = packet(form.operation(), hardware, address, target, address);
     ethernet::frame(MacAddr::BROADCAST, hardware, EtherType::Arp, &packet)
+}
+
+/// The broadcast frame that asks whether somebody has `address`, without claiming it (an ARP probe,
+/// RFC 5227 section 2.1.1).
+#[must_use]
+pub fn probe(hardware: MacAddr, address: Ipv4Addr) -> Vec<u8> {
+    let request = Form::Request.operation();
+    let packet = packet(request, hardware, Ipv4Addr::UNSPECIFIED, MacAddr::ZERO, address);
+    ethernet::frame(MacAddr::BROADCAST, hardware, EtherType::Arp, &packet)
+}
+
+/// The address that the sender of an ARP frame, a request or a reply, says it has, and where it
+/// says it is. None in a probe, which claims nothing.
+#[must_use]
+pub fn claim(frame: &[u8]) -> Option<(Ipv4Addr, MacAddr)> {
+    let packet = ethernet::payload(frame, EtherType::Arp)?;
+    if packet.get(..6)? != PREAMBLE {
+        return None;
+    }
+    let hardware = MacAddr(*packet.get(8..)?.first_chunk()?);
+    let address = Ipv4Addr::from(*packet.get(14..)?.first_chunk::<4>()?);
+    (!address.is_unspecified()).then_some((address, hardware))
+}
+
+/// Ethernet, IPv4, and the lengths of their addresses.
+const PREAMBLE: [u8; 6] = [0, 1, 8, 0, 6, 4];
+
+fn packet(
+    operation: u16,
+    hardware: MacAddr,
+    sender: Ipv4Addr,
+    target_hardware: MacAddr,
+    target: Ipv4Addr,
+) -> Vec<u8> {
+    let mut packet = Vec::with_capacity(28);
+    packet.extend_from_slice(&PREAMBLE);
+    packet.extend_from_slice(&operation.to_be_bytes());
+    packet.extend_from_slice(&hardware.0);
+    packet.extend_from_slice(&sender.octets());
+    packet.extend_from_slice(&target_hardware.0);
+    packet.extend_from_slice(&target.octets());
+    packet
 }
 
 #[cfg(test)]
@@ -83,6 +119,15 @@ mod tests {
             prop_assert_eq!(&frame[6..12], &hardware);
             prop_assert_eq!((&frame[22..28], &frame[28..32]), (&hardware[..], &address[..]));
             prop_assert_eq!(&frame[38..42], &address);
+            let address = Ipv4Addr::from(address);
+            let claimed = (!address.is_unspecified()).then_some((address, MacAddr(hardware)));
+            prop_assert_eq!(claim(&frame), claimed);
+            prop_assert_eq!(claim(&probe(MacAddr(hardware), address)), None);
+        }
+
+        #[test]
+        fn any_bytes_are_read_as_a_claim_or_as_none(bytes: Vec<u8>) {
+            let _ = claim(&bytes);
         }
     }
 }

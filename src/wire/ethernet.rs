@@ -48,6 +48,13 @@ impl EtherType {
     }
 }
 
+/// What a frame carries, if it is of this type and not cut short.
+#[must_use]
+pub fn payload(frame: &[u8], ether_type: EtherType) -> Option<&[u8]> {
+    let number = frame.get(12..14)?;
+    (number == ether_type.number().to_be_bytes()).then(|| &frame[14..])
+}
+
 /// The frame with `payload`, filled up with zeros to [`MIN_FRAME`].
 #[must_use]
 pub fn frame(

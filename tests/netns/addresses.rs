@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use piranha::control::Event;
 use piranha::control::supervision::{Report, Request};
 use piranha::failover::{ActionId, VirtualAddress};
 use piranha::runtime::addresses::{Options, keep};
@@ -15,6 +16,10 @@ use crate::wire::{Station, Wire};
 
 /// A data plane that does whatever it is asked; the returned end is the heartbeat's.
 fn kept(station: &Station) -> Link {
+    observed(station, |event| eprintln!("{event}"))
+}
+
+fn observed(station: &Station, observer: impl Fn(Event) + Send + Sync + 'static) -> Link {
     let (requests, mut asked) = mpsc::unbounded_channel::<Request>();
     let (answers, reports) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -24,7 +29,7 @@ fn kept(station: &Station) -> Link {
             }
         }
     });
-    let observer = Arc::new(|event| eprintln!("{event}"));
+    let observer = Arc::new(observer);
     let lvs = Link { requests, reports };
     station.inside(|| keep(lvs, Options::default(), observer).expect("root may"))
 }
@@ -126,6 +131,33 @@ fn the_end_of_the_heartbeat_takes_the_addresses_down() {
         assert!(Instant::now() < until, "they are still there");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn another_station_with_an_address_of_ours_is_told_of_by_its_hardware_address() {
+    let wire = Wire::new();
+    let (station, stranger) = (wire.station(1), wire.station(2));
+    for address in ["10.77.0.50/24", "fd77::50/64"] {
+        stranger.ip(&format!("addr add {address} dev eth0 nodad"));
+    }
+    let (told, events) = std::sync::mpsc::channel();
+    let mut link = observed(&station, move |event| drop(told.send(event)));
+    let addresses = ["10.77.0.50", "fd77::50"];
+    let addresses = addresses.map(|address| VirtualAddress::new(address.parse().unwrap(), "eth0"));
+    let request = Request::Acquire { id: ActionId(1), addresses: addresses.to_vec() };
+    ask(&mut link, request).unwrap();
+    let hardware = stranger.hardware();
+    let mut found = Vec::new();
+    while found.len() < addresses.len() {
+        let event = events.recv_timeout(PATIENCE).expect("a rival is told of");
+        if let Event::AddressConflict { address, hardware: theirs } = event {
+            assert_eq!(theirs.to_string(), hardware);
+            found.push(address);
+        }
+    }
+    found.sort();
+    assert_eq!(found, addresses);
 }
 
 #[test]

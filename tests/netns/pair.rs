@@ -5,14 +5,19 @@ use std::time::{Duration, Instant};
 use crate::daemon::{Daemon, Files, signal, until};
 use crate::wire::{Station, VIP4, VIP6, Wire};
 
-struct Pair {
-    wire: Wire,
-    files: Files,
-    client: Station,
+pub(crate) struct Pair {
+    pub(crate) wire: Wire,
+    pub(crate) files: Files,
+    pub(crate) client: Station,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::with("keepalive = 100ms\ndeadtime = 500ms\n")
+    }
+
+    /// With these lines, timers among them, on both.
+    pub(crate) fn with(lines: &str) -> Self {
         let wire = Wire::new();
         let client = wire.station(3);
         client.serve("10.77.0.3:9000", "up");
@@ -32,20 +37,20 @@ impl Pair {
                 name,
                 &format!(
                     "role = {role}\nprimary = 10.77.0.1\nbackup = 10.77.0.2\nbackup_active = 1\n\
-                     heartbeat_port = 5390\nkeepalive = 100ms\ndeadtime = 500ms\n\
-                     dataplane = relay\n{services}"
+                     heartbeat_port = 5390\n\
+                     dataplane = relay\n{lines}{services}"
                 ),
             );
         }
         Self { wire, files, client }
     }
 
-    fn start(&self, number: u8) -> Daemon {
+    pub(crate) fn start(&self, number: u8) -> Daemon {
         self.wire.station(number).pulse(&self.files.path(&number.to_string()))
     }
 
     /// Both directors, the primary active.
-    fn started(&self) -> (Daemon, Daemon) {
+    pub(crate) fn started(&self) -> (Daemon, Daemon) {
         let (mut primary, mut backup) = (self.start(1), self.start(2));
         primary.expect("active, was acquiring");
         backup.expect("standby, was starting");
@@ -54,18 +59,18 @@ impl Pair {
         (primary, backup)
     }
 
-    fn is_held_by(&self, number: u8) -> bool {
+    pub(crate) fn is_held_by(&self, number: u8) -> bool {
         let station = self.wire.station(number);
         station.has(VIP4) && station.has(VIP6)
     }
 
-    fn is_free_of(&self, number: u8) -> bool {
+    pub(crate) fn is_free_of(&self, number: u8) -> bool {
         let station = self.wire.station(number);
         !station.has(VIP4) && !station.has(VIP6)
     }
 
     /// Whether the client's neighbour caches lead to the director.
-    fn client_looks_at(&self, number: u8) -> bool {
+    pub(crate) fn client_looks_at(&self, number: u8) -> bool {
         let hardware = self.wire.station(number).hardware();
         [VIP4, VIP6].iter().all(|vip| self.client.neighbour(vip).contains(&hardware))
     }
@@ -83,7 +88,7 @@ fn descendants(pid: u32) -> Vec<u32> {
     children.collect()
 }
 
-fn guard_of(pid: u32) -> u32 {
+pub(crate) fn guard_of(pid: u32) -> u32 {
     let is_guard = |pid: &u32| {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
         command.is_ok_and(|command| command.contains("--guard"))
@@ -196,13 +201,23 @@ fn a_stalled_pulse_loses_its_addresses_and_does_not_take_them_back_when_it_goes_
     let (mut primary, mut backup) = pair.started();
     primary.signal("STOP");
     let stopped = Instant::now();
+    let (mut free, mut taken) = (None, None);
+    until("the partner has the addresses and the stalled one has not", || {
+        free = free.or_else(|| pair.is_free_of(1).then(|| stopped.elapsed()));
+        taken = taken.or_else(|| pair.is_held_by(2).then(|| stopped.elapsed()));
+        free.is_some() && taken.is_some()
+    });
+    let (free, taken) = (free.expect("it is"), taken.expect("it is"));
+    println!("gone {free:?} after the stall began, taken over after {taken:?}");
+    assert!(free.saturating_sub(taken) < Duration::from_millis(500 + 500), "two owners too long");
     backup.expect("active, was acquiring");
-    until("the stalled one's addresses are gone", || pair.is_free_of(1));
-    println!("gone {:?} after the stall began", stopped.elapsed());
     until("the client follows", || pair.client_looks_at(2) && pair.client.answers());
+    let heard = pair.client.listen_for_announcements(&pair.wire.station(1).hardware());
     primary.signal("CONT");
+    primary.expect("suspended or stalled");
     primary.expect("standby");
     assert!(pair.is_free_of(1), "the stalled one stays without");
+    assert_eq!(heard.count(), 0, "the stalled one announces nothing");
     assert!(pair.is_held_by(2), "the other one keeps them");
     until("the service answers", || pair.client.answers());
     assert!(pair.is_free_of(1) && pair.is_held_by(2));

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use piranha::runtime::kernel::Namespace;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::daemon::{Daemon, PULSE};
 
@@ -100,6 +101,16 @@ impl Station {
         text.split_whitespace().nth(2).expect("a hardware address").to_owned()
     }
 
+    /// Hears from now on what the station with this hardware address announces to be at.
+    pub(crate) fn listen_for_announcements(&self, hardware: &str) -> Ears {
+        let all = Protocol::from(i32::from(3u16.to_be()));
+        let socket = self.inside(|| Socket::new(Domain::PACKET, Type::RAW, Some(all)));
+        let socket = socket.expect("root may");
+        socket.set_nonblocking(true).expect("a socket");
+        let octet = |text| u8::from_str_radix(text, 16).expect("two digits");
+        Ears { socket, hardware: hardware.split(':').map(octet).collect() }
+    }
+
     /// Where this station believes `address` to be.
     pub(crate) fn neighbour(&self, address: &str) -> String {
         self.ip(&format!("neigh show {address}"))
@@ -133,6 +144,30 @@ impl Station {
     pub(crate) fn answers(&self) -> bool {
         let up = |address: &str| self.ask(address).is_ok_and(|word| word == "up");
         up(&format!("{VIP4}:8080")) && up(&format!("[{VIP6}]:8080"))
+    }
+}
+
+/// What can be heard on the wire.
+pub(crate) struct Ears {
+    socket: Socket,
+    hardware: Vec<u8>,
+}
+
+impl Ears {
+    /// Announcements so far: ARP in which an address asks for or answers for itself, and neighbour
+    /// advertisements.
+    pub(crate) fn count(mut self) -> usize {
+        let mut frame = [0; 2048];
+        let mut count = 0;
+        while let Ok(length) = self.socket.read(&mut frame) {
+            let frame = &frame[..length];
+            let ours = frame.get(6..12) == Some(&self.hardware);
+            let arp = frame.get(12..14) == Some(&[8, 6]) && frame.get(28..32) == frame.get(38..42);
+            let advertisement = frame.get(12..14) == Some(&[0x86, 0xdd])
+                && (frame.get(20), frame.get(54)) == (Some(&58), Some(&136));
+            count += usize::from(ours && (arp || advertisement));
+        }
+        count
     }
 }
 

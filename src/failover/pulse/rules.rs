@@ -255,7 +255,7 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
         (P::Acquiring { .. } | P::Active | P::Offering(_), Event::Peer(V::Claims))
             if !facts.wins =>
         {
-            Action::Release(Cause::PeerWins, After::Standby)
+            Action::Release(yielding_cause(facts), After::Standby)
         }
         // "Guards". The service goes to a peer that can take it, and nowhere else.
         (P::Active, Event::Peer(_)) => give_up(facts),
@@ -519,6 +519,11 @@ fn given_cause(purpose: Purpose, facts: &Facts) -> Cause {
         Purpose::Yield => facts.unfit.clone().unwrap_or(Cause::Requested),
         Purpose::Stop => Cause::Stopping,
     }
+}
+
+/// A fit peer has precedence for no other reason than that.
+fn yielding_cause(facts: &Facts) -> Cause {
+    facts.unfit.clone().filter(|_| facts.negotiates).unwrap_or(Cause::PeerWins)
 }
 
 const fn silent_cause(facts: &Facts) -> Cause {

@@ -45,6 +45,22 @@ impl Speaker {
         }
     }
 
+    /// Asks the neighbours on `link` whether one of them has `address`.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn probe(&self, link: &Link, address: IpAddr) -> io::Result<()> {
+        match (link.hardware(), address) {
+            (None, _) => Ok(()),
+            (Some(hardware), IpAddr::V4(address)) => {
+                self.send(link, &arp::probe(hardware, address))
+            }
+            (Some(hardware), IpAddr::V6(address)) => {
+                self.send(link, &ndisc::probe(hardware, address))
+            }
+        }
+    }
+
     fn send(&self, link: &Link, frame: &[u8]) -> io::Result<()> {
         self.socket.send_to(frame, &link_address(link.index())).map(|_| ())
     }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::announce::Speaker;
 use super::guard::{Guard, Lease};
+use super::rival::Lookout;
 use super::route::{Monitor, Route};
 use super::{Options, lifetime};
 use crate::control::Event;
@@ -20,11 +21,19 @@ use crate::runtime::beat::Listener;
 use crate::runtime::clock;
 use crate::runtime::heartbeat::{self, Observer};
 use crate::time::Instant;
+use crate::wire::ethernet::MacAddr;
 use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
 
 /// After a stall the heartbeat is given this long to give the service up before addresses that
 /// were lost meanwhile are put back: the partner may have them by now.
 const RECONSIDERATION: Duration = Duration::from_millis(200);
+
+/// The time between two defences of an address (RFC 5227 section 1.1): two stations that both
+/// defend at once would not end.
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The pause after other stations could not be heard, as while a link goes away.
+const DEAF: Duration = Duration::from_millis(100);
 
 /// An address of others with less time left than this is a lease of ours, on a kernel that does
 /// not tell whose an address is.
@@ -37,6 +46,9 @@ pub(super) struct Keeper {
     route: Route,
     monitor: Monitor,
     speaker: Option<Speaker>,
+    lookout: Option<Lookout>,
+    /// When each address was last defended against another station.
+    defended: BTreeMap<IpAddr, Instant>,
     announcer: Announcer,
     guard: Option<Guard>,
     beats: Option<Listener>,
@@ -44,6 +56,8 @@ pub(super) struct Keeper {
     held: BTreeMap<IpAddr, Held>,
     /// What each acquisition that the data plane has not answered yet brought up.
     unanswered: BTreeMap<ActionId, Vec<VirtualAddress>>,
+    /// Why a release that the data plane has not answered yet is not done.
+    unreleased: BTreeMap<ActionId, ActionError>,
     lifetime: Lifetime,
     dead_time: Duration,
     renewal: Instant,
@@ -58,12 +72,15 @@ struct Held {
     wanted: VirtualAddress,
     /// What was put on a link for it; none for an address that was there.
     lease: Option<LinkAddress>,
+    /// The kernel would not remove it: it is not renewed, and the next release tries again.
+    leaving: bool,
 }
 
 enum Input {
     Request(Option<Request>),
     Report(Option<Report>),
     Changes(Vec<Message>),
+    Claims(Vec<(IpAddr, MacAddr)>),
     Deadline,
 }
 
@@ -85,12 +102,15 @@ impl Keeper {
             monitor: Monitor::open()?,
             // Without the privilege no address can be put on a link either, which is told then.
             speaker: Speaker::open().ok(),
+            lookout: Lookout::open().ok(),
+            defended: BTreeMap::new(),
             announcer: Announcer::new(options.announcements),
             guard,
             beats,
             links: BTreeMap::new(),
             held: BTreeMap::new(),
             unanswered: BTreeMap::new(),
+            unreleased: BTreeMap::new(),
             lifetime: lifetime(Duration::ZERO),
             dead_time: Duration::MAX,
             renewal: Instant::MAX,
@@ -109,6 +129,7 @@ impl Keeper {
                 Input::Request(Some(request)) => self.on_request(request),
                 Input::Report(Some(report)) => self.on_report(report),
                 Input::Changes(changes) => self.on_changes(changes),
+                Input::Claims(claims) => self.on_claims(&claims),
                 Input::Deadline => self.on_deadline(),
                 Input::Request(None) | Input::Report(None) => return self.give_up(),
             }
@@ -127,6 +148,7 @@ impl Keeper {
             changes = self.monitor.next() => {
                 Input::Changes(changes.unwrap_or_else(|_| vec![Message::Lost]))
             }
+            claims = claims(&mut self.lookout) => Input::Claims(claims),
             () = clock::sleep_until(deadline) => Input::Deadline,
         }
     }
@@ -163,7 +185,9 @@ impl Keeper {
             Request::Release { id, addresses } => {
                 // The data plane answers; both go down at the same time.
                 self.pass_on(Request::Release { id, addresses: addresses.clone() });
-                self.release(&addresses);
+                if let Err(error) = self.release(&addresses) {
+                    self.unreleased.insert(id, error);
+                }
             }
             Request::Announce { addresses } => {
                 self.announcer.announce(clock::now(), &addresses);
@@ -173,13 +197,16 @@ impl Keeper {
         }
     }
 
-    fn on_report(&mut self, report: Report) {
-        match &report {
+    fn on_report(&mut self, mut report: Report) {
+        match &mut report {
             Report::Configured(terms) => self.on_terms(terms),
             Report::Done { id, result } => {
                 let acquired = self.unanswered.remove(id);
-                if let (Some(acquired), Err(_)) = (acquired, result) {
-                    self.release(&acquired);
+                if let (Some(acquired), Err(_)) = (acquired, &result) {
+                    self.release_or_warn(&acquired);
+                }
+                if let Some(error) = self.unreleased.remove(id) {
+                    *result = Err(error);
                 }
             }
             Report::Warm(_) | Report::Broken { .. } => {}
@@ -199,8 +226,9 @@ impl Keeper {
     fn on_acquire(&mut self, id: ActionId, addresses: Vec<VirtualAddress>) {
         match self.acquire(&addresses) {
             Ok(acquired) => {
-                self.unanswered.insert(id, acquired);
                 self.pass_on(Request::Acquire { id, addresses });
+                self.probe(&acquired);
+                self.unanswered.insert(id, acquired);
             }
             Err(error) => {
                 let _ = self.reports.send(Report::Done { id, result: Err(error) });
@@ -210,7 +238,8 @@ impl Keeper {
 
     /// Puts all of `wanted` that is not held on their links, or none. Returns which are new.
     fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<Vec<VirtualAddress>, ActionError> {
-        let new: Vec<_> = wanted.iter().filter(|w| !self.held.contains_key(&w.address)).collect();
+        let is_held = |address| self.held.get(address).is_some_and(|held| !held.leaving);
+        let new: Vec<_> = wanted.iter().filter(|w| !is_held(&w.address)).collect();
         let present = self.present()?;
         let mut held = Vec::new();
         for wanted in new {
@@ -218,12 +247,13 @@ impl Keeper {
                 true => None,
                 false => Some(self.lease(wanted)?),
             };
-            held.push(Held { wanted: wanted.clone(), lease });
+            held.push(Held { wanted: wanted.clone(), lease, leaving: false });
         }
         let leases: Vec<_> = held.iter().filter_map(|held| held.lease.clone()).collect();
         // The guard first: an address it does not know stays when this process dies.
         self.tell_guard(&leases);
         if let Err(error) = self.put(&leases) {
+            // What stays in spite of it expires.
             self.remove(&leases);
             self.tell_guard(&[]);
             return Err(error);
@@ -236,20 +266,37 @@ impl Keeper {
         Ok(acquired)
     }
 
-    fn release(&mut self, addresses: &[VirtualAddress]) {
+    /// Takes these down. One that the kernel keeps is still held afterwards, so that the next
+    /// release finds it.
+    fn release(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
         self.announcer.withdraw(addresses);
         let held = addresses.iter().filter_map(|address| self.held.remove(&address.address));
-        let leases: Vec<_> = held.filter_map(|held| held.lease).collect();
-        self.remove(&leases);
+        let leased: Vec<_> = held.filter(|held| held.lease.is_some()).collect();
+        let leases: Vec<_> = leased.iter().filter_map(|held| held.lease.clone()).collect();
+        let outcomes = self.remove(&leases);
+        let mut failure = None;
+        for (held, error) in leased.into_iter().zip(outcomes) {
+            if let Some(error) = error {
+                failure.get_or_insert_with(|| cannot("remove", &held.wanted.to_string(), &error));
+                self.held.insert(held.wanted.address, Held { leaving: true, ..held });
+            }
+        }
         self.tell_guard(&[]);
         if self.leases().next().is_none() {
             self.renewal = Instant::MAX;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn release_or_warn(&mut self, addresses: &[VirtualAddress]) {
+        if let Err(ActionError(text)) = self.release(addresses) {
+            self.tell(Event::Warning { text });
         }
     }
 
     fn give_up(&mut self) {
         let held: Vec<_> = self.held.values().map(|held| held.wanted.clone()).collect();
-        self.release(&held);
+        self.release_or_warn(&held);
     }
 
     /// Takes down what an earlier life left behind: it died, or it would have done so itself.
@@ -278,10 +325,12 @@ impl Keeper {
     /// Puts every lease again, which also brings back what went unnoticed.
     fn renew(&mut self, now: Instant) {
         let lifetime = self.lifetime;
-        for lease in self.held.values_mut().filter_map(|held| held.lease.as_mut()) {
+        let staying = self.held.values_mut().filter(|held| !held.leaving);
+        for lease in staying.filter_map(|held| held.lease.as_mut()) {
             *lease = lease.clone().with_lifetime(lifetime);
         }
-        let leases: Vec<_> = self.leases().cloned().collect();
+        let staying = self.held.values().filter(|held| !held.leaving);
+        let leases: Vec<_> = staying.filter_map(|held| held.lease.clone()).collect();
         if let Err(ActionError(text)) = self.put(&leases) {
             self.tell(Event::Warning { text });
         }
@@ -315,10 +364,15 @@ impl Keeper {
         }
     }
 
+    /// Changes went by unseen: what is missing was removed meanwhile.
     fn on_loss(&mut self) {
-        let _ = self.read_links();
-        if self.renewal != Instant::MAX && !self.is_reconsidering() {
-            self.renew(clock::now());
+        match self.present() {
+            Ok(present) => {
+                let is_there = |lease: &&LinkAddress| present.iter().any(|p| lease.is_same(p));
+                let gone: Vec<_> = self.leases().filter(|l| !is_there(l)).cloned().collect();
+                gone.iter().for_each(|gone| self.on_address_gone(gone));
+            }
+            Err(ActionError(text)) => self.tell(Event::Warning { text }),
         }
     }
 
@@ -327,6 +381,10 @@ impl Keeper {
         let Some(held) = self.held.get(&gone.address()) else {
             return;
         };
+        if held.leaving {
+            self.held.remove(&gone.address());
+            return;
+        }
         let wanted = held.wanted.clone();
         let ours = held.lease.as_ref().is_none_or(|lease| lease.is_same(gone));
         if !ours || self.is_reconsidering() {
@@ -347,8 +405,39 @@ impl Keeper {
         self.renewal = self.renewal.min(now + self.renewal_interval());
         self.announcer.announce(now, std::slice::from_ref(&wanted));
         self.tell(Event::AddressRestored { address: wanted.clone() });
-        self.held.insert(wanted.address, Held { wanted, lease: Some(lease) });
+        let held = Held { wanted, lease: Some(lease), leaving: false };
+        self.held.insert(held.wanted.address, held);
         self.tell_guard(&[]);
+    }
+
+    /// Asks whether somebody else has these. Nobody waits for the answer: after the death of the
+    /// partner an address has to be up now, and whoever has it too is told of as a rival.
+    fn probe(&self, addresses: &[VirtualAddress]) {
+        let Some(speaker) = &self.speaker else { return };
+        for address in addresses {
+            let link = self.links.values().find(|link| link.name() == address.link());
+            // Unanswered questions are of no consequence, nor are those that could not be asked.
+            let _ = link.map(|link| speaker.probe(link, address.address));
+        }
+    }
+
+    /// Defends what is held against stations that say they have it (RFC 5227 section 2.4, c). Which
+    /// of two directors keeps the service is settled by heartbeats, not here.
+    fn on_claims(&mut self, claims: &[(IpAddr, MacAddr)]) {
+        let now = clock::now();
+        for (address, hardware) in claims {
+            let is_own = |link: &Link| link.hardware() == Some(*hardware);
+            let recently = self.defended.get(address).is_some_and(|at| now < *at + DEFEND_INTERVAL);
+            let Some(held) = self.held.get(address).filter(|_| !recently) else { continue };
+            if self.is_reconsidering() || self.links.values().any(is_own) {
+                continue;
+            }
+            let address = held.wanted.clone();
+            self.announcer.announce(now, std::slice::from_ref(&address));
+            self.defended.insert(address.address, now);
+            self.tell(Event::AddressConflict { address, hardware: *hardware });
+        }
+        self.speak();
     }
 
     fn speak(&mut self) {
@@ -425,12 +514,19 @@ impl Keeper {
         failures.next().map_or(Ok(()), Err)
     }
 
-    /// One that is gone already is what was wanted, and one that stays has its lifetime.
-    fn remove(&mut self, leases: &[LinkAddress]) {
+    /// Removes these and says why those stay that do. One that is gone already is what was wanted.
+    fn remove(&mut self, leases: &[LinkAddress]) -> Vec<Option<io::Error>> {
         let requests: Vec<_> =
             leases.iter().cloned().map(rtnetlink::Request::RemoveAddress).collect();
-        if let Err(error) = self.route.change(&requests) {
-            tracing::warn!("cannot remove addresses, they expire: {error}");
+        match self.route.change(&requests) {
+            Ok(outcomes) => {
+                let errors = outcomes.into_iter().map(io::Result::err);
+                errors.map(|error| error.filter(|error| !is_gone(error))).collect()
+            }
+            Err(error) => {
+                let again = || io::Error::new(error.kind(), error.to_string());
+                leases.iter().map(|_| Some(again())).collect()
+            }
         }
     }
 
@@ -455,11 +551,35 @@ impl Keeper {
     }
 }
 
+/// What other stations claim. Where that cannot be heard nothing is.
+async fn claims(lookout: &mut Option<Lookout>) -> Vec<(IpAddr, MacAddr)> {
+    match lookout {
+        Some(lookout) => match lookout.next().await {
+            Ok(claims) => claims,
+            Err(error) => {
+                tracing::debug!("cannot hear other stations: {error}");
+                clock::sleep_until(clock::now() + DEAF).await;
+                Vec::new()
+            }
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether an address could not be removed for it was not there, or its link was not.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ADDRNOTAVAIL | Errno::NODEV))
+}
+
 fn refused(what: &str, error: &io::Error) -> ActionError {
+    cannot("bring up", what, error)
+}
+
+fn cannot(verb: &str, what: &str, error: &io::Error) -> ActionError {
     let mend = match Errno::from_io_error(error) {
         Some(Errno::PERM) => ": run pulse as root, or give it CAP_NET_ADMIN and CAP_NET_RAW",
         Some(Errno::ACCESS) => ": is IPv6 switched off there (net.ipv6.conf.*.disable_ipv6)?",
         _ => "",
     };
-    ActionError(format!("cannot bring {what} up: {error}{mend}"))
+    ActionError(format!("cannot {verb} {what}: {error}{mend}"))
 }

@@ -19,6 +19,7 @@
 mod announce;
 mod guard;
 mod keeper;
+mod rival;
 pub(super) mod route;
 
 use std::io;

@@ -350,7 +350,7 @@ impl<M: Reconfigure> Driver<M> {
 
     fn on_configured(&mut self, terms: Terms) {
         if let Some(guards) = &self.guards {
-            guards.set(terms.guards.clone());
+            guards.set((*terms.guards).clone());
         }
         self.keys.begin(terms.keys.clone());
         if let Some(beat) = &mut self.beat {

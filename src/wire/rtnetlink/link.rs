@@ -84,37 +84,36 @@ impl Link {
         let flags = u32::from_ne_bytes(bytes_at(payload, 8)?);
         let (mut name, mut hardware) = (None, None);
         let (mut below, mut master) = (None, None);
-        let (mut aggregate, mut elsewhere) = (false, false);
+        let (mut kind_name, mut elsewhere) = (None, false);
         for (attribute, value) in attributes(payload.get(16..).unwrap_or_default()) {
             match attribute {
                 NAME => name = text(value),
                 BELOW => below = number(value),
                 MASTER => master = number(value),
                 BELOW_NAMESPACE => elsewhere = true,
-                INFO => aggregate = attributes(value).any(is_aggregate),
+                INFO => kind_name = attributes(value).find(|(a, _)| *a == KIND),
                 ADDRESS => hardware = value.try_into().ok().map(MacAddr),
                 _ => {}
             }
         }
+        let kind_name = kind_name.and_then(|(_, value)| text(value)).unwrap_or_default();
+        // The other end of a veth is named in the same place, and is beside it.
+        let stands = !elsewhere && &*kind_name != "veth";
         let neighbours = kind == ETHERNET && flags & NO_ARP == 0;
         Ok(Self {
             index,
             name: name.ok_or(Malformed)?,
             hardware: hardware.filter(|_| neighbours),
             flags,
-            below: below.filter(|below| *below != index && !elsewhere),
+            below: below.filter(|below| *below != index && stands),
             master,
-            aggregate,
+            aggregate: matches!(&*kind_name, "bond" | "team"),
         })
     }
 }
 
 fn number(value: &[u8]) -> Option<u32> {
     value.try_into().ok().map(u32::from_ne_bytes)
-}
-
-fn is_aggregate((attribute, value): (u16, &[u8])) -> bool {
-    attribute == KIND && text(value).is_some_and(|kind| matches!(&*kind, "bond" | "team"))
 }
 
 #[cfg(test)]
