@@ -120,6 +120,7 @@ codes! {
     SyncFamilies = "E0381", "connections of a tunnel between address families cannot be synchronised";
     ReferenceQuorum = "E0385", "more references must answer than there are";
     AcceptedKeyAlone = "E0386", "heartbeat_key_accepted stands without heartbeat_key";
+    MailIncomplete = "E0395", "mail needs a relay and a sender";
     FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
     CarriageReturns = "W0101", "lines end with CRLF";
@@ -162,6 +163,9 @@ codes! {
     SyncNeedsKernel = "W0380", "connections are synchronised by the kernel only";
     GuardSettingIgnored = "W0385", "a setting of guards has no effect";
     TrackCommandAsDaemon = "W0386", "a tracked command runs as the user of the daemon";
+    ShellCharacters = "W0395", "a command has characters that only a shell understands";
+    NotifyIgnored = "W0396", "a directive about notifications has no effect";
+    SecretInClear = "W0397", "a password or token is sent without encryption";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";
     RefusedByOld = "W0502", "Piranha 0.8.6 refuses a value";
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod notify;
+
 use super::{Directive, Span};
 use crate::failover::Role;
 use crate::health::{CheckPath, CheckSpec, LoadMonitor, SlowStart};
@@ -17,6 +19,8 @@ use crate::ipvs::{
 };
 use crate::net::{Family, FirewallMark, Protocol, Weight};
 use crate::wire::proxy::ProxyProtocol;
+pub(crate) use notify::mail_address;
+pub use notify::{Mail, MailSecurity, Notify, Relay, Topic, WebUrl};
 
 /// A whole configuration without an error in it.
 ///
@@ -97,6 +101,9 @@ pub struct Config {
     pub active_cmd: Option<String>,
     /// `inactive_cmd`: what runs when this node turns inactive, and once at start.
     pub inactive_cmd: Option<String>,
+    /// `notify_*`: where events go. Nowhere by default.
+    #[serde(default, skip_serializing_if = "Notify::is_default")]
+    pub notify: Notify,
     /// `serial_no`: counter of the GUI's edits.
     pub serial_no: Option<i64>,
     /// Directives that nothing acts on.
@@ -109,6 +116,12 @@ impl Config {
     /// The virtual services that are offered.
     pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> {
         self.virtuals.iter().filter(|service| service.active)
+    }
+
+    /// Whether a command is to be run for what happens on this node, or somebody told of it.
+    #[must_use]
+    pub fn is_notifying(&self) -> bool {
+        self.active_cmd.is_some() || self.inactive_cmd.is_some() || self.notify.has_sinks()
     }
 }
 
@@ -224,10 +237,25 @@ pub struct Virtual {
     /// `load_monitor`, `load_formula`, `agent_port` and `agent_interval`: what measures the load of
     /// the servers, where that is not `none`, and what follows from it.
     pub load_monitor: Option<LoadMonitor>,
+    /// `notify`: whether anybody is told of the service, on by default.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub notify: bool,
+    /// `notify_mail`: who gets mail about the service, instead of those who get it otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify_mail: Vec<String>,
     /// The `server` blocks in the order of the file, those with `active = 0` included.
     pub servers: Vec<RealServer>,
     /// The block's header in the file.
     pub span: Span,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Virtual {

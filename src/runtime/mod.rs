@@ -21,6 +21,7 @@ pub mod kernel;
 pub mod key;
 pub mod nanny;
 pub mod node;
+pub mod notify;
 pub mod relay;
 pub mod supervisor;
 mod sys;

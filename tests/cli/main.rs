@@ -15,5 +15,6 @@ mod lifecycle;
 mod load;
 mod migration;
 mod nanny;
+mod notify;
 mod pair;
 mod services;

@@ -27,6 +27,7 @@ impl Context<'_> {
         let mut config = Config {
             nat_nmask: self.prefix(fields, Directive::NatNmask, nat_family),
             nat_router,
+            notify: self.notify(fields),
             ..plain(fields)
         };
         self.peers(fields, &mut config);
@@ -256,6 +257,7 @@ fn plain(fields: &Fields) -> Config {
         syncd_maxlen: None,
         active_cmd: fields.text(Directive::ActiveCmd),
         inactive_cmd: fields.text(Directive::InactiveCmd),
+        notify: Default::default(),
         serial_no: fields.integer(Directive::SerialNo),
         legacy: legacy(fields),
         virtuals: Vec::new(),

@@ -6,6 +6,7 @@ mod forwarding;
 mod global;
 mod guards;
 mod load;
+mod notify;
 mod read;
 mod relay;
 mod semantics;

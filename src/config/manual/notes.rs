@@ -151,6 +151,73 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
              the cluster.",
     ),
     (
+        Directive::ActiveCmd,
+        None,
+        "Split at blanks and run without a shell, as in 0.8.6, in a process apart from the \
+             heartbeats: it begins before the addresses come up, nothing waits for it, and two \
+             never run at once. If the state changes while one runs, the one of the last state \
+             runs next. The event is in the environment, as JSON in PIRANHA_EVENT.",
+    ),
+    (
+        Directive::InactiveCmd,
+        None,
+        "As active_cmd; at a stop it is waited for, and it runs when pulse dies, too.",
+    ),
+    (
+        Directive::NotifyCommand,
+        None,
+        "Gets four more arguments: INSTANCE, notify_name, one of MASTER, BACKUP, FAULT and STOP, \
+             and 200 on the primary, 100 on the backup, so that scripts written for keepalived go \
+             on working. Like active_cmd it is told of the last state only.",
+    ),
+    (
+        Directive::NotifyEventCommand,
+        None,
+        "Runs for each event that passes notify_filter, one after the other, with the event as \
+             JSON in PIRANHA_EVENT.",
+    ),
+    (
+        Directive::NotifyFifo,
+        None,
+        "Made if it is missing, for root alone or also for the group of notify_user. Lines that \
+             find no room, since nobody reads, are dropped.",
+    ),
+    (
+        Directive::NotifyWebhook,
+        None,
+        "Certificates are verified. Names are looked up when something is posted. A post that \
+             is not answered with 200 to 299 is tried again, ever more rarely, and given up after \
+             eight times.",
+    ),
+    (
+        Directive::NotifyAuth,
+        None,
+        "One line, readable for its owner only: user:password is basic authentication, anything \
+             without a colon a bearer token.",
+    ),
+    (
+        Directive::NotifySmtp,
+        None,
+        "The port is 25 unless given. A relay that is away is tried again like a webhook.",
+    ),
+    (
+        Directive::NotifySmtpTls,
+        None,
+        "starttls refuses a relay that does not offer it; off is for a relay on this machine.",
+    ),
+    (
+        Directive::NotifyUser,
+        None,
+        "Root by default, as in 0.8.6; a program that anybody may write to does not run as root.",
+    ),
+    (
+        Directive::NotifyFilter,
+        None,
+        "failover: the state of this node; health: of servers and services; config: reloads; \
+             warning: what else an operator should look at; info: the rest, which is much. \
+             Commands and pipes with the words of keepalived get what keepalived would tell.",
+    ),
+    (
         Directive::Active,
         Some(Scope::Virtual),
         "Off by default, as it always was: a block that does not say it draws a warning. At \

@@ -28,6 +28,7 @@ use self::watch::{ServerKey, Watch};
 use super::clock;
 use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
+use super::notify::Notifier;
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, QuorumState, whole_table};
@@ -103,6 +104,7 @@ pub struct Director {
     refused: Option<String>,
     /// Why the last change to the table failed, if it did.
     failure: Option<String>,
+    notifier: Option<Notifier>,
 }
 
 impl Director {
@@ -136,6 +138,7 @@ impl Director {
             drained: BTreeSet::new(),
             warmth: Warmth::new(clock::now()),
             observer,
+            notifier: None,
         };
         director.configure_watch()?;
         director.configure_loads();
@@ -160,6 +163,16 @@ impl Director {
     #[must_use]
     pub fn control(&self) -> mpsc::Sender<Order> {
         self.order_sender.clone()
+    }
+
+    /// Has events told by `notifier`, as the configuration says from time to time. The observer is
+    /// still the one that was given at the start: make it with
+    /// [`Notifier::observer`](crate::runtime::notify::Notifier::observer).
+    #[must_use]
+    pub fn with_notifier(mut self, notifier: Notifier) -> Self {
+        notifier.configure(&self.config);
+        self.notifier = Some(notifier);
+        self
     }
 
     /// Runs in this process, on a link for a [`Driver`](super::heartbeat::Driver).
@@ -220,6 +233,9 @@ impl Director {
         let quorums_before = self.desired.quorums().collect();
         self.desired.configure(&self.config);
         self.configure_loads();
+        if let Some(notifier) = &self.notifier {
+            notifier.configure(&self.config);
+        }
         self.tell_quorums(&quorums_before);
         self.drained.clear();
         self.configure_plane().await?;
