@@ -121,8 +121,9 @@ codes! {
     ReferenceQuorum = "E0385", "more references must answer than there are";
     AcceptedKeyAlone = "E0386", "heartbeat_key_accepted stands without heartbeat_key";
     MailIncomplete = "E0395", "mail needs a relay and a sender";
-    FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
+    SharedDisk = "E0410", "shared disks are not reserved";
+    FailoverHeartbeat = "E0411", "heartbeats of version 1 cannot stand with failover services";
     CarriageReturns = "W0101", "lines end with CRLF";
     TrailingComment = "W0102", "a comment stands behind a directive";
     UnclosedBlock = "W0103", "a block is still open at the end of the file";
@@ -166,6 +167,7 @@ codes! {
     ShellCharacters = "W0395", "a command has characters that only a shell understands";
     NotifyIgnored = "W0396", "a directive about notifications has no effect";
     SecretInClear = "W0397", "a password or token is sent without encryption";
+    NoServiceCommand = "W0410", "a failover service has no command";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";
     RefusedByOld = "W0502", "Piranha 0.8.6 refuses a value";
 }

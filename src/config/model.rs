@@ -108,14 +108,26 @@ pub struct Config {
     pub serial_no: Option<i64>,
     /// Directives that nothing acts on.
     pub legacy: Legacy,
-    /// The `virtual` blocks in the order of the file, those with `active = 0` included.
+    /// `service`: which kind of blocks counts, `virtual` by default.
+    #[serde(default, skip_serializing_if = "ServiceKind::is_lvs")]
+    pub service: ServiceKind,
+    /// The `virtual` blocks in the order of the file, those with `active = 0` included. None with
+    /// `service = fos`.
     pub virtuals: Vec<Virtual>,
+    /// The `failover` blocks, in the same way. None without `service = fos`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failovers: Vec<Failover>,
 }
 
 impl Config {
     /// The virtual services that are offered.
     pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> {
         self.virtuals.iter().filter(|service| service.active)
+    }
+
+    /// The failover services that are offered.
+    pub fn active_failovers(&self) -> impl Iterator<Item = &Failover> {
+        self.failovers.iter().filter(|failover| failover.service.active)
     }
 
     /// Whether a command is to be run for what happens on this node, or somebody told of it.
@@ -249,11 +261,40 @@ pub struct Virtual {
     pub span: Span,
 }
 
+/// `service`
+#[allow(clippy::exhaustive_enums, reason = "lvs.cf has these two")]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceKind {
+    /// Virtual services: connections are balanced over real servers.
+    #[default]
+    Lvs,
+    /// Failover services: the active node serves itself.
+    Fos,
+}
+
+impl ServiceKind {
+    fn is_lvs(&self) -> bool {
+        *self == Self::Lvs
+    }
+}
+
+/// A `failover` block: a service that runs on the active node.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Failover {
+    /// Its name, address, and how it is checked. It has no real servers.
+    pub service: Virtual,
+    /// `start_cmd`: what starts it.
+    pub start_cmd: Option<String>,
+    /// `stop_cmd`: what stops it.
+    pub stop_cmd: Option<String>,
+}
+
 const fn yes() -> bool {
     true
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 const fn is_yes(value: &bool) -> bool {
     *value
 }

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod configuration;
 pub mod control;
 pub mod director;
+pub mod fos;
 pub mod guards;
 pub mod heartbeat;
 pub mod isolation;

@@ -19,8 +19,8 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
     (
         Directive::Service,
         None,
-        "`fos` is refused: failover services are not supported. `failover` blocks of a file \
-             with `service = lvs` are read and not used, as in 0.8.6.",
+        "With `lvs` only `virtual` blocks count, with `fos` only `failover` blocks: the active node \
+             runs their services itself. A change needs a restart of pulse.",
     ),
     (
         Directive::BackupActive,
@@ -216,6 +216,19 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         "failover: the state of this node; health: of servers and services; config: reloads; \
              warning: what else an operator should look at; info: the rest, which is much. \
              Commands and pipes with the words of keepalived get what keepalived would tell.",
+    ),
+    (
+        Directive::StartCmd,
+        None,
+        "Runs when the node turns active, split at blanks and without a shell, for at most a \
+             minute; a status other than 0 sends all services to the partner. With `service = fos` \
+             only.",
+    ),
+    (
+        Directive::StopCmd,
+        None,
+        "Runs when the node gives the services up, and at the start of lvs. The partner is kept \
+             waiting for it up to 4 s.",
     ),
     (
         Directive::Active,

@@ -29,7 +29,7 @@ use super::clock;
 use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
 use super::notify::Notifier;
-use crate::config::Config;
+use crate::config::{Config, ServiceKind};
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, QuorumState, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
@@ -78,6 +78,9 @@ pub enum StartError {
         /// Why not.
         source: WatchError,
     },
+    /// It has failover services instead of virtual ones: [`Group`](super::fos::Group) runs those.
+    #[error("{}: `service = fos` has no virtual services", .0.display())]
+    Failover(PathBuf),
     /// The data plane refused the first table.
     #[error(transparent)]
     DataPlane(#[from] BackendError),
@@ -114,7 +117,7 @@ impl Director {
     /// # Errors
     /// [`StartError`]; nothing was left behind.
     pub async fn start(path: PathBuf, observer: Observer) -> Result<Self, StartError> {
-        let accepted = configuration::read(&path)?;
+        let accepted = read(&path)?;
         let plane = plane::start(&path, &accepted.config, &observer).await?;
         check_supported(&path, &accepted, plane.capabilities())?;
         plane::retire_kernel(&path, plane.as_ref()).await?;
@@ -154,7 +157,7 @@ impl Director {
     /// # Errors
     /// [`StartError`].
     pub async fn check(path: &Path, observer: &Observer) -> Result<(), StartError> {
-        let accepted = configuration::read(path)?;
+        let accepted = read(path)?;
         let plane = plane::start(path, &accepted.config, observer).await?;
         check_supported(path, &accepted, plane.capabilities())
     }
@@ -220,7 +223,7 @@ impl Director {
     /// # Errors
     /// [`StartError`]; what ran is still running.
     pub async fn reload(&mut self) -> Result<usize, StartError> {
-        let accepted = configuration::read(&self.path)?;
+        let accepted = read(&self.path)?;
         let plane = self.table.backend();
         plane::check_same(plane.as_ref(), &accepted.config)?;
         check_supported(&self.path, &accepted, plane.capabilities())?;
@@ -548,6 +551,15 @@ impl Director {
 
     fn tell(&self, event: Event) {
         (self.observer)(event);
+    }
+}
+
+/// Reads a configuration with virtual services.
+fn read(path: &Path) -> Result<Accepted, StartError> {
+    let accepted = configuration::read(path)?;
+    match accepted.config.service {
+        ServiceKind::Lvs => Ok(accepted),
+        ServiceKind::Fos => Err(StartError::Failover(path.to_owned())),
     }
 }
 
