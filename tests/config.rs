@@ -143,7 +143,12 @@ fn written(section: &Section, text: &mut String) {
         }
     }
     for inner in &section.sections {
-        let kind = if inner.scope == Scope::Server { "server" } else { "virtual" };
+        let fos = section.get(Directive::Service).is_some_and(|kind| kind.value == "fos");
+        let kind = match inner.scope {
+            Scope::Server => "server",
+            _ if fos => "failover",
+            _ => "virtual",
+        };
         writeln!(text, "{kind} \"{}\" {{", inner.name).unwrap();
         written(inner, text);
         text.push_str("}\n");
@@ -158,6 +163,10 @@ fn meaning(config: &Config) -> serde_json::Value {
         for server in service["servers"].as_array_mut().unwrap() {
             server.as_object_mut().unwrap().remove("span");
         }
+    }
+    let failovers = meaning.get_mut("failovers").and_then(|all| all.as_array_mut());
+    for failover in failovers.into_iter().flatten() {
+        failover["service"].as_object_mut().unwrap().remove("span");
     }
     meaning
 }

@@ -116,14 +116,14 @@ mod tests {
 
     #[test]
     fn a_diagnostic_shows_code_place_line_caret_and_mend() {
-        insta::assert_snapshot!(shown(b"service = fos\nwieght = 3\n"), @r"
-        error[E0402]: failover services (`service = fos`) are not supported yet
+        insta::assert_snapshot!(shown(b"primary = \nwieght = 3\n"), @r"
+        error[E0104]: `primary` has no value
          --> lvs.cf:1:1
           |
-        1 | service = fos
-          | ^^^^^^^^^^^^^
+        1 | primary = 
+          | ^^^^^^^^^
           |
-          = help: only `service = lvs` with `virtual` blocks can be used
+          = help: a value here is: IP address
 
         error[E0102]: unknown directive `wieght`
          --> lvs.cf:2:1

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,8 +15,10 @@ use crate::control::supervision::{Report, Request};
 use crate::failover::{ActionId, VirtualAddress};
 use crate::runtime::addresses;
 use crate::runtime::control::{Feed, Served, feed, serve_director};
-use crate::runtime::director::Director;
+use crate::runtime::director::{Director, StartError};
+use crate::runtime::fos::Group;
 use crate::runtime::heartbeat::{Link, Observer};
+use crate::runtime::notify::Notifier;
 use crate::runtime::relay::raise_descriptor_limit;
 use crate::runtime::supervisor;
 
@@ -71,32 +73,52 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.supervised {
         // pulse has printed what is to be said about the configuration.
-        let (observer, feed) = feed(log::observer());
-        let (director, _served) = start(arguments, &observer, feed).await?;
+        let notifier = Notifier::start()?;
+        let (observer, feed) = feed(notifier.observer(log::observer()));
+        let (link, _served) = start(arguments, &notifier, &observer, feed).await?;
         let input = std::io::stdin().as_fd().try_clone_to_owned()?;
-        return Ok(supervisor::serve(director, StdUnixStream::from(input)).await?);
+        supervisor::serve_link(link, StdUnixStream::from(input)).await?;
+        notifier.finish(super::LAST_WORDS).await;
+        return Ok(());
     }
     read_config(&arguments.configfile)?;
     if arguments.test_start {
-        return Ok(Director::check(&arguments.configfile, &log::observer()).await?);
+        return check(&arguments.configfile).await;
     }
     let drain = Duration::from_secs(arguments.drain);
-    let (observer, feed) = feed(log::observer());
-    let (director, _served) = start(arguments, &observer, feed).await?;
-    let link = addresses::keep(director.spawn(), addresses::Options::default(), observer)?;
-    alone(link, drain).await
+    let notifier = Notifier::start()?;
+    let (observer, feed) = feed(notifier.observer(log::observer()));
+    let (link, _served) = start(arguments, &notifier, &observer, feed).await?;
+    let link = addresses::keep(link, addresses::Options::default(), observer)?;
+    let result = alone(link, drain).await;
+    notifier.finish(super::LAST_WORDS).await;
+    result
 }
 
-/// The director, with its control socket.
+async fn check(path: &Path) -> Result<(), Failure> {
+    match Director::check(path, &log::observer()).await {
+        Err(StartError::Failover(path)) => Ok(Group::check(&path).map(drop)?),
+        checked => Ok(checked?),
+    }
+}
+
+/// The director, with its control socket; or the failover services, which have none.
 async fn start(
     arguments: Arguments,
+    notifier: &Notifier,
     observer: &Observer,
     feed: Feed,
-) -> Result<(Director, Option<Served>), Failure> {
+) -> Result<(Link, Option<Served>), Failure> {
     let options = arguments.control.options(&arguments.configfile);
-    let director = Director::start(arguments.configfile, observer.clone()).await?;
+    let director = match Director::start(arguments.configfile, observer.clone()).await {
+        Err(StartError::Failover(path)) => {
+            let group = Group::start(path, observer.clone()).await?;
+            return Ok((group.with_notifier(notifier.clone()).spawn(), None));
+        }
+        director => director?.with_notifier(notifier.clone()),
+    };
     let served = serve_director(&options, feed, director.control());
-    Ok((director, control::or_warn(served, &options, observer)))
+    Ok((director.spawn(), control::or_warn(served, &options, observer)))
 }
 
 /// Runs until a signal ends it.

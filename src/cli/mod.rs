@@ -13,12 +13,16 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::config::{Config, Diagnostic, Document, Included, by_file};
 use crate::runtime::configuration::{self, ConfigError};
 
 /// Where Red Hat's packages kept lvs.cf, and ours do.
 const CONFIG_FILE: &str = "/etc/sysconfig/ha/lvs.cf";
+
+/// How long the end of a daemon waits for those who are told of it.
+const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// Why a program ends with an error, in the words it prints.
 #[derive(Debug)]

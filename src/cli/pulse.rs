@@ -1,5 +1,6 @@
 //! The command line of `pulse`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::runtime::control::{feed, serve_node};
 use crate::runtime::heartbeat::{Control, Link, Observer};
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
+use crate::runtime::notify::{self, Notifier};
 use crate::runtime::supervisor::{LvsCommand, supervise};
 
 /// How long `lvs` may take to get its table ready, as in 0.8.6.
@@ -60,6 +62,9 @@ struct Arguments {
     /// Be the guard of the addresses of the pulse at the other end of standard input.
     #[arg(long, hide = true)]
     guard: bool,
+    /// Tell of the events of the pulse at the other end of standard input.
+    #[arg(long, hide = true)]
+    notifier: bool,
 }
 
 /// Runs `pulse` with the arguments of this process: 0 after an orderly stop, 1 when it could not
@@ -71,13 +76,23 @@ pub fn main() -> ExitCode {
     if arguments.guard {
         return finish("pulse", super::on_one_thread(async { Ok(addresses::guard().await?) }));
     }
+    if arguments.notifier {
+        return finish("pulse", super::on_one_thread(tell(arguments.configfile)));
+    }
     finish("pulse", super::on_one_thread(run(arguments)))
+}
+
+/// The pulse that is told of has printed what is to be said about the configuration.
+async fn tell(path: PathBuf) -> Result<(), Failure> {
+    let accepted = configuration::read(&path)?;
+    Ok(notify::serve(path, &accepted.config).await?)
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = read_config(&arguments.configfile)?;
     let mut signals = Signals::new()?;
-    let (observer, feed) = feed(log::observer());
+    let notifier = notifier(&arguments, &config)?;
+    let (observer, feed) = feed(notifier.observer(log::observer()));
     let (beat, beats) = beat::pair()?;
     let mut link = link(&arguments, &config, beats, &observer)?;
     let terms = first_report(&mut link).await?;
@@ -97,11 +112,26 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let link = loop {
         tokio::select! {
             link = &mut running => break link,
-            control_message = signals.next() => pass_on(&control, control_message),
+            control_message = signals.next() => {
+                if matches!(control_message, Control::Reload) {
+                    notifier.reload();
+                }
+                pass_on(&control, control_message);
+            }
         }
     };
     drain(link, Duration::from_secs(arguments.drain), &mut signals).await;
+    notifier.finish(super::LAST_WORDS).await;
     Ok(())
+}
+
+/// Programs run in a process of their own, and so does what reads the file.
+fn notifier(arguments: &Arguments, config: &Config) -> Result<Notifier, Failure> {
+    let file = arguments.configfile.clone().into_os_string();
+    let own = [OsString::from("--notifier"), OsString::from("--configfile"), file];
+    let verbose = arguments.verbose.then(|| OsString::from("--verbose"));
+    let own = own.into_iter().chain(verbose).collect();
+    Ok(Notifier::start_process(std::env::current_exe()?, own, config)?)
 }
 
 fn link(

@@ -125,8 +125,10 @@ codes! {
     ThroughImpossible = "E0382", "a check cannot go through the data plane";
     ReferenceQuorum = "E0385", "more references must answer than there are";
     AcceptedKeyAlone = "E0386", "heartbeat_key_accepted stands without heartbeat_key";
-    FailoverUnsupported = "E0402", "failover services (service = fos) are not supported yet";
+    MailIncomplete = "E0395", "mail needs a relay and a sender";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
+    SharedDisk = "E0410", "shared disks are not reserved";
+    FailoverHeartbeat = "E0411", "heartbeats of version 1 cannot stand with failover services";
     CarriageReturns = "W0101", "lines end with CRLF";
     TrailingComment = "W0102", "a comment stands behind a directive";
     UnclosedBlock = "W0103", "a block is still open at the end of the file";
@@ -170,6 +172,10 @@ codes! {
     ThroughIgnored = "W0381", "servers behind NAT are checked directly in any case";
     GuardSettingIgnored = "W0385", "a setting of guards has no effect";
     TrackCommandAsDaemon = "W0386", "a tracked command runs as the user of the daemon";
+    ShellCharacters = "W0395", "a command has characters that only a shell understands";
+    NotifyIgnored = "W0396", "a directive about notifications has no effect";
+    SecretInClear = "W0397", "a password or token is sent without encryption";
+    NoServiceCommand = "W0410", "a failover service has no command";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";
     RefusedByOld = "W0502", "Piranha 0.8.6 refuses a value";
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::lower::Part;
-use super::model::Virtual;
+use super::model::{ServiceKind, Virtual};
 use super::syntax::{BlockKind, Shape, Statement};
 use super::value::Value;
 use super::{Descriptor, Directive, Loaded, Scope, Span, include};
@@ -72,8 +72,8 @@ impl Section {
 /// The settings in force in a configuration and the files it includes; `None` if it has errors.
 ///
 /// Services and servers are in the order of the files, which is the order of
-/// [`Config::virtuals`](super::Config::virtuals). `failover` blocks, which nothing uses, are left
-/// out, and so is `include`: what it brings is there. [`Loaded::locate`] says in which file a
+/// [`Config::virtuals`](super::Config::virtuals). Blocks of the kind that `service` does not ask
+/// for are left out, and so is `include`: what it brings is there. [`Loaded::locate`] says in which file a
 /// written value stands.
 #[must_use]
 pub fn effective(loaded: &Loaded) -> Option<Section> {
@@ -81,8 +81,13 @@ pub fn effective(loaded: &Loaded) -> Option<Section> {
     let written =
         Written::of(include::parts(&loaded.document, &loaded.included, &loaded.stretches));
     let mut whole = written.section(None, Scope::Global, |_| None);
-    for (virtual_block, service) in written.virtuals().zip(&config.virtuals) {
-        let section = service_section(&written, &whole, &virtual_block, service);
+    let failovers = config.failovers.iter().map(|failover| &failover.service);
+    let (kind, services): (_, Vec<_>) = match config.service {
+        ServiceKind::Lvs => (BlockKind::Virtual, config.virtuals.iter().collect()),
+        ServiceKind::Fos => (BlockKind::Failover, failovers.collect()),
+    };
+    for (block, service) in written.services(kind).zip(services) {
+        let section = service_section(&written, &whole, &block, service);
         whole.sections.push(section);
     }
     Some(whole)
@@ -212,14 +217,14 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// The `virtual` blocks in the order in which they count, each with the blocks in it.
-    fn virtuals(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+    /// The outermost blocks of a kind in the order in which they count, each with those in it.
+    fn services(&self, kind: BlockKind) -> impl Iterator<Item = (usize, Range<usize>)> {
         let groups = self.parts.iter().enumerate().flat_map(|(number, part)| {
             part.groups().map(move |group| (number, part.document, group))
         });
-        groups.filter_map(|(number, document, group)| {
-            let is_virtual = document.blocks()[group.start].kind == BlockKind::Virtual;
-            is_virtual.then_some((number, group))
+        groups.filter_map(move |(number, document, group)| {
+            let is_one = document.blocks()[group.start].kind == kind;
+            is_one.then_some((number, group))
         })
     }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod notify;
+
 use super::{Directive, Span};
 use crate::failover::{Role, vrrp};
 use crate::health::{CheckPath, CheckSpec, LoadMonitor, SlowStart};
@@ -17,6 +19,8 @@ use crate::ipvs::{
 };
 use crate::net::{Family, FirewallMark, Protocol, Weight};
 use crate::wire::proxy::ProxyProtocol;
+pub(crate) use notify::mail_address;
+pub use notify::{Mail, MailSecurity, Notify, Relay, Topic, WebUrl};
 
 /// A whole configuration without an error in it.
 ///
@@ -100,12 +104,22 @@ pub struct Config {
     pub active_cmd: Option<String>,
     /// `inactive_cmd`: what runs when this node turns inactive, and once at start.
     pub inactive_cmd: Option<String>,
+    /// `notify_*`: where events go. Nowhere by default.
+    #[serde(default, skip_serializing_if = "Notify::is_default")]
+    pub notify: Notify,
     /// `serial_no`: counter of the GUI's edits.
     pub serial_no: Option<i64>,
     /// Directives that nothing acts on.
     pub legacy: Legacy,
-    /// The `virtual` blocks in the order of the file, those with `active = 0` included.
+    /// `service`: which kind of blocks counts, `virtual` by default.
+    #[serde(default, skip_serializing_if = "ServiceKind::is_lvs")]
+    pub service: ServiceKind,
+    /// The `virtual` blocks in the order of the file, those with `active = 0` included. None with
+    /// `service = fos`.
     pub virtuals: Vec<Virtual>,
+    /// The `failover` blocks, in the same way. None without `service = fos`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failovers: Vec<Failover>,
 }
 
 impl Config {
@@ -121,6 +135,17 @@ impl Config {
     /// The virtual services that are offered.
     pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> {
         self.virtuals.iter().filter(|service| service.active)
+    }
+
+    /// The failover services that are offered.
+    pub fn active_failovers(&self) -> impl Iterator<Item = &Failover> {
+        self.failovers.iter().filter(|failover| failover.service.active)
+    }
+
+    /// Whether a command is to be run for what happens on this node, or somebody told of it.
+    #[must_use]
+    pub fn is_notifying(&self) -> bool {
+        self.active_cmd.is_some() || self.inactive_cmd.is_some() || self.notify.has_sinks()
     }
 }
 
@@ -239,10 +264,54 @@ pub struct Virtual {
     /// `load_monitor`, `load_formula`, `agent_port` and `agent_interval`: what measures the load of
     /// the servers, where that is not `none`, and what follows from it.
     pub load_monitor: Option<LoadMonitor>,
+    /// `notify`: whether anybody is told of the service, on by default.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub notify: bool,
+    /// `notify_mail`: who gets mail about the service, instead of those who get it otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify_mail: Vec<String>,
     /// The `server` blocks in the order of the file, those with `active = 0` included.
     pub servers: Vec<RealServer>,
     /// The block's header in the file.
     pub span: Span,
+}
+
+/// `service`
+#[allow(clippy::exhaustive_enums, reason = "lvs.cf has these two")]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceKind {
+    /// Virtual services: connections are balanced over real servers.
+    #[default]
+    Lvs,
+    /// Failover services: the active node serves itself.
+    Fos,
+}
+
+impl ServiceKind {
+    fn is_lvs(&self) -> bool {
+        *self == Self::Lvs
+    }
+}
+
+/// A `failover` block: a service that runs on the active node.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Failover {
+    /// Its name, address, and how it is checked. It has no real servers.
+    pub service: Virtual,
+    /// `start_cmd`: what starts it.
+    pub start_cmd: Option<String>,
+    /// `stop_cmd`: what stops it.
+    pub stop_cmd: Option<String>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Virtual {

@@ -4,6 +4,7 @@
 //!   the last of them.
 //! - [`status`]: what is known of a director and its pair, and the verdict on it.
 //! - [`protocol`]: what clients and daemons say to each other over the control socket.
+//! - [`notify`]: which event is told to whom, and when.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
 //!   be in force.
@@ -12,6 +13,7 @@ mod age;
 mod desired;
 mod event;
 mod history;
+pub mod notify;
 pub mod protocol;
 pub mod status;
 pub mod supervision;

@@ -116,7 +116,8 @@ impl Terms {
     pub fn new(config: &Config, digest: u64) -> Self {
         let mut seen = BTreeSet::new();
         let vips = config.active_virtuals().filter(|v| v.fwmark.is_none());
-        let vips = vips.map(|v| (v.address, &v.device, v.vip_nmask));
+        let failovers = config.active_failovers().map(|failover| &failover.service);
+        let vips = vips.chain(failovers).map(|v| (v.address, &v.device, v.vip_nmask));
         let router = config.nat_router.iter().map(|(a, device)| (*a, device, config.nat_nmask));
         let addresses = vips.chain(router).filter(|(address, ..)| seen.insert(*address));
         let addresses = addresses.map(|(address, device, prefix)| {

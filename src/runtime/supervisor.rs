@@ -84,9 +84,17 @@ pub fn die_with_parent() {
 /// # Errors
 /// The operating system's, when the stream cannot be used.
 pub async fn serve(director: Director, stream: StdUnixStream) -> io::Result<()> {
+    serve_link(director.spawn(), stream).await
+}
+
+/// As [`serve`], for whoever is at the other end of `link`.
+///
+/// # Errors
+/// The operating system's, when the stream cannot be used.
+pub async fn serve_link(link: Link, stream: StdUnixStream) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     let (reader, mut writer) = UnixStream::from_std(stream)?.into_split();
-    let Link { requests, mut reports } = director.spawn();
+    let Link { requests, mut reports } = link;
     tokio::spawn(forward_requests(BufReader::new(reader), requests));
     while let Some(report) = reports.recv().await {
         if write_message(&mut writer, &report).await.is_err() {

@@ -6,6 +6,7 @@
 
 mod completion;
 pub mod config;
+mod notify;
 mod place;
 mod status;
 
@@ -31,6 +32,9 @@ enum Command {
     /// Check, explain, compare and bring over configurations.
     #[command(subcommand, infer_subcommands = true)]
     Config(config::Command),
+    /// Try out who is told of events.
+    #[command(subcommand, infer_subcommands = true)]
+    Notify(notify::Command),
     /// Print a script that completes this command's words in a shell.
     Completion(completion::Completion),
 }
@@ -40,6 +44,7 @@ impl Command {
         match self {
             Self::Status(command) => command.run(),
             Self::Config(command) => command.run(),
+            Self::Notify(command) => command.run(),
             Self::Completion(command) => command.run(),
         }
     }
@@ -48,7 +53,7 @@ impl Command {
     const fn trouble(&self) -> u8 {
         match self {
             Self::Config(command) => command.trouble(),
-            Self::Status(_) | Self::Completion(_) => 1,
+            Self::Status(_) | Self::Notify(_) | Self::Completion(_) => 1,
         }
     }
 }

@@ -112,6 +112,10 @@ impl Directive {
         matches!(
             self,
             Self::HeartbeatPath
+                | Self::NotifyCommand
+                | Self::NotifyEventCommand
+                | Self::NotifyFifo
+                | Self::NotifyWebhook
                 | Self::TrackInterface
                 | Self::TrackFile
                 | Self::TrackProcess

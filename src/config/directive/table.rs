@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Descriptor, Scope, Since};
+use crate::config::Topic;
 use crate::config::value::Kind;
 
 /// The kinds of checks; those of applications by the names in `health::Application`.
@@ -264,6 +265,64 @@ directives! {
     }
     InactiveCmd "inactive_cmd" {
         Global Historical Kind::Text, "", "Command that runs when this node turns inactive, and at start.";
+    }
+    NotifyCommand "notify_command" {
+        Global Extension Kind::Text, "", "Program that is told of the state in the arguments of keepalived's notify scripts; may stand several times.";
+    }
+    NotifyEventCommand "notify_event_command" {
+        Global Extension Kind::Text, "", "Program that is told of every event; may stand several times.";
+    }
+    NotifyFifo "notify_fifo" {
+        Global Extension Kind::Path, "", "Named pipe that gets the lines of keepalived's notify FIFO; may stand several times.";
+    }
+    NotifyWebhook "notify_webhook" {
+        Global Extension Kind::WebUrl, "", "URL that events are posted to as JSON; may stand several times.";
+    }
+    NotifyAuth "notify_auth" {
+        Global Extension Kind::Path, "", "File with the user:password, or the token alone, that webhooks are posted with.";
+    }
+    NotifyMail "notify_mail" {
+        Global Extension Kind::Mails, "", "Who gets events by mail.";
+        Virtual Extension Kind::Mails, "", "Who gets mail about this service, instead of those who get it otherwise.";
+    }
+    NotifyFrom "notify_from" {
+        Global Extension Kind::Mail, "", "Sender of the mails; needed with notify_mail.";
+    }
+    NotifySmtp "notify_smtp" {
+        Global Extension Kind::Relay, "", "Mail relay that takes them; needed with notify_mail.";
+    }
+    NotifySmtpTls "notify_smtp_tls" {
+        Global Extension Kind::Choice(&["starttls", "tls", "off"]), "starttls", "How mail is encrypted on its way to the relay.";
+    }
+    NotifySmtpAuth "notify_smtp_auth" {
+        Global Extension Kind::Path, "", "File with the user:password for the relay.";
+    }
+    NotifyCa "notify_ca" {
+        Global Extension Kind::Path, "", "File with the certificates that webhooks and the relay are verified by, instead of the system's.";
+    }
+    NotifyGroup "notify_group" {
+        Global Extension Kind::Duration(0), "10", "How long a mail waits for further events, so that many are one mail.";
+    }
+    NotifyLimit "notify_limit" {
+        Global Extension COUNT_OR_NONE, "60", "Most mails in an hour, and most posts to a webhook in a minute; what is beyond waits and goes together. 0 is no limit.";
+    }
+    Notify "notify" {
+        Virtual Extension Kind::Boolean, "1", "Whether anybody is told of this service.";
+    }
+    NotifyName "notify_name" {
+        Global Extension Kind::Printable, "piranha", "Name of the instance in keepalived's arguments and lines, and of the cluster elsewhere.";
+    }
+    NotifyUser "notify_user" {
+        Global Extension Kind::Text, "", "User that active_cmd, inactive_cmd and notify programs run as; the daemon's own by default.";
+    }
+    NotifyTimeout "notify_timeout" {
+        Global Extension Kind::Duration(100), "10", "How long such a program, or one try to reach a receiver, may take.";
+    }
+    NotifyFilter "notify_filter" {
+        Global Extension Kind::Words(Topic::NAMES), "failover health config warning", "Topics that are told of.";
+    }
+    NotifyRepeat "notify_repeat" {
+        Global Extension Kind::Duration(0), "0", "How often a problem that lasts is told of again; 0 is never.";
     }
     RshCommand "rsh_command" {
         Global Historical Kind::Text, "rsh", "Remote shell of the load monitor `uptime`.";

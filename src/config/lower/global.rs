@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fields::Fields;
 use super::{Code, Config, Context, Diagnostic, Directive, Span};
-use crate::config::model::{DataPlane, Guards, HeartbeatVersion, Legacy};
+use crate::config::model::{DataPlane, Guards, HeartbeatVersion, Legacy, ServiceKind};
 use crate::config::value::Value;
 use crate::failover::{Role, pulse};
 use crate::ipvs::Forwarding;
@@ -15,10 +15,6 @@ impl Context<'_> {
     /// The configuration without its virtual services, or `None` if there is no telling what it
     /// would be.
     pub(super) fn global(&mut self, fields: &Fields) -> Option<Config> {
-        if fields.choice(Directive::Service) == Some("fos") {
-            self.report_failover(fields);
-            return None;
-        }
         let help = "write `primary = ADDRESS` with the public address of the primary director";
         self.missing(fields, Directive::Primary, Span::default(), help);
         let nat_router = fields.address_device(Directive::NatRouter);
@@ -27,12 +23,15 @@ impl Context<'_> {
         let mut config = Config {
             nat_nmask: self.prefix(fields, Directive::NatNmask, nat_family),
             nat_router,
+            notify: self.notify(fields),
+            service: self.service_kind(fields),
             ..plain(fields)
         };
         self.peers(fields, &mut config);
         self.heartbeat_paths(fields, &mut config);
         config.vrrp = self.vrrp_terms(fields);
         self.heartbeat(fields, &config);
+        self.failover_heartbeat(fields, &config);
         self.sync(fields, &mut config);
         self.guards(fields, &mut config);
         Some(config)
@@ -71,15 +70,6 @@ impl Context<'_> {
     ) {
         let span = fields.span(directive).unwrap_or_default();
         self.report(Diagnostic::new(code, span, message));
-    }
-
-    fn report_failover(&mut self, fields: &Fields) {
-        let span = fields.span(Directive::Service).unwrap_or_default();
-        let message = "failover services (`service = fos`) are not supported yet";
-        self.report(
-            Diagnostic::new(Code::FailoverUnsupported, span, message)
-                .help("only `service = lvs` with `virtual` blocks can be used"),
-        );
     }
 
     fn peers(&mut self, fields: &Fields, config: &mut Config) {
@@ -261,9 +251,12 @@ fn plain(fields: &Fields) -> Config {
         syncd_maxlen: None,
         active_cmd: fields.text(Directive::ActiveCmd),
         inactive_cmd: fields.text(Directive::InactiveCmd),
+        notify: Default::default(),
         serial_no: fields.integer(Directive::SerialNo),
         legacy: legacy(fields),
+        service: ServiceKind::Lvs,
         virtuals: Vec::new(),
+        failovers: Vec::new(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! From the tree to the model.
 
 mod check;
+mod failover;
 mod fields;
 mod forwarding;
 mod global;
 mod guards;
 mod load;
+mod notify;
 mod read;
 mod relay;
 mod semantics;
@@ -16,7 +18,7 @@ mod vrrp;
 use std::ops::Range;
 
 use super::diagnostic::Sink;
-use super::model::{Config, Virtual};
+use super::model::{Config, Failover, ServiceKind, Virtual};
 use super::syntax::{BlockKind, Document};
 use super::{Code, Diagnostic, Directive, Span, Surroundings};
 use fields::{Fields, Section};
@@ -90,11 +92,19 @@ impl<'a> Context<'a> {
             self.enter(part);
             for group in part.groups() {
                 let sections = self.read_blocks(group);
-                config.virtuals.extend(self.group(&sections, &config));
+                match config.service {
+                    ServiceKind::Lvs => config.virtuals.extend(self.group(&sections, &config)),
+                    ServiceKind::Fos => {
+                        config.failovers.extend(self.failover_group(&sections, &config));
+                    }
+                }
             }
         }
         self.vrrp(&global, &mut config);
-        self.check_semantics(&config, &global);
+        match config.service {
+            ServiceKind::Lvs => self.check_semantics(&config, &global),
+            ServiceKind::Fos => self.check_failovers(&config),
+        }
         Some(config)
     }
 
@@ -109,6 +119,13 @@ impl<'a> Context<'a> {
             BlockKind::Virtual => self.service(outermost, sections, config),
             BlockKind::Failover | BlockKind::Server | BlockKind::Unknown => None,
         }
+    }
+
+    /// The failover service of an outermost block, if it is one.
+    fn failover_group(&mut self, sections: &[BlockSection], config: &Config) -> Option<Failover> {
+        let (outermost, _) = sections.split_first()?;
+        let is_failover = outermost.kind == BlockKind::Failover;
+        if is_failover { self.failover(outermost, sections, config) } else { None }
     }
 
     /// Says that `directive` is missing, unless it is there and wrong.

@@ -39,6 +39,9 @@ impl Context<'_> {
         service.check = self.check(fields, &service);
         service.check_path = self.check_path(fields);
         self.unsupported(fields, &service);
+        if config.notify.mail.is_none() && fields.mentions(Directive::NotifyMail) {
+            self.incomplete_mail(fields.span(Directive::NotifyMail).unwrap_or_default());
+        }
         service.helper = match fields.choice(Directive::Helper) {
             Some("ftp") => Some(Helper::Ftp),
             Some(_) => None,
@@ -354,6 +357,8 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         sorry_servers: sorry_servers(fields, port),
         quorum: quorum(fields),
         load_monitor: load::monitor(fields, config),
+        notify: fields.boolean(Directive::Notify).unwrap_or(true),
+        notify_mail: super::notify::mails(fields),
         servers: Vec::new(),
         span: section.span,
     }

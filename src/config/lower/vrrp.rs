@@ -33,18 +33,18 @@ impl Context<'_> {
             Some("vrrp2") => Version::V2,
             Some("vrrp3") => Version::V3,
             _ => {
-                self.without_effect(fields, &VRRP_ALONE, "with `heartbeat_protocol = pulse`");
+                self.ignored_vrrp(fields, &VRRP_ALONE, "with `heartbeat_protocol = pulse`");
                 return None;
             }
         };
-        self.without_effect(fields, &PULSE_ALONE, "with VRRP");
+        self.ignored_vrrp(fields, &PULSE_ALONE, "with VRRP");
         let help = "write `vrrp_id = NUMBER`, the same as `virtual_router_id` on the other node";
         let span = fields.span(Directive::HeartbeatProtocol).unwrap_or_default();
         self.missing(fields, Directive::VrrpId, span, help);
         let number = |directive| fields.integer(directive).and_then(|n| u8::try_from(n).ok());
         let unicast = fields.boolean(Directive::VrrpUnicast).unwrap_or(false);
         if !unicast {
-            self.without_effect(fields, &[Directive::VrrpHops], "without `vrrp_unicast`");
+            self.ignored_vrrp(fields, &[Directive::VrrpHops], "without `vrrp_unicast`");
         }
         self.password(fields, version);
         self.accepting(fields);
@@ -71,7 +71,7 @@ impl Context<'_> {
         config.vrrp = Some(vrrp);
     }
 
-    fn without_effect(&mut self, fields: &Fields, directives: &[Directive], where_: &str) {
+    fn ignored_vrrp(&mut self, fields: &Fields, directives: &[Directive], where_: &str) {
         for directive in directives.iter().filter(|directive| fields.mentions(**directive)) {
             let message = format!("`{directive}` has no effect {where_}");
             self.report_at(fields, *directive, Code::VrrpIgnored, message);

@@ -19,8 +19,8 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
     (
         Directive::Service,
         None,
-        "`fos` is refused: failover services are not supported. `failover` blocks of a file \
-             with `service = lvs` are read and not used, as in 0.8.6.",
+        "With `lvs` only `virtual` blocks count, with `fos` only `failover` blocks: the active node \
+             runs their services itself. A change needs a restart of pulse.",
     ),
     (
         Directive::BackupActive,
@@ -186,6 +186,86 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         None,
         "Without effect: a check cannot die on its own here, and one dead check never stops \
              the cluster.",
+    ),
+    (
+        Directive::ActiveCmd,
+        None,
+        "Split at blanks and run without a shell, as in 0.8.6, in a process apart from the \
+             heartbeats: it begins before the addresses come up, nothing waits for it, and two \
+             never run at once. If the state changes while one runs, the one of the last state \
+             runs next. The event is in the environment, as JSON in PIRANHA_EVENT.",
+    ),
+    (
+        Directive::InactiveCmd,
+        None,
+        "As active_cmd; at a stop it is waited for, and it runs when pulse dies, too.",
+    ),
+    (
+        Directive::NotifyCommand,
+        None,
+        "Gets four more arguments: INSTANCE, notify_name, one of MASTER, BACKUP, FAULT and STOP, \
+             and 200 on the primary, 100 on the backup, so that scripts written for keepalived go \
+             on working. Like active_cmd it is told of the last state only.",
+    ),
+    (
+        Directive::NotifyEventCommand,
+        None,
+        "Runs for each event that passes notify_filter, one after the other, with the event as \
+             JSON in PIRANHA_EVENT.",
+    ),
+    (
+        Directive::NotifyFifo,
+        None,
+        "Made if it is missing, for root alone or also for the group of notify_user. Lines that \
+             find no room, since nobody reads, are dropped.",
+    ),
+    (
+        Directive::NotifyWebhook,
+        None,
+        "Certificates are verified. Names are looked up when something is posted. A post that \
+             is not answered with 200 to 299 is tried again, ever more rarely, and given up after \
+             eight times.",
+    ),
+    (
+        Directive::NotifyAuth,
+        None,
+        "One line, readable for its owner only: user:password is basic authentication, anything \
+             without a colon a bearer token.",
+    ),
+    (
+        Directive::NotifySmtp,
+        None,
+        "The port is 25 unless given. A relay that is away is tried again like a webhook.",
+    ),
+    (
+        Directive::NotifySmtpTls,
+        None,
+        "starttls refuses a relay that does not offer it; off is for a relay on this machine.",
+    ),
+    (
+        Directive::NotifyUser,
+        None,
+        "Root by default, as in 0.8.6; a program that anybody may write to does not run as root.",
+    ),
+    (
+        Directive::NotifyFilter,
+        None,
+        "failover: the state of this node; health: of servers and services; config: reloads; \
+             warning: what else an operator should look at; info: the rest, which is much. \
+             Commands and pipes with the words of keepalived get what keepalived would tell.",
+    ),
+    (
+        Directive::StartCmd,
+        None,
+        "Runs when the node turns active, split at blanks and without a shell, for at most a \
+             minute; a status other than 0 sends all services to the partner. With `service = fos` \
+             only.",
+    ),
+    (
+        Directive::StopCmd,
+        None,
+        "Runs when the node gives the services up, and at the start of lvs. The partner is kept \
+             waiting for it up to 4 s.",
     ),
     (
         Directive::Active,

@@ -14,6 +14,7 @@ use std::time::Duration;
 pub(crate) use address::Mask;
 pub(crate) use text::encode;
 
+use super::model::{Relay, WebUrl, mail_address};
 use super::suggest::nearest;
 use super::{Code, Diagnostic, LeastWeight, Span};
 use crate::health::{BytePattern, Header, JsonExpect, Pin, SlowStart, StatusSet};
@@ -42,6 +43,16 @@ pub(crate) enum Kind {
     Scheduler,
     /// Names with commas or blanks between.
     SchedulerFlags,
+    /// Some of these, with commas or blanks between.
+    Words(&'static [&'static str]),
+    /// The address of a webhook.
+    WebUrl,
+    /// A host, perhaps with a port.
+    Relay,
+    /// Addresses for mail, with commas or blanks between.
+    Mails,
+    /// One of them.
+    Mail,
     /// Text that is taken as it is.
     Text,
     Path,
@@ -81,6 +92,10 @@ pub(crate) enum Value {
     Choice(&'static str),
     Scheduler(SchedulerName),
     SchedulerFlags(Vec<&'static str>),
+    Words(Vec<&'static str>),
+    WebUrl(WebUrl),
+    Relay(Relay),
+    Mails(Vec<String>),
     Text(String),
     Payload(Vec<u8>),
     Status(StatusSet),
@@ -138,7 +153,9 @@ impl Kind {
     pub(crate) const fn arity(self) -> Option<usize> {
         match self {
             Self::AddressDevice | Self::AddressPair | Self::Json => Some(2),
-            Self::List | Self::SchedulerFlags | Self::Endpoints => None,
+            Self::List | Self::SchedulerFlags | Self::Words(_) | Self::Endpoints | Self::Mails => {
+                None
+            }
             _ => Some(1),
         }
     }
@@ -171,7 +188,14 @@ impl Kind {
             Self::Mask => address::mask(first).map(Value::Mask),
             Self::Choice(words) => choice(first, words),
             Self::Scheduler => scheduler(first),
-            Self::SchedulerFlags => scheduler_flags(words),
+            Self::SchedulerFlags => {
+                some_of("scheduler flag", SCHEDULER_FLAGS, words).map(Value::SchedulerFlags)
+            }
+            Self::WebUrl => parsed(first).map(Value::WebUrl),
+            Self::Relay => parsed(first).map(Value::Relay),
+            Self::Mails => mails(words),
+            Self::Mail => mails(&words[..1]),
+            Self::Words(allowed) => some_of("word", allowed, words).map(Value::Words),
             Self::Text | Self::Path => Ok(Value::Text(first.to_owned())),
             Self::Printable => text::printable(first),
             Self::Payload => Ok(Value::Payload(first.as_bytes().to_vec())),
@@ -227,6 +251,11 @@ impl fmt::Display for Kind {
             Self::Choice(words) => return f.write_str(&words.join(", ")),
             Self::Scheduler => "scheduler",
             Self::SchedulerFlags => return f.write_str(&SCHEDULER_FLAGS.join(", ")),
+            Self::Words(words) => return f.write_str(&words.join(", ")),
+            Self::WebUrl => "URL with https or http",
+            Self::Relay => "host name or IP address, perhaps with a port",
+            Self::Mails => "addresses for mail",
+            Self::Mail => "address for mail",
             Self::Text | Self::Payload => "text",
             Self::Path => "file name",
             Self::Printable => "text without blanks",
@@ -273,17 +302,40 @@ fn scheduler(word: &str) -> Result<Value, Problem> {
     }
 }
 
-fn scheduler_flags(words: &[&[u8]]) -> Result<Value, Problem> {
-    let mut flags = Vec::new();
+/// Words out of `allowed`, with commas or blanks between.
+fn some_of(
+    what: &str,
+    allowed: &[&'static str],
+    words: &[&[u8]],
+) -> Result<Vec<&'static str>, Problem> {
+    let mut found = Vec::new();
     for word in words {
         for name in utf8(word)?.split(',').filter(|name| !name.is_empty()) {
-            let known = SCHEDULER_FLAGS.iter().find(|&&known| known == name);
-            flags.push(*known.ok_or_else(|| {
-                unknown(Code::InvalidChoice, "scheduler flag", name, SCHEDULER_FLAGS)
-            })?);
+            let known = allowed.iter().find(|&&known| known == name);
+            let problem = || unknown(Code::InvalidChoice, what, name, allowed);
+            found.push(*known.ok_or_else(problem)?);
         }
     }
-    Ok(Value::SchedulerFlags(flags))
+    Ok(found)
+}
+
+/// The most addresses of one directive.
+const MAILS_MAX: usize = 64;
+
+fn mails(words: &[&[u8]]) -> Result<Value, Problem> {
+    let mut mails = Vec::new();
+    for word in words {
+        for text in utf8(word)?.split(',').filter(|text| !text.is_empty()) {
+            mails.push(
+                mail_address(text).map_err(|reason| Problem::new(Code::InvalidText, reason))?,
+            );
+        }
+    }
+    if mails.len() > MAILS_MAX || mails.is_empty() {
+        let message = format!("{} addresses are not between 1 and {MAILS_MAX}", mails.len());
+        return Err(Problem::new(Code::OutOfRange, message));
+    }
+    Ok(Value::Mails(mails))
 }
 
 fn unknown(code: Code, what: &str, word: &str, allowed: &[&str]) -> Problem {

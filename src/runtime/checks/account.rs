@@ -4,13 +4,13 @@ use super::CheckError;
 
 /// Numbers of a user and their group.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Account {
-    pub(super) user: u32,
-    pub(super) group: u32,
+pub(in crate::runtime) struct Account {
+    pub(in crate::runtime) user: u32,
+    pub(in crate::runtime) group: u32,
 }
 
 /// The account of a name or number in `/etc/passwd`.
-pub(super) fn find(user: &str) -> Result<Account, CheckError> {
+pub(in crate::runtime) fn find(user: &str) -> Result<Account, CheckError> {
     let path = "/etc/passwd";
     let text = std::fs::read_to_string(path)
         .map_err(|error| CheckError::File { path: path.into(), reason: error.to_string() })?;

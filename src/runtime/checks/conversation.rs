@@ -10,7 +10,7 @@ use crate::health::{Excerpt, Failure, Stage};
 
 /// A TCP connection, perhaps with TLS on it, on which a check sends and reads within its time and
 /// within bounds. Closing it leaves nothing behind, see [`close_at_once`].
-pub(super) struct Conversation {
+pub(in crate::runtime) struct Conversation {
     stream: Box<dyn Duplex>,
     server: SocketAddr,
     budget: Budget,
@@ -22,7 +22,9 @@ pub(super) struct Conversation {
 }
 
 /// TCP, or TLS on it.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {
+pub(in crate::runtime) trait Duplex:
+    AsyncRead + AsyncWrite + Send + Unpin
+{
     fn tcp(&self) -> &TcpStream;
     fn into_tcp(self: Box<Self>) -> Option<TcpStream>;
 }
@@ -39,13 +41,13 @@ impl Duplex for TcpStream {
 
 impl Conversation {
     /// The most bytes of one line, or of one answer that is read whole.
-    pub(super) const LIMIT: usize = 8192;
+    pub(in crate::runtime) const LIMIT: usize = 8192;
     /// The most that is read on one connection.
-    pub(super) const TOTAL: usize = 2 << 20;
+    pub(in crate::runtime) const TOTAL: usize = 2 << 20;
     /// How much is read at once.
     const PIECE: usize = 4096;
 
-    pub(super) fn new(
+    pub(in crate::runtime) fn new(
         stream: TcpStream,
         server: SocketAddr,
         budget: Budget,
@@ -56,7 +58,7 @@ impl Conversation {
     }
 
     /// Where it goes.
-    pub(super) const fn server(&self) -> SocketAddr {
+    pub(in crate::runtime) const fn server(&self) -> SocketAddr {
         self.server
     }
 
@@ -64,7 +66,7 @@ impl Conversation {
     ///
     /// What came in clear behind the server's consent would be taken for a part of the encrypted
     /// dialogue, the classic injection, so there must be nothing.
-    pub(super) async fn start_tls(mut self, tls: &Tls) -> Result<Self, Failure> {
+    pub(in crate::runtime) async fn start_tls(mut self, tls: &Tls) -> Result<Self, Failure> {
         if !self.pending.is_empty() {
             let got = Excerpt::new(&self.pending);
             return Err(Failure::Tls(format!("{got} came in clear behind the consent to TLS")));
@@ -82,12 +84,12 @@ impl Conversation {
     }
 
     /// Sends all of `bytes`.
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(in crate::runtime) async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.send_shown_as(bytes, bytes).await
     }
 
     /// Sends all of `bytes`, of which a transcript shows `shown`.
-    pub(super) async fn send_shown_as(
+    pub(in crate::runtime) async fn send_shown_as(
         &mut self,
         bytes: &[u8],
         shown: &[u8],
@@ -104,7 +106,7 @@ impl Conversation {
     }
 
     /// Adds what comes next to what was read before; 0 bytes at the end of the connection.
-    pub(super) async fn read_more(&mut self) -> Result<usize, Failure> {
+    pub(in crate::runtime) async fn read_more(&mut self) -> Result<usize, Failure> {
         let stage = if self.received == 0 { Stage::Answer } else { Stage::Rest };
         if self.received > Self::TOTAL {
             return Err(Failure::AnswerTooLarge { limit: Self::TOTAL });
@@ -123,17 +125,17 @@ impl Conversation {
     }
 
     /// What was read and not yet taken.
-    pub(super) fn pending(&self) -> &[u8] {
+    pub(in crate::runtime) fn pending(&self) -> &[u8] {
         &self.pending
     }
 
     /// Takes all that was read.
-    pub(super) fn take_pending(&mut self) -> Vec<u8> {
+    pub(in crate::runtime) fn take_pending(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending)
     }
 
     /// The next line without its end.
-    pub(super) async fn read_line(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(in crate::runtime) async fn read_line(&mut self) -> Result<Vec<u8>, Failure> {
         let mut searched = 0;
         loop {
             let end = self.pending[searched..].iter().position(|&byte| byte == b'\n');
@@ -151,7 +153,10 @@ impl Conversation {
     }
 
     /// The next `length` bytes; at most [`LIMIT`](Self::LIMIT).
-    pub(super) async fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Failure> {
+    pub(in crate::runtime) async fn read_exactly(
+        &mut self,
+        length: usize,
+    ) -> Result<Vec<u8>, Failure> {
         if length > Self::LIMIT {
             return Err(Failure::AnswerTooLarge { limit: Self::LIMIT });
         }
@@ -170,11 +175,11 @@ impl Conversation {
     }
 
     /// How much was read so far.
-    pub(super) const fn received(&self) -> usize {
+    pub(in crate::runtime) const fn received(&self) -> usize {
         self.received
     }
 
-    pub(super) fn note(&self, text: &str) {
+    pub(in crate::runtime) fn note(&self, text: &str) {
         if let Some(transcript) = &self.transcript {
             transcript.note(text);
         }
@@ -184,7 +189,7 @@ impl Conversation {
     ///
     /// The connection ends in the ordinary way: a reset would overtake the farewell, which is
     /// there so that the server does not count the check among broken connections.
-    pub(super) async fn leave(mut self, farewell: &[u8]) {
+    pub(in crate::runtime) async fn leave(mut self, farewell: &[u8]) {
         // The verdict is passed; a server that does not listen any more changes nothing.
         let _ = self.send(farewell).await;
         let _ = self.budget.spend(Stage::Send, self.stream.shutdown()).await;
@@ -193,13 +198,13 @@ impl Conversation {
     /// Leaves the connection to whoever speaks a protocol of frames on it. It will end with a
     /// reset.
     #[cfg(feature = "http2")]
-    pub(super) fn into_parts(self) -> (Box<dyn Duplex>, Budget, Option<Transcript>) {
+    pub(in crate::runtime) fn into_parts(self) -> (Box<dyn Duplex>, Budget, Option<Transcript>) {
         close_at_once(self.stream.tcp());
         (self.stream, self.budget, self.transcript)
     }
 
     /// Ends with a reset.
-    pub(super) fn close(self) {
+    pub(in crate::runtime) fn close(self) {
         close_at_once(self.stream.tcp());
     }
 }

@@ -123,7 +123,7 @@ impl Dialer {
     }
 
     /// Connects to `server` and introduces the check, where the PROXY protocol is expected.
-    pub(super) async fn converse(
+    pub(in crate::runtime) async fn converse(
         &self,
         server: SocketAddr,
         budget: Budget,

@@ -25,7 +25,7 @@ use super::{CheckError, Dialer, base64, http2, secret};
 use crate::health::{Check, Failure, HttpSpec, HttpVersion};
 
 /// Passes if a request is answered with an accepted status and body.
-pub(super) struct Http {
+pub(in crate::runtime) struct Http {
     spec: HttpSpec,
     /// The value of the `Authorization` header.
     authorization: Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(spec: &HttpSpec, dialer: Dialer) -> Result<Self, CheckError> {
+    pub(in crate::runtime) fn new(spec: &HttpSpec, dialer: Dialer) -> Result<Self, CheckError> {
         validate(spec)?;
         let login = spec.auth.as_deref().map(secret::read_login).transpose()?;
         let authorization = login.map(|login| {
@@ -53,6 +53,11 @@ impl Http {
         }
         let wanted = Wanted::new(spec)?;
         Ok(Self { spec: spec.clone(), authorization, wanted, http2, tls, dialer })
+    }
+
+    /// With another value of the `Authorization` header, over HTTP/1.1.
+    pub(in crate::runtime) fn with_authorization(self, authorization: Option<String>) -> Self {
+        Self { authorization, ..self }
     }
 
     /// The request with the given value of the `Authorization` header, if there is to be one.

@@ -4,11 +4,11 @@
 //!
 //! A new kind of check is a file here, a variant of [`CheckSpec`] and a line in [`build_with`].
 
-mod account;
+pub(in crate::runtime) mod account;
 mod application;
-mod base64;
+pub(in crate::runtime) mod base64;
 mod connect;
-mod conversation;
+pub(in crate::runtime) mod conversation;
 mod dialer;
 #[cfg_attr(not(feature = "dns"), path = "dns_missing.rs")]
 mod dns;
@@ -17,16 +17,16 @@ mod handshake;
 pub mod http;
 #[cfg_attr(not(feature = "http2"), path = "http2_missing.rs")]
 mod http2;
-pub(super) mod network;
+pub(in crate::runtime) mod network;
 mod ping;
-pub(super) mod program;
+pub(in crate::runtime) mod program;
 mod radius;
-mod random;
+pub(in crate::runtime) mod random;
 mod runner;
-mod secret;
+pub(in crate::runtime) mod secret;
 mod send_expect;
 #[cfg_attr(not(feature = "tls"), path = "tls_missing.rs")]
-mod tls;
+pub(in crate::runtime) mod tls;
 mod transcript;
 
 use std::path::PathBuf;

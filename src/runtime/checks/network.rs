@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::health::{Failure, Stage};
 
 /// The time of one probe, spent stage by stage.
-pub(super) struct Budget {
+pub(in crate::runtime) struct Budget {
     deadline: Instant,
     limit: Duration,
 }
@@ -19,16 +19,16 @@ pub(super) struct Budget {
 impl Budget {
     /// Ends a little before `limit`, so that the check can still say what it was waiting for
     /// before the monitor gives it up.
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(in crate::runtime) fn new(limit: Duration) -> Self {
         Self { deadline: Instant::now() + Self::margin(limit), limit }
     }
 
     /// What a check may use of `limit`.
-    pub(super) fn margin(limit: Duration) -> Duration {
+    pub(in crate::runtime) fn margin(limit: Duration) -> Duration {
         limit - (limit / 20).min(Duration::from_millis(5))
     }
 
-    pub(super) async fn spend<T>(
+    pub(in crate::runtime) async fn spend<T>(
         &self,
         stage: Stage,
         work: impl Future<Output = io::Result<T>>,
@@ -37,7 +37,7 @@ impl Budget {
     }
 
     /// As [`spend`](Self::spend), for work that knows why it failed.
-    pub(super) async fn spend_on<T>(
+    pub(in crate::runtime) async fn spend_on<T>(
         &self,
         stage: Stage,
         work: impl Future<Output = Result<T, Failure>>,
@@ -54,7 +54,7 @@ impl Budget {
 ///
 /// Only for a connection from which nothing more is wanted and on which nothing is still to be
 /// delivered, since a reset discards what was sent.
-pub(super) fn close_at_once(stream: &TcpStream) {
+pub(in crate::runtime) fn close_at_once(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     // A socket that refuses the option closes the ordinary way, which is all right too.
     let _ = socket.set_linger(Some(Duration::ZERO));

@@ -88,7 +88,8 @@ impl Check for Program {
         };
         let command = self.command(server);
         self.dialer.note(|| format!("running {command:?}"));
-        let run = Run { command, own_user: self.account.is_some(), limit: Budget::margin(limit) };
+        let trust = Trust::Confined { own_user: self.account.is_some() };
+        let run = Run { command, trust, limit: Budget::margin(limit) };
         let ended = run.on_a_thread(turn).await?;
         self.dialer.note(|| describe(ended.status));
         self.dialer.transcript().iter().for_each(|transcript| transcript.received(&ended.output));
@@ -108,13 +109,33 @@ pub(in crate::runtime) async fn output(
     arguments: impl Iterator<Item = String>,
     limit: Duration,
 ) -> Result<Vec<u8>, Failure> {
-    let run = Run { command: confined(arguments), own_user: false, limit: Budget::margin(limit) };
+    let trust = Trust::Confined { own_user: false };
+    let run = Run { command: confined(arguments), trust, limit: Budget::margin(limit) };
     let ended = run.on_a_thread(()).await?;
     if ended.timed_out {
         return Err(Failure::TimedOut { stage: Stage::Check, after: limit });
     }
     ended.check_status()?;
     Ok(ended.output)
+}
+
+/// Runs a program of the administrator's, which may leave a daemon behind and become another
+/// user; as `account`, with `environment`. It is killed with all it started when `limit` is over.
+///
+/// # Errors
+/// Why it could not be run.
+pub(in crate::runtime) async fn trusted(
+    arguments: impl Iterator<Item = String>,
+    account: Option<account::Account>,
+    environment: (&str, &str),
+    limit: Duration,
+) -> Result<Ended, Failure> {
+    let mut command = confined(arguments);
+    command.env(environment.0, environment.1);
+    if let Some(account) = account {
+        command.uid(account.user).gid(account.group);
+    }
+    Run { command, trust: Trust::Full, limit }.on_a_thread(()).await
 }
 
 /// A program that gets nothing of this process but its user.
@@ -161,11 +182,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How a run ended.
-struct Ended {
-    status: ExitStatus,
-    output: Vec<u8>,
-    errors: Vec<u8>,
-    timed_out: bool,
+pub(in crate::runtime) struct Ended {
+    pub(in crate::runtime) status: ExitStatus,
+    pub(in crate::runtime) output: Vec<u8>,
+    pub(in crate::runtime) errors: Vec<u8>,
+    pub(in crate::runtime) timed_out: bool,
 }
 
 impl Ended {
@@ -179,10 +200,19 @@ impl Ended {
     }
 }
 
+/// How far a program is trusted.
+#[derive(Clone, Copy, PartialEq)]
+enum Trust {
+    /// Within limits and without new privileges; nothing it started outlives it.
+    Confined { own_user: bool },
+    /// As if it had been started by hand.
+    Full,
+}
+
 /// One run of the program, on a thread of its own.
 struct Run {
     command: Command,
-    own_user: bool,
+    trust: Trust,
     limit: Duration,
 }
 
@@ -204,17 +234,23 @@ impl Run {
 
     fn carry_out(mut self, cancelled: &OwnedFd) -> Result<Ended, Failure> {
         let deadline = Instant::now() + self.limit;
-        rustix::thread::set_no_new_privs(true).map_err(|error| inconclusive(&error.into()))?;
+        if self.trust != Trust::Full {
+            rustix::thread::set_no_new_privs(true).map_err(|error| inconclusive(&error.into()))?;
+        }
         let mut child = self.command.spawn().map_err(|error| not_started(&error))?;
         let pid = Pid::from_child(&child);
-        self.confine(pid);
+        if let Trust::Confined { own_user } = self.trust {
+            self.confine(pid, own_user);
+        }
         let outputs = Outputs::of(&mut child);
         let ended = outputs.and_then(|mut outputs| {
             let timed_out = outputs.wait(pid, cancelled, deadline)?;
             Ok((outputs, timed_out))
         });
-        // The process is not reaped yet, so the number of its group is still its own.
-        let _ = kill_process_group(pid, Signal::KILL);
+        if self.trust != Trust::Full || !matches!(ended, Ok((_, false))) {
+            // The process is not reaped yet, so the number of its group is still its own.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
         let status = child.wait().map_err(|error| inconclusive(&error))?;
         let (mut outputs, timed_out) = ended.map_err(|error| inconclusive(&error))?;
         outputs.drain();
@@ -222,9 +258,9 @@ impl Run {
         Ok(Ended { status, output, errors, timed_out })
     }
 
-    fn confine(&self, pid: Pid) {
+    fn confine(&self, pid: Pid, own_user: bool) {
         let seconds = self.limit.as_secs() + 1;
-        let own = self.own_user.then_some((Resource::Nproc, PROCESSES));
+        let own = own_user.then_some((Resource::Nproc, PROCESSES));
         let limits = LIMITS.into_iter().chain([(Resource::Cpu, seconds)]).chain(own);
         for (resource, limit) in limits {
             let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
@@ -329,7 +365,8 @@ impl Output {
     }
 }
 
-fn describe(status: ExitStatus) -> String {
+/// How a program ended, in a few words.
+pub(in crate::runtime) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),

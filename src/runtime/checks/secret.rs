@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 64 << 10;
 const NOT_OWNER: u32 = 0o077;
 
 /// Reads the file at `path`, which nobody but its owner may read or write.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, CheckError> {
+pub(in crate::runtime) fn read(path: &Path) -> Result<Vec<u8>, CheckError> {
     let failed = |reason: String| CheckError::File { path: path.to_owned(), reason };
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     let metadata = file.metadata().map_err(|error| failed(error.to_string()))?;
@@ -27,13 +27,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CheckError> {
 }
 
 /// A user's name, perhaps empty, and password.
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: String,
+pub(in crate::runtime) struct Login {
+    pub(in crate::runtime) user: String,
+    pub(in crate::runtime) password: String,
 }
 
 /// Reads a line `user:password`, or a password alone.
-pub(super) fn read_login(path: &Path) -> Result<Login, CheckError> {
+pub(in crate::runtime) fn read_login(path: &Path) -> Result<Login, CheckError> {
     let bad = |reason: &str| CheckError::File { path: path.to_owned(), reason: reason.to_owned() };
     let text = String::from_utf8(read(path)?).map_err(|_invalid| bad("it is not UTF-8"))?;
     let line = text.trim_end();

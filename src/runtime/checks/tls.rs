@@ -31,7 +31,7 @@ const HTTP2: &[u8] = b"h2";
 const DAY: u64 = 24 * 60 * 60;
 
 /// A TLS client for one [`TlsSpec`].
-pub(super) struct Tls {
+pub(in crate::runtime) struct Tls {
     config: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
     expiry_warning: Duration,
@@ -41,7 +41,7 @@ pub(super) struct Tls {
 
 impl Tls {
     /// `host` is the name where the specification has none.
-    pub(super) fn new(spec: &TlsSpec, host: Option<&str>) -> Result<Self, CheckError> {
+    pub(in crate::runtime) fn new(spec: &TlsSpec, host: Option<&str>) -> Result<Self, CheckError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -67,13 +67,13 @@ impl Tls {
     }
 
     /// Agrees on HTTP/2, or fails (RFC 9113, 3.2).
-    pub(super) fn over_http2(mut self) -> Self {
+    pub(in crate::runtime) fn over_http2(mut self) -> Self {
         Arc::make_mut(&mut self.config).alpn_protocols = vec![HTTP2.to_vec()];
         self
     }
 
     /// Shakes hands on `stream`. The second value says in a few words what came of it.
-    pub(super) async fn handshake(
+    pub(in crate::runtime) async fn handshake(
         &self,
         stream: TcpStream,
         server: SocketAddr,

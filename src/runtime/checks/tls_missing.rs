@@ -10,18 +10,18 @@ use super::network::Budget;
 use crate::health::{Failure, TlsSpec};
 
 /// Never there.
-pub(super) enum Tls {}
+pub(in crate::runtime) enum Tls {}
 
 impl Tls {
-    pub(super) const fn new(_: &TlsSpec, _: Option<&str>) -> Result<Self, CheckError> {
+    pub(in crate::runtime) const fn new(_: &TlsSpec, _: Option<&str>) -> Result<Self, CheckError> {
         Err(CheckError::NotBuilt("tls"))
     }
 
-    pub(super) fn over_http2(self) -> Self {
+    pub(in crate::runtime) fn over_http2(self) -> Self {
         match self {}
     }
 
-    pub(super) async fn handshake(
+    pub(in crate::runtime) async fn handshake(
         &self,
         _: TcpStream,
         _: SocketAddr,

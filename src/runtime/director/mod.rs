@@ -30,7 +30,8 @@ use self::ways::Ways;
 use super::clock;
 use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
-use crate::config::Config;
+use super::notify::Notifier;
+use crate::config::{Config, ServiceKind};
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, QuorumState, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
@@ -79,6 +80,9 @@ pub enum StartError {
         /// Why not.
         source: WatchError,
     },
+    /// It has failover services instead of virtual ones: [`Group`](super::fos::Group) runs those.
+    #[error("{}: `service = fos` has no virtual services", .0.display())]
+    Failover(PathBuf),
     /// The data plane refused the first table.
     #[error(transparent)]
     DataPlane(#[from] BackendError),
@@ -106,6 +110,7 @@ pub struct Director {
     refused: Option<String>,
     /// Why the last change to the table failed, if it did.
     failure: Option<String>,
+    notifier: Option<Notifier>,
 }
 
 impl Director {
@@ -115,7 +120,7 @@ impl Director {
     /// # Errors
     /// [`StartError`]; nothing was left behind.
     pub async fn start(path: PathBuf, observer: Observer) -> Result<Self, StartError> {
-        let accepted = configuration::read(&path)?;
+        let accepted = read(&path)?;
         let plane = plane::start(&path, &accepted.config, &observer).await?;
         check_supported(&path, &accepted, plane.capabilities())?;
         plane::retire_kernel(&path, plane.as_ref()).await?;
@@ -140,6 +145,7 @@ impl Director {
             drained: BTreeSet::new(),
             warmth: Warmth::new(clock::now()),
             observer,
+            notifier: None,
         };
         director.ways.configure(&director.config);
         director.open_ways().await?;
@@ -160,7 +166,7 @@ impl Director {
     /// # Errors
     /// [`StartError`].
     pub async fn check(path: &Path, observer: &Observer) -> Result<(), StartError> {
-        let accepted = configuration::read(path)?;
+        let accepted = read(path)?;
         let plane = plane::start(path, &accepted.config, observer).await?;
         check_supported(path, &accepted, plane.capabilities())
     }
@@ -169,6 +175,16 @@ impl Director {
     #[must_use]
     pub fn control(&self) -> mpsc::Sender<Order> {
         self.order_sender.clone()
+    }
+
+    /// Has events told by `notifier`, as the configuration says from time to time. The observer is
+    /// still the one that was given at the start: make it with
+    /// [`Notifier::observer`](crate::runtime::notify::Notifier::observer).
+    #[must_use]
+    pub fn with_notifier(mut self, notifier: Notifier) -> Self {
+        notifier.configure(&self.config);
+        self.notifier = Some(notifier);
+        self
     }
 
     /// Runs in this process, on a link for a [`Driver`](super::heartbeat::Driver).
@@ -216,7 +232,7 @@ impl Director {
     /// # Errors
     /// [`StartError`]; what ran is still running.
     pub async fn reload(&mut self) -> Result<usize, StartError> {
-        let accepted = configuration::read(&self.path)?;
+        let accepted = read(&self.path)?;
         let plane = self.table.backend();
         plane::check_same(plane.as_ref(), &accepted.config)?;
         check_supported(&self.path, &accepted, plane.capabilities())?;
@@ -232,6 +248,9 @@ impl Director {
         let quorums_before = self.desired.quorums().collect();
         self.desired.configure(&self.config);
         self.configure_loads();
+        if let Some(notifier) = &self.notifier {
+            notifier.configure(&self.config);
+        }
         self.tell_quorums(&quorums_before);
         self.drained.clear();
         self.configure_plane().await?;
@@ -570,6 +589,15 @@ impl Director {
 
     fn tell(&self, event: Event) {
         (self.observer)(event);
+    }
+}
+
+/// Reads a configuration with virtual services.
+fn read(path: &Path) -> Result<Accepted, StartError> {
+    let accepted = configuration::read(path)?;
+    match accepted.config.service {
+        ServiceKind::Lvs => Ok(accepted),
+        ServiceKind::Fos => Err(StartError::Failover(path.to_owned())),
     }
 }
 

@@ -4,7 +4,7 @@ use super::File;
 use super::input::Input;
 use crate::cli::Failure;
 use crate::cli::piranha::{print, print_json};
-use crate::config::{Loaded, Origin, Scope, Section, Setting};
+use crate::config::{Directive, Loaded, Origin, Scope, Section, Setting};
 
 /// Comments begin here, behind all but the longest values.
 const COLUMN: usize = 40;
@@ -50,7 +50,12 @@ impl Shown<'_> {
             text.push_str(&format!("{line:COLUMN$} # {}\n", self.origin(setting)));
         }
         for inner in &section.sections {
-            let kind = if inner.scope == Scope::Server { "server" } else { "virtual" };
+            let fos = section.get(Directive::Service).is_some_and(|kind| kind.value == "fos");
+            let kind = match inner.scope {
+                Scope::Server => "server",
+                _ if fos => "failover",
+                _ => "virtual",
+            };
             text.push_str(&format!("{indentation}{kind} \"{}\" {{\n", inner.name));
             self.section(inner, depth + 1, text);
             text.push_str(&format!("{indentation}}}\n"));
