@@ -54,7 +54,14 @@ fn the_managed_profile_is_set_in_its_namespace_once() {
         namespace.manage_sysctls().unwrap().iter().map(|m| m.sysctl.name).collect();
     assert_eq!(
         changed,
-        ["expire_nodest_conn", "expire_quiescent_template", "sync_refresh_period", "sync_retries"]
+        [
+            "expire_nodest_conn",
+            "expire_quiescent_template",
+            "sync_threshold",
+            "sync_refresh_period",
+            "sync_retries",
+            "sync_sock_size"
+        ]
     );
     assert_eq!(namespace.manage_sysctls().unwrap(), []);
     assert_eq!(namespace.sysctl(nodest).unwrap().as_deref(), Some("1"));
