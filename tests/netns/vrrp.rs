@@ -40,7 +40,8 @@ const OURS_SECOND: [Kind; 2] = [Kind::Keepalived, Kind::Ours];
 
 impl Setting {
     const fn interval(&self) -> Duration {
-        Duration::from_millis(if self.version == 2 { 1000 } else { 100 })
+        // Long enough for a machine that has other things to do: neither side may miss three.
+        Duration::from_millis(if self.version == 2 { 1000 } else { 300 })
     }
 
     fn ours(&self, number: u8, priority: u8, password: Option<PathBuf>) -> String {
