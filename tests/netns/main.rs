@@ -17,4 +17,5 @@ mod daemon;
 mod guards;
 mod hostile;
 mod pair;
+mod vrrp;
 mod wire;

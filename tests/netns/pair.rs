@@ -77,7 +77,7 @@ impl Pair {
 }
 
 /// Every process below `pid`, whichever of its threads started it.
-fn descendants(pid: u32) -> Vec<u32> {
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
     let tasks = tasks.filter_map(|task| task.ok()?.file_name().into_string().ok());
     let children = tasks.flat_map(|task| {

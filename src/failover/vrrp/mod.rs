@@ -84,6 +84,8 @@ pub struct Vrrp {
     /// The administrator moved the service away: preemption must not undo it.
     yielded: bool,
     usable: bool,
+    /// Whether what would be taken over could go on here: preemption waits for that.
+    warm: bool,
     /// The priority of the configuration; the one in `config` is less while a guard fails.
     fit_priority: u8,
     faults: Vec<Fault>,
@@ -121,6 +123,7 @@ impl Vrrp {
             assertions_left: ASSERTIONS,
             yielded: false,
             usable: true,
+            warm: true,
             fit_priority: config.priority,
             faults: Vec::new(),
             maintenance: false,
@@ -200,7 +203,8 @@ impl Vrrp {
     }
 
     fn facts(&self) -> Facts {
-        let preempts = (self.config.preempt || self.config.is_owner()) && !self.yielded;
+        let preempts = (self.config.preempt && self.warm) || self.config.is_owner();
+        let preempts = preempts && !self.yielded;
         let vacancy = match self.heard.map(|heard| heard.standing) {
             Some(Standing::Resigned) => Cause::PeerStopped,
             Some(Standing::Lower) if preempts => Cause::PeerLower,
@@ -297,6 +301,11 @@ impl Heartbeat for Vrrp {
         let now = self.advance(now);
         self.usable = usable;
         self.apply(now, if usable { &Event::PlaneUp } else { &Event::PlaneDown });
+    }
+
+    fn handle_warmth(&mut self, now: Instant, warm: bool) {
+        self.advance(now);
+        self.warm = warm;
     }
 
     fn handle_guards(&mut self, now: Instant, faults: &[Fault]) {

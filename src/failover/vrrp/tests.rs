@@ -245,6 +245,20 @@ fn with_preemption_it_is_taken_over_from_after_the_down_interval() {
 }
 
 #[test]
+fn a_router_that_is_not_warm_does_not_preempt() {
+    let mut primary = router(builder(Role::Primary).preempt(true));
+    primary.handle_warmth(Instant::ZERO, false);
+    hear_priority(&mut primary, Instant::from_millis(10), LOCALS[1], 100);
+    assert_eq!(primary.state(), State::Standby);
+    primary.handle_warmth(Instant::from_millis(20), true);
+    let due = primary.poll_timeout();
+    hear_priority(&mut primary, Instant::from_millis(110), LOCALS[1], 100);
+    assert_eq!(primary.poll_timeout(), due);
+    wait(&mut primary);
+    assert_eq!(primary.cause, Some(Cause::PeerLower));
+}
+
+#[test]
 fn the_owner_of_the_addresses_waits_for_nobody() {
     let mut owner = router(builder(Role::Primary).priority(255));
     let (now, outputs) = wait(&mut owner);
