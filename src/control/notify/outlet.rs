@@ -238,7 +238,7 @@ mod tests {
             let (mut outlet, mut now) = (outlet(limit), Instant::from_millis(1));
             let (mut told, mut left_out, mut sent) = (Vec::new(), 0, Vec::<Instant>::new());
             for (place, (pause, delivered)) in inputs.iter().enumerate() {
-                now = now + Duration::from_secs(*pause);
+                now += Duration::from_secs(*pause);
                 outlet.handle_notice(now, notice(place));
                 if let Some(message) = outlet.poll_output(now) {
                     let recent = sent.iter().filter(|&&sent| now - sent < HOUR).count();
