@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Somebody who gets messages.
 pub(super) enum Receiver {
     Webhook(Webhook),
-    Mail(Mailer),
+    Mail(Box<Mailer>),
 }
 
 impl Receiver {

@@ -262,7 +262,7 @@ impl Sinks {
         for (mail, to) in
             notify.mail.iter().flat_map(|m| setup.mail_groups().into_iter().map(move |to| (m, to)))
         {
-            let mailer = Receiver::Mail(Mailer::new(mail, to, notify, node));
+            let mailer = Receiver::Mail(Box::new(Mailer::new(mail, to, notify, node)));
             mails.insert(to.to_vec(), mailer.start(notify, node, tasks));
         }
         let fifos = notify.fifos.iter().filter_map(|path| {

@@ -85,7 +85,7 @@ fn receivers(setup: &Setup, node: &str) -> Vec<(&'static str, String, Receiver)>
     });
     let mails = notify.mail.iter().flat_map(|mail| {
         setup.mail_groups().into_iter().map(move |to| {
-            let mailer = Receiver::Mail(Mailer::new(mail, to, notify, node));
+            let mailer = Receiver::Mail(Box::new(Mailer::new(mail, to, notify, node)));
             ("notify_mail", to.join(", "), mailer)
         })
     });
