@@ -128,7 +128,7 @@ codes! {
     MailIncomplete = "E0395", "mail needs a relay and a sender";
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
     SharedDisk = "E0410", "shared disks are not reserved";
-    FailoverHeartbeat = "E0411", "heartbeats of version 1 cannot stand with failover services";
+    FailoverHeartbeat = "E0411", "failover services need heartbeats of pulse, version 2";
     CarriageReturns = "W0101", "lines end with CRLF";
     TrailingComment = "W0102", "a comment stands behind a directive";
     UnclosedBlock = "W0103", "a block is still open at the end of the file";

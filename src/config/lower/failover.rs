@@ -30,14 +30,19 @@ impl Context<'_> {
         self.report(Diagnostic::new(Code::SharedDisk, span, message).help(help));
     }
 
-    /// The heartbeats of 0.8.6 say of which kind of service they are.
+    /// The heartbeats of 0.8.6 say of which kind of service they are, and those of VRRP are of
+    /// virtual services.
     pub(super) fn failover_heartbeat(&mut self, fields: &Fields, config: &Config) {
-        let old = config.heartbeat_version == HeartbeatVersion::V1;
-        if old && config.service == ServiceKind::Fos {
-            let message = "heartbeats of version 1 cannot stand with `service = fos`";
-            let directive = Directive::HeartbeatVersion;
-            self.report_at(fields, directive, Code::FailoverHeartbeat, message);
+        if config.service != ServiceKind::Fos {
+            return;
         }
+        let directive = match fields.choice(Directive::HeartbeatProtocol) {
+            Some("vrrp2" | "vrrp3") => Directive::HeartbeatProtocol,
+            _ if config.heartbeat_version == HeartbeatVersion::V1 => Directive::HeartbeatVersion,
+            _ => return,
+        };
+        let message = "`service = fos` needs heartbeats of pulse, version 2";
+        self.report_at(fields, directive, Code::FailoverHeartbeat, message);
     }
 
     /// A `failover` block, unless it is so broken that nothing can be said about it.

@@ -35,10 +35,10 @@ impl Context<'_> {
         }
         let notify = Notify { mail: self.mail(fields), ..plain(fields) };
         if !notify.has_sinks() {
-            self.without_effect(fields, &MANNERS, "nobody is told of events");
+            self.say_ignored(fields, &MANNERS, "nobody is told of events");
         }
         if notify.webhooks.is_empty() {
-            self.without_effect(fields, &[Directive::NotifyAuth], "there is no `notify_webhook`");
+            self.say_ignored(fields, &[Directive::NotifyAuth], "there is no `notify_webhook`");
         } else if notify.auth.is_some() && notify.webhooks.iter().any(|url| !url.tls) {
             self.in_clear(fields, Directive::NotifyAuth, "a webhook without https");
         }
@@ -60,7 +60,7 @@ impl Context<'_> {
             if fields.mentions(Directive::NotifyMail) {
                 self.incomplete_mail(fields.span(Directive::NotifyMail).unwrap_or_default());
             } else {
-                self.without_effect(fields, &MAIL_MANNERS, "nobody gets mail");
+                self.say_ignored(fields, &MAIL_MANNERS, "nobody gets mail");
             }
             return None;
         };
@@ -110,7 +110,7 @@ impl Context<'_> {
         );
     }
 
-    fn without_effect(&mut self, fields: &Fields, directives: &[Directive], reason: &str) {
+    fn say_ignored(&mut self, fields: &Fields, directives: &[Directive], reason: &str) {
         for &directive in directives {
             if fields.mentions(directive) {
                 let message = format!("`{directive}` has no effect: {reason}");
