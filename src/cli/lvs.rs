@@ -14,8 +14,8 @@ use super::{Failure, finish, log, read_config};
 use crate::control::supervision::{Report, Request};
 use crate::failover::{ActionId, VirtualAddress};
 use crate::runtime::addresses;
-use crate::runtime::control::{Feed, Served, feed, serve_director};
-use crate::runtime::director::Director;
+use crate::runtime::control::{Feed, Served, feed, serve_director, state_file};
+use crate::runtime::director::{Director, Store};
 use crate::runtime::heartbeat::{Link, Observer};
 use crate::runtime::relay::raise_descriptor_limit;
 use crate::runtime::supervisor;
@@ -94,7 +94,9 @@ async fn start(
     feed: Feed,
 ) -> Result<(Director, Option<Served>), Failure> {
     let options = arguments.control.options(&arguments.configfile);
-    let director = Director::start(arguments.configfile, observer.clone()).await?;
+    let store = Store::new(state_file(&options, &arguments.configfile));
+    let director =
+        Director::start_with(arguments.configfile, Some(store), observer.clone()).await?;
     let served = serve_director(&options, feed, director.control());
     Ok((director, control::or_warn(served, &options, observer)))
 }

@@ -5,6 +5,7 @@
 //! - [`status`]: what is known of a director and its pair, and the verdict on it.
 //! - [`protocol`]: what clients and daemons say to each other over the control socket.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
+//! - [`Overrides`]: what operators say of servers, apart from lvs.cf.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
 //!   be in force.
 
@@ -12,6 +13,7 @@ mod age;
 mod desired;
 mod event;
 mod history;
+mod overrides;
 pub mod protocol;
 pub mod status;
 pub mod supervision;
@@ -20,6 +22,7 @@ pub use age::{Age, Timestamp};
 pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;
 pub use history::{History, Record};
+pub use overrides::{Override, Overrides, TargetError, Word, find_servers, find_service};
 
 #[cfg(feature = "runtime")]
 pub use crate::runtime::control::{Client, ClientError, Heard};
