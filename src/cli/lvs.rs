@@ -14,8 +14,8 @@ use super::{Failure, finish, log, read_config};
 use crate::control::supervision::{Report, Request};
 use crate::failover::{ActionId, VirtualAddress};
 use crate::runtime::addresses;
-use crate::runtime::control::{Feed, Served, feed, serve_director};
-use crate::runtime::director::{Director, StartError};
+use crate::runtime::control::{Feed, Served, feed, serve_director, state_file};
+use crate::runtime::director::{Director, StartError, Store};
 use crate::runtime::fos::Group;
 use crate::runtime::heartbeat::{Link, Observer};
 use crate::runtime::notify::Notifier;
@@ -110,7 +110,9 @@ async fn start(
     feed: Feed,
 ) -> Result<(Link, Option<Served>), Failure> {
     let options = arguments.control.options(&arguments.configfile);
-    let director = match Director::start(arguments.configfile, observer.clone()).await {
+    let store = Store::new(state_file(&options, &arguments.configfile));
+    let started = Director::start_with(arguments.configfile, Some(store), observer.clone()).await;
+    let director = match started {
         Err(StartError::Failover(path)) => {
             let group = Group::start(path, observer.clone()).await?;
             return Ok((group.with_notifier(notifier.clone()).spawn(), None));

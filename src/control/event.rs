@@ -3,6 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::Override;
 use crate::failover::guard::{Fault, Guard};
 use crate::failover::{Cause, Role, State, Transition, VirtualAddress};
 use crate::health::Health;
@@ -200,6 +201,15 @@ pub enum Event {
         /// The diagnostics or the system's reason.
         reason: String,
     },
+    /// An operator said something of a real server.
+    Operated(Override),
+    /// What an operator said of a real server does not hold any more.
+    OverrideEnded {
+        /// What was said.
+        said: Override,
+        /// Why not.
+        reason: String,
+    },
     /// Something the operator should know and nothing else says.
     Warning {
         /// In words.
@@ -234,6 +244,8 @@ impl Event {
             | Self::Drained { .. }
             | Self::Reloaded { .. }
             | Self::ReloadFailed { .. }
+            | Self::Operated(_)
+            | Self::OverrideEnded { .. }
             | Self::Warning { .. } => "lvs",
         }
     }
@@ -247,9 +259,11 @@ impl Event {
             Self::GuardFailed { fault } => Some(fault.reason.clone()),
             Self::DataPlane { reason, .. }
             | Self::Health { reason, .. }
+            | Self::OverrideEnded { reason, .. }
             | Self::ReloadFailed { reason } => Some(reason.clone()),
             Self::Agent { reason, .. } | Self::LoadUnknown { reason, .. } => reason.clone(),
             Self::Warm { missing } => missing.clone(),
+            Self::Operated(said) => said.reason.clone(),
             Self::Started { .. }
             | Self::Isolation { .. }
             | Self::Setting { .. }
@@ -383,6 +397,15 @@ impl fmt::Display for Event {
             }
             Self::ReloadFailed { .. } => {
                 f.write_str("configuration refused, what ran is still running")
+            }
+            Self::Operated(said) => {
+                let Override { service, server, word, author, until, .. } = said;
+                write!(f, "{author} says {word} of {service}/{server}")?;
+                until.map_or(Ok(()), |until| write!(f, " until {until}"))
+            }
+            Self::OverrideEnded { said, .. } => {
+                let Override { service, server, word, author, .. } = said;
+                write!(f, "{word} of {service}/{server}, said by {author}, has ended")
             }
             Self::Warning { text } => f.write_str(text),
         }

@@ -6,6 +6,7 @@
 //! - [`protocol`]: what clients and daemons say to each other over the control socket.
 //! - [`notify`]: which event is told to whom, and when.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
+//! - [`Overrides`]: what operators say of servers, apart from lvs.cf.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
 //!   be in force.
 
@@ -14,6 +15,7 @@ mod desired;
 mod event;
 mod history;
 pub mod notify;
+mod overrides;
 pub mod protocol;
 pub mod status;
 pub mod supervision;
@@ -22,6 +24,7 @@ pub use age::{Age, Timestamp};
 pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;
 pub use history::{History, Record};
+pub use overrides::{Override, Overrides, TargetError, Word, find_servers, find_service};
 
 #[cfg(feature = "runtime")]
 pub use crate::runtime::control::{Client, ClientError, Heard};

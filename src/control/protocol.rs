@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Record, Timestamp, Word};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -95,6 +95,94 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Begin maintenance of this node or end it: it passes the service on if it has it, and does
+    /// not take over. Answered with [`Done`] once that is decided. Served by `pulse`.
+    Maintenance {
+        /// Whether it begins.
+        on: bool,
+        /// Why, for the log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Say something of servers; answered with [`Operated`]. Served by `lvs`.
+    Operate(Operation),
+    /// Take back what was said of servers; answered with [`Operated`]. Served by `lvs`.
+    ClearOverrides {
+        /// Of which, as in [`Operation::target`]; of all without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+    },
+}
+
+/// What an operator wants of servers.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Operation {
+    /// Which: `SERVICE/SERVER`, or `SERVER` for one in all its services, see
+    /// [`find_servers`](super::find_servers).
+    pub target: String,
+    /// What.
+    pub word: Word,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it ends by itself. Not together with `save`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Whether it is written into lvs.cf instead: [`Word::Weight`] as `weight`, [`Word::Disable`]
+    /// as `active = 0`.
+    #[serde(default)]
+    pub save: bool,
+    /// Whether it may leave a service without a server.
+    #[serde(default)]
+    pub force: bool,
+}
+
+impl Operation {
+    /// `word` on `target`, until somebody says otherwise, for no reason given.
+    pub fn new(target: impl Into<String>, word: Word) -> Self {
+        let target = target.into();
+        Self { target, word, reason: None, until: None, save: false, force: false }
+    }
+}
+
+/// What became of an [`Operation`].
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Operated {
+    /// The servers it concerned.
+    pub servers: Vec<OperatedServer>,
+    /// Whether the partner knows of it. Not yet in this version: what is said of a server holds on
+    /// the node it was said to.
+    pub replicated: bool,
+}
+
+impl Operated {
+    /// An operation that concerned `servers`, on this node.
+    #[must_use]
+    pub const fn new(servers: Vec<OperatedServer>) -> Self {
+        Self { servers, replicated: false }
+    }
+}
+
+/// A server that something was said of.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct OperatedServer {
+    /// The virtual service's name in lvs.cf.
+    pub service: String,
+    /// The real server's name in lvs.cf.
+    pub server: String,
+    /// The connections it has.
+    pub connections: Option<u32>,
+}
+
+impl OperatedServer {
+    /// The server of this name in the service of this name.
+    #[must_use]
+    pub const fn new(service: String, server: String, connections: Option<u32>) -> Self {
+        Self { service, server, connections }
+    }
 }
 
 /// What a daemon says.

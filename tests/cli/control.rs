@@ -8,8 +8,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::daemon::{
-    Daemon, Files, PATIENCE, alone, children, service, signal, until, word_server,
+    Daemon, Files, PATIENCE, alone, children, read_from, service, signal, until, word_server,
 };
+use crate::pair::pair;
 
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
 
@@ -30,9 +31,13 @@ fn director(net: u8) -> (Files, Daemon) {
 }
 
 fn piranha(files: &Files, arguments: &[&str]) -> Output {
-    let control = files.path("");
+    piranha_of(files, "lvs", arguments)
+}
+
+/// Runs a command about the director of the file `name`.cf.
+fn piranha_of(files: &Files, name: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(PIRANHA);
-    command.args(arguments).arg("--control").arg(control);
+    command.args(arguments).arg("--control").arg(files.path(name).with_extension("control"));
     command.output().expect("piranha starts")
 }
 
@@ -74,7 +79,52 @@ impl Hand {
 }
 
 fn lvs_socket(files: &Files) -> PathBuf {
-    files.path("lvs.sock")
+    files.path("lvs.control/lvs.sock")
+}
+
+fn pulse_socket(files: &Files) -> PathBuf {
+    files.path("lvs.control/pulse.sock")
+}
+
+/// A director with two servers, `s1` and `s2`, that answer with their names.
+fn two_servers(net: u8) -> (Files, Daemon) {
+    let files = Files::new();
+    let block = |name: &'static str, place: u8| {
+        let address = format!("127.78.{net}.{place}");
+        let port = word_server(&format!("{address}:0"), name).port();
+        format!(
+            "    server {name} {{ # kept\n        address = {address}\n        port = {port}\n        \
+             active = 1\n    }}\n"
+        )
+    };
+    let web = format!(
+        "virtual web {{\n    active = 1\n    address = 127.78.{net}.80 lo\n    port = 8080\n    \
+         scheduler = rr\n    check = connect\n    timeout = 100ms\n    rise = 1\n{}{}}}\n",
+        block("s1", 11),
+        block("s2", 12)
+    );
+    let mut pulse = Daemon::pulse(&files.write("lvs.cf", &alone(net, &web)));
+    pulse.expect("active, was acquiring");
+    until("both servers are up", || {
+        status(&files)["lvs"]["known"]["services"][0]["counts"]["up"] == 2
+    });
+    (files, pulse)
+}
+
+/// Server `place` of the first service.
+fn server(files: &Files, place: usize) -> Value {
+    status(files)["lvs"]["known"]["services"][0]["servers"][place].clone()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a command that must be done.
+fn done(files: &Files, arguments: &[&str]) -> String {
+    let output = piranha(files, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
 }
 
 #[test]
@@ -100,7 +150,7 @@ fn a_daemon_that_is_gone_is_unknown_and_leaves_no_socket() {
     pulse.signal("INT");
     let (ended, log) = pulse.end();
     assert_eq!(ended.code(), Some(0), "{log}");
-    assert!(!files.path("pulse.sock").exists() && !lvs_socket(&files).exists());
+    assert!(!pulse_socket(&files).exists() && !lvs_socket(&files).exists());
     let status = status(&files);
     assert!(status["pulse"]["unknown"]["reason"].is_string());
     assert_eq!(status["verdict"]["failover"], "unknown");
@@ -109,7 +159,7 @@ fn a_daemon_that_is_gone_is_unknown_and_leaves_no_socket() {
 #[test]
 fn a_hostile_client_is_refused_line_by_line_and_others_are_served() {
     let (files, _pulse) = director(62);
-    for socket in [lvs_socket(&files), files.path("pulse.sock")] {
+    for socket in [lvs_socket(&files), pulse_socket(&files)] {
         let mut hand = Hand::connect(&socket);
         assert_eq!(hand.hear()["hello"]["protocol"], 1);
         hand.say("no json at all");
@@ -145,7 +195,7 @@ fn clients_beyond_the_bound_are_told_so_and_make_room_when_they_go() {
 #[test]
 fn who_subscribes_hears_what_happens_and_the_end_of_a_killed_lvs() {
     let (files, mut pulse) = director(64);
-    let mut heartbeats = Hand::connect(&files.path("pulse.sock"));
+    let mut heartbeats = Hand::connect(&pulse_socket(&files));
     heartbeats.hear();
     heartbeats.say(r#"{"id":1,"call":{"events":{"follow":true}}}"#);
     let past = heartbeats.hear();
@@ -176,4 +226,158 @@ fn a_reload_over_the_socket_is_answered_with_what_came_of_it() {
     assert_eq!(refusal["error"]["code"], "configuration");
     assert!(refusal["error"]["message"].as_str().expect("text").contains("lvs.cf:1:"));
     assert!(status(&files)["lvs"]["known"]["configuration"]["refused"].is_string());
+}
+
+#[test]
+fn a_drained_server_gets_no_new_connection_until_it_is_ready_again() {
+    let (files, mut pulse) = two_servers(67);
+    done(&files, &["server", "drain", "web/s1", "--reason", "new disk"]);
+    let line = pulse.expect("says drain of web/s1");
+    assert!(line.contains("new disk"), "{line}");
+    until("it drains", || server(&files, 0)["state"] == "draining");
+    assert_eq!(server(&files, 0)["operator"]["reason"], "new disk");
+    for _ in 0..6 {
+        assert_eq!(read_from("127.78.67.80:8080").unwrap(), "s2");
+    }
+    done(&files, &["server", "ready", "web/s1"]);
+    until("it takes connections again", || {
+        read_from("127.78.67.80:8080").is_ok_and(|word| word == "s1")
+    });
+    assert_eq!(done(&files, &["override", "list", "--json"]).trim(), "[]");
+}
+
+#[test]
+fn what_an_operator_said_outlives_a_reload_and_the_death_of_lvs() {
+    let (files, mut pulse) = two_servers(68);
+    done(&files, &["server", "disable", "web/s1"]);
+    until("it is out", || server(&files, 0)["state"] == "disabled");
+    pulse.signal("HUP");
+    pulse.expect("configuration reloaded");
+    assert_eq!(server(&files, 0)["state"], "disabled");
+    for lvs in children(pulse.pid()) {
+        signal(lvs, "KILL");
+    }
+    pulse.expect("active, was acquiring");
+    until("the other one is up", || server(&files, 1)["state"] == "up");
+    assert_eq!(server(&files, 0)["state"], "disabled");
+    assert_eq!(server(&files, 0)["weight"], Value::Null);
+    done(&files, &["override", "clear"]);
+    until("it is back", || server(&files, 0)["state"] == "up");
+}
+
+#[test]
+fn the_last_server_is_kept_out_only_by_force() {
+    let (files, _pulse) = two_servers(69);
+    done(&files, &["server", "drain", "s1"]);
+    until("it drains", || server(&files, 0)["state"] == "draining");
+    for word in ["drain", "disable"] {
+        let refused = piranha(&files, &["server", word, "web/s2"]);
+        assert_eq!(refused.status.code(), Some(1));
+        let said = text(&refused.stderr);
+        assert!(said.contains("last server") && said.contains("mend:"), "{said}");
+    }
+    assert!(!piranha(&files, &["server", "weight", "web/s2", "0"]).status.success());
+    assert_eq!(server(&files, 1)["state"], "up");
+    done(&files, &["server", "disable", "web/s2", "--force"]);
+    until("nobody is left", || server(&files, 1)["state"] == "disabled");
+}
+
+#[test]
+fn a_weight_for_a_time_ends_by_itself_and_a_saved_one_stands_in_the_file() {
+    let (files, mut pulse) = two_servers(70);
+    done(&files, &["server", "weight", "web/s1", "7", "--for", "1s"]);
+    until("it has the weight", || server(&files, 0)["weight"] == 7);
+    assert_eq!(server(&files, 0)["configured_weight"], 1);
+    pulse.expect("weight 7 of web/s1, said by");
+    until("it has its own weight again", || server(&files, 0)["weight"] == 1);
+    done(&files, &["server", "weight", "web/s1", "9", "--save"]);
+    until("it has the saved weight", || server(&files, 0)["weight"] == 9);
+    assert_eq!(server(&files, 0)["configured_weight"], 9);
+    let written = std::fs::read_to_string(files.path("lvs.cf")).unwrap();
+    assert!(written.contains("weight = 9"), "{written}");
+    assert_eq!(written.matches("# kept").count(), 2, "{written}");
+    assert_eq!(done(&files, &["override", "list", "--json"]).trim(), "[]");
+}
+
+#[test]
+fn two_administrators_at_once_are_both_obeyed() {
+    let (files, _pulse) = two_servers(71);
+    std::thread::scope(|scope| {
+        for target in ["web/s1", "web/s2"] {
+            let files = &files;
+            scope.spawn(move || {
+                for weight in 1..=20 {
+                    done(files, &["server", "weight", target, &weight.to_string()]);
+                }
+            });
+        }
+    });
+    until("both have the last word on their server", || {
+        server(&files, 0)["weight"] == 20 && server(&files, 1)["weight"] == 20
+    });
+    let said: Value = serde_json::from_str(&done(&files, &["override", "list", "--json"])).unwrap();
+    assert_eq!(said.as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_wrong_target_is_refused_with_what_there_is() {
+    let (files, _pulse) = two_servers(72);
+    for (target, expected) in [("web/s9", "no server"), ("s", "could be"), ("x/s1", "no service")] {
+        let refused = piranha(&files, &["server", "drain", target]);
+        assert_eq!(refused.status.code(), Some(1), "{target}");
+        assert!(text(&refused.stderr).contains(expected), "{}", text(&refused.stderr));
+    }
+    assert_eq!(piranha(&files, &["server", "weight", "web/s1", "many"]).status.code(), Some(2));
+    assert!(server(&files, 0)["operator"].is_null());
+}
+
+#[test]
+fn commands_may_be_shortened_and_lists_show_every_server() {
+    let (files, _pulse) = two_servers(73);
+    let list = done(&files, &["serve", "l", "we"]);
+    assert!(list.contains("web/s1") && list.contains("web/s2"), "{list}");
+    assert!(done(&files, &["service", "show", "w"]).contains("rr"));
+    assert!(done(&files, &["stat", "--brief"]).contains("web up 2/2 up"));
+    let events = done(&files, &["events", "--json"]);
+    let daemons: Vec<Value> =
+        events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(daemons.iter().any(|event| event["daemon"] == "pulse"));
+    assert!(daemons.iter().any(|event| event["daemon"] == "lvs"));
+    let nagios = piranha(&files, &["status", "--nagios"]);
+    assert_eq!(nagios.status.code(), Some(0), "{}", text(&nagios.stdout));
+}
+
+#[test]
+fn a_failover_without_a_partner_is_refused_with_the_reason() {
+    let (files, _pulse) = director(74);
+    let refused = piranha(&files, &["failover"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("mend:"), "{}", text(&refused.stderr));
+    assert_eq!(piranha(&files, &["failover", "--dry-run"]).status.code(), Some(1));
+    assert_eq!(piranha(&files, &["readiness"]).status.code(), Some(1));
+    assert_eq!(status(&files)["pulse"]["known"]["state"], "active");
+}
+
+#[test]
+fn a_failover_passes_the_service_to_a_partner_that_takes_it() {
+    let files = Files::new();
+    let (mut primary, mut backup) = pair(&files, 75, "");
+    primary.expect("active, was acquiring");
+    backup.expect("standby, was starting");
+    let lb1 = |arguments: &[&str]| piranha_of(&files, "lb1", arguments);
+    let lb2 = |arguments: &[&str]| piranha_of(&files, "lb2", arguments);
+    until("a failover would succeed", || lb1(&["failover", "--dry-run"]).status.success());
+    let passed = lb1(&["failover", "--reason", "kernel", "--json"]);
+    assert!(passed.status.success(), "{}", text(&passed.stderr));
+    let passed: Value = serde_json::from_slice(&passed.stdout).unwrap();
+    assert!(passed["took_ms"].is_number());
+    backup.expect("active, was acquiring");
+    let again = lb1(&["failover"]);
+    assert!(text(&again.stderr).contains("does not hold the service"), "{}", text(&again.stderr));
+    assert!(lb1(&["node", "maintenance", "--reason", "disk"]).status.success());
+    until("the partner knows of the maintenance", || !lb2(&["readiness"]).status.success());
+    let said = text(&lb1(&["readiness"]).stdout);
+    assert!(said.contains("maintenance"), "{said}");
+    assert!(lb1(&["node", "ready"]).status.success());
+    until("the partner knows of its end", || lb2(&["readiness"]).status.success());
 }

@@ -36,7 +36,8 @@ impl Daemon {
 
     /// Its control sockets are beside its configuration.
     pub(crate) fn pulse(config: &Path) -> Self {
-        let control = config.parent().and_then(Path::to_str).expect("a plain path");
+        let control = config.with_extension("control");
+        let control = control.to_str().expect("a plain path");
         let config = config.to_str().expect("a plain path");
         Self::start(PULSE, &["-n", "--drain", "1", "-c", config, "--control", control])
     }

@@ -3,7 +3,7 @@
 use crate::daemon::{Daemon, Files, read_from, service, until, word_server};
 
 /// The two files of a pair on its own /24 of loopback; `extra` goes into both.
-fn pair(files: &Files, net: u8, extra: &str) -> (Daemon, Daemon) {
+pub(crate) fn pair(files: &Files, net: u8, extra: &str) -> (Daemon, Daemon) {
     let server = word_server(&format!("127.78.{net}.11:0"), "up");
     let services = service(
         "web",

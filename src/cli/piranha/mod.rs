@@ -6,9 +6,16 @@
 
 mod completion;
 pub mod config;
+mod events;
+mod node;
 mod notify;
 mod place;
+mod server;
+mod service;
+mod show;
+mod span;
 mod status;
+mod table;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -29,6 +36,24 @@ struct Arguments {
 enum Command {
     /// Say whether the pair is healthy and would fail over, and what it does.
     Status(status::Status),
+    /// Say whether a failover would succeed now, and if not why.
+    Readiness(status::Readiness),
+    /// List and show virtual services.
+    #[command(subcommand, infer_subcommands = true)]
+    Service(service::Command),
+    /// List and show real servers; ready, drain, disable and weigh them.
+    #[command(subcommand, infer_subcommands = true)]
+    Server(server::Command),
+    /// List what operators say of servers, and take it back.
+    #[command(subcommand, infer_subcommands = true)]
+    Override(server::Overrides),
+    /// Begin and end maintenance of this node.
+    #[command(subcommand, infer_subcommands = true)]
+    Node(node::Command),
+    /// Pass the service to the partner.
+    Failover(node::Failover),
+    /// List what has happened, and what happens.
+    Events(events::Command),
     /// Check, explain, compare and bring over configurations.
     #[command(subcommand, infer_subcommands = true)]
     Config(config::Command),
@@ -43,6 +68,13 @@ impl Command {
     fn run(self) -> Result<u8, Failure> {
         match self {
             Self::Status(command) => command.run(),
+            Self::Readiness(command) => command.run(),
+            Self::Service(command) => command.run(),
+            Self::Server(command) => command.run(),
+            Self::Override(command) => command.run(),
+            Self::Node(command) => command.run(),
+            Self::Failover(command) => command.run(),
+            Self::Events(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Notify(command) => command.run(),
             Self::Completion(command) => command.run(),
@@ -53,7 +85,7 @@ impl Command {
     const fn trouble(&self) -> u8 {
         match self {
             Self::Config(command) => command.trouble(),
-            Self::Status(_) | Self::Notify(_) | Self::Completion(_) => 1,
+            _ => 1,
         }
     }
 }

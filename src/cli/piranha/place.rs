@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::CONFIG_FILE;
-use crate::runtime::control::directory;
+use crate::cli::{CONFIG_FILE, Failure};
+use crate::control::protocol::Daemon;
+use crate::control::status::{Balancing, Status};
+use crate::control::{Client, ClientError};
+use crate::runtime::control::{self, directory};
 
 /// Which director of this machine.
 #[derive(Clone, Debug, Args)]
@@ -16,11 +19,44 @@ pub(super) struct Place {
     /// The directory of its control sockets, if it was given one.
     #[arg(long, value_name = "DIR")]
     control: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(short, long)]
+    pub(super) json: bool,
 }
 
 impl Place {
-    /// The directory of its control sockets.
-    pub(super) fn directory(&self) -> PathBuf {
+    /// What both daemons know, with the servers of each service or without.
+    pub(super) async fn status(&self, servers: bool) -> Status {
+        control::status(&self.directory(), servers, None).await
+    }
+
+    /// What `lvs` knows.
+    pub(super) async fn balancing(&self, servers: bool) -> Result<Balancing, Failure> {
+        let mut lvs = self.connect(Daemon::Lvs).await?;
+        lvs.balancing(servers, None).await.map_err(refused)
+    }
+
+    /// A connection to one of its daemons.
+    pub(super) async fn connect(&self, daemon: Daemon) -> Result<Client, Failure> {
+        self.client(daemon).await.map_err(refused)
+    }
+
+    /// The same, for who can do without.
+    pub(super) async fn client(&self, daemon: Daemon) -> Result<Client, ClientError> {
+        Client::connect(&self.directory(), daemon).await
+    }
+
+    fn directory(&self) -> PathBuf {
         directory(self.control.as_deref(), &self.configfile, Path::new(CONFIG_FILE))
+    }
+}
+
+/// What a daemon had against it, with what would mend it.
+pub(super) fn refused(error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused(problem) => {
+            Failure::new(format!("{}\n  mend: {}", problem.message, problem.mend))
+        }
+        error => error.into(),
     }
 }

@@ -1,28 +1,112 @@
-//! `piranha status`
+//! `piranha status` and `piranha readiness`
+
+use std::time::Duration;
 
 use clap::Args;
 
 use super::place::Place;
-use super::print_json;
+use super::table::Screen;
+use super::{print, print_json, show, span};
 use crate::cli::{Failure, on_one_thread};
-use crate::runtime::control;
+use crate::control::status;
+use crate::control::status::{Failover, Reading};
+
+/// The exit code where nobody answers, for LSB and for Nagios.
+const NOTHING_RUNS: u8 = 3;
 
 /// Say whether the pair is healthy and would fail over, and what it does.
+///
+/// Exit codes: 0 the director runs, 3 it does not (or cannot be asked). With --nagios: 0 ok,
+/// 1 warning, 2 critical, 3 unknown.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     #[command(flatten)]
     place: Place,
-    /// As JSON.
+    /// Every server, and traffic.
     #[arg(short, long)]
-    json: bool,
+    wide: bool,
+    /// One line for the pair and one for each service.
+    #[arg(short, long, conflicts_with = "wide")]
+    brief: bool,
+    /// One line for a monitoring plugin, and its exit code.
+    #[arg(long, conflicts_with_all = ["wide", "brief", "json", "watch"])]
+    nagios: bool,
+    /// Again and again, every SECONDS; with --json one line each.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "2", value_parser = span::parse)]
+    watch: Option<Duration>,
 }
 
 impl Status {
     pub(super) fn run(self) -> Result<u8, Failure> {
         on_one_thread(async move {
-            let status = control::status(&self.place.directory(), true, None).await;
-            print_json(&serde_json::to_value(&status)?)?;
-            Ok(0)
+            loop {
+                let status = self.place.status(!self.brief && !self.nagios).await;
+                let code = self.show(&status)?;
+                match self.watch {
+                    Some(pause) => tokio::time::sleep(pause.max(Duration::from_millis(100))).await,
+                    None => return Ok(code),
+                }
+            }
         })
+    }
+
+    fn show(&self, status: &status::Status) -> Result<u8, Failure> {
+        let screen = Screen::of_stdout();
+        let code = match status.pulse {
+            Reading::Known(_) => 0,
+            Reading::Unknown { .. } => NOTHING_RUNS,
+        };
+        if self.nagios {
+            let (line, code) = show::nagios(status);
+            return print(line).map(|()| code);
+        }
+        if self.place.json && self.watch.is_some() {
+            print(serde_json::to_string(status)? + "\n")?;
+        } else if self.place.json {
+            print_json(&serde_json::to_value(status)?)?;
+        } else {
+            let text = if self.brief {
+                show::brief(status, screen)
+            } else {
+                show::status(status, screen, self.wide)
+            };
+            // From the top of the screen, so that it stands still where nothing changes.
+            let begin = if self.watch.is_some() && screen.colored { "\x1b[H\x1b[2J" } else { "" };
+            print(begin.to_owned() + &text)?;
+        }
+        Ok(code)
+    }
+}
+
+/// Say whether a failover would succeed now, and if not why.
+///
+/// Exit codes: 0 it would, 1 it would not or there is no partner, 3 nobody can tell.
+#[derive(Debug, Args)]
+pub(super) struct Readiness {
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Readiness {
+    pub(super) fn run(self) -> Result<u8, Failure> {
+        on_one_thread(async move {
+            let status = self.place.status(false).await;
+            if self.place.json {
+                print_json(&serde_json::to_value(&status.verdict)?)?;
+            } else {
+                print(show::readiness(&status, Screen::of_stdout()))?;
+            }
+            Ok(code(status.verdict.failover))
+        })
+    }
+}
+
+/// The exit code of an answer.
+pub(super) const fn code(failover: Failover) -> u8 {
+    match failover {
+        Failover::WouldSucceed => 0,
+        Failover::WouldFail | Failover::NoPartner => 1,
+        _ => NOTHING_RUNS,
     }
 }

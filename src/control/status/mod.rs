@@ -16,7 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::verdict::{Failover, Grade, Reason, ReasonCode, Verdict};
-use super::{Age, Timestamp};
+use super::{Age, Override, Timestamp};
+use crate::failover::guard::Fault;
 use crate::failover::{Cause, Role, State, VirtualAddress};
 use crate::health::Health;
 use crate::ipvs::{Counters, Load, Rates, ServiceKey};
@@ -129,6 +130,12 @@ pub struct Heartbeats {
     pub cause: Option<Cause>,
     /// Whether heartbeats are authenticated.
     pub authenticated: bool,
+    /// The guards of this node that fail.
+    pub faults: Vec<Fault>,
+    /// Whether this node is in maintenance.
+    pub maintenance: bool,
+    /// What this node last decided not to do, and why.
+    pub declined: Option<Declined>,
     /// How often a heartbeat is sent.
     #[serde(rename = "keepalive_ms")]
     pub keepalive: Age,
@@ -159,6 +166,9 @@ impl Heartbeats {
             since: Age::default(),
             cause: None,
             authenticated: false,
+            faults: Vec::new(),
+            maintenance: false,
+            declined: None,
             keepalive: Age::default(),
             dead_time: Age::default(),
             digest: String::new(),
@@ -176,6 +186,25 @@ impl Heartbeats {
     }
 }
 
+/// A decision not to act.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Declined {
+    /// How long ago it was taken.
+    #[serde(rename = "age_ms")]
+    pub age: Age,
+    /// Why.
+    pub reason: Cause,
+}
+
+impl Declined {
+    /// A decision taken `age` ago because of `reason`.
+    #[must_use]
+    pub const fn new(age: Age, reason: Cause) -> Self {
+        Self { age, reason }
+    }
+}
+
 /// What the partner last said.
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -187,13 +216,15 @@ pub struct Partner {
     pub age: Age,
     /// Whether it has the same configuration in force, where the protocol tells.
     pub same_configuration: Option<bool>,
+    /// Whether it had better not hold the service: a guard of it fails, or it is in maintenance.
+    pub unfit: bool,
 }
 
 impl Partner {
-    /// A partner that said `age` ago that it was in `state`.
+    /// A partner that said `age` ago that it was in `state`, and fit.
     #[must_use]
     pub const fn new(state: State, age: Age, same_configuration: Option<bool>) -> Self {
-        Self { state, age, same_configuration }
+        Self { state, age, same_configuration, unfit: false }
     }
 }
 
@@ -233,13 +264,22 @@ pub struct Balancing {
     pub traffic_age: Option<Age>,
     /// The services that are offered, in the order of lvs.cf.
     pub services: Vec<ServiceStatus>,
+    /// What operators say of servers.
+    pub overrides: Vec<Override>,
 }
 
 impl Balancing {
     /// A director that offers nothing yet.
     #[must_use]
     pub const fn new(process: Process, data_plane: DataPlane, configuration: Revision) -> Self {
-        Self { process, data_plane, configuration, traffic_age: None, services: Vec::new() }
+        Self {
+            process,
+            data_plane,
+            configuration,
+            traffic_age: None,
+            services: Vec::new(),
+            overrides: Vec::new(),
+        }
     }
 }
 
@@ -437,6 +477,8 @@ pub struct ServerStatus {
     pub configured_weight: Weight,
     /// Whether it waits until no other server of its service is up.
     pub backup: bool,
+    /// What an operator says of it.
+    pub operator: Option<Override>,
     /// What goes through it.
     pub traffic: Option<Traffic>,
 }
@@ -455,6 +497,7 @@ impl ServerStatus {
             weight: None,
             configured_weight: Weight::ONE,
             backup: false,
+            operator: None,
             traffic: None,
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Balancing, HeartbeatPath, Heartbeats, Reading, ServiceState, ServiceStatus};
 use crate::failover::State;
+use crate::failover::guard::Fault;
 
 /// The answer to the two questions that matter.
 #[non_exhaustive]
@@ -115,6 +116,10 @@ pub enum ReasonCode {
     NobodyActive,
     /// This node cannot hold the service.
     NodeFailed,
+    /// This node had better not hold the service: a guard fails.
+    NodeUnfit,
+    /// This node is in maintenance.
+    Maintenance,
     /// This node is bringing addresses up or down, or listens for its partner.
     NodeMoving,
     /// The partner was never heard.
@@ -125,6 +130,8 @@ pub enum ReasonCode {
     PartnerStopped,
     /// The partner cannot hold the service.
     PartnerFailed,
+    /// The partner had better not hold the service: a guard of it fails, or it is in maintenance.
+    PartnerUnfit,
     /// The partner is not ready yet.
     PartnerMoving,
     /// The directors have different configurations in force.
@@ -151,6 +158,8 @@ pub enum ReasonCode {
     ServiceDegraded,
     /// The servers of a service had no verdict yet.
     ServiceStarting,
+    /// Operators keep servers out, or gave them another weight than lvs.cf.
+    Overridden,
 }
 
 impl ReasonCode {
@@ -166,6 +175,9 @@ impl ReasonCode {
             | Self::DataPlaneFailed
             | Self::ServiceDown => Grade::Critical,
             Self::NodeMoving
+            | Self::NodeUnfit
+            | Self::Maintenance
+            | Self::PartnerUnfit
             | Self::PartnerUnheard
             | Self::PartnerSilent
             | Self::PartnerStopped
@@ -178,7 +190,9 @@ impl ReasonCode {
             | Self::SorryServing
             | Self::ServiceDegraded
             | Self::ServiceStarting => Grade::Warning,
-            Self::NoPartner | Self::OnePath | Self::NotAuthenticated => Grade::Ok,
+            Self::NoPartner | Self::OnePath | Self::NotAuthenticated | Self::Overridden => {
+                Grade::Ok
+            }
         }
     }
 
@@ -195,6 +209,7 @@ impl ReasonCode {
                 | Self::PartnerStopped
                 | Self::PartnerFailed
                 | Self::PartnerMoving
+                | Self::PartnerUnfit
         )
     }
 }
@@ -244,6 +259,7 @@ fn failover(pulse: Option<&Heartbeats>, reasons: &[Reason]) -> Failover {
 
 fn judge_pair(pulse: &Heartbeats, reasons: &mut Vec<Reason>) {
     reasons.extend(own_state(pulse));
+    reasons.extend(own_fitness(pulse));
     if pulse.paths.is_empty() {
         reasons.push(Reason::new(
             ReasonCode::NoPartner,
@@ -271,6 +287,25 @@ fn judge_pair(pulse: &Heartbeats, reasons: &mut Vec<Reason>) {
             "give both nodes the same heartbeat_key",
         ));
     }
+}
+
+/// What speaks against this node; on the standby it is what a failover would fail for.
+fn own_fitness(pulse: &Heartbeats) -> Vec<Reason> {
+    let against = |code, message, mend| {
+        let stops_failover = pulse.state != State::Active;
+        Reason { stops_failover, ..Reason::new(code, None, message, mend) }
+    };
+    let fault = |fault: &Fault| {
+        let message = format!("this node had better not hold the service: {fault}");
+        against(ReasonCode::NodeUnfit, message, "mend what the guard watches")
+    };
+    let mut reasons: Vec<_> = pulse.faults.iter().map(fault).collect();
+    if pulse.maintenance {
+        let message = "this node is in maintenance and takes over from nobody".to_owned();
+        let mend = "`piranha node ready` ends it";
+        reasons.push(against(ReasonCode::Maintenance, message, mend));
+    }
+    reasons
 }
 
 fn own_state(pulse: &Heartbeats) -> Option<Reason> {
@@ -317,6 +352,14 @@ fn partner(pulse: &Heartbeats) -> Vec<Reason> {
     }
     let mut reasons = Vec::new();
     reasons.extend(partner_state(pulse.state, partner.state));
+    if partner.unfit && pulse.state == State::Active {
+        reasons.push(Reason::new(
+            ReasonCode::PartnerUnfit,
+            None,
+            "the partner had better not hold the service: a guard fails, or it is in maintenance",
+            "see the status of the partner for why",
+        ));
+    }
     if partner.same_configuration == Some(false) {
         reasons.push(Reason::new(
             ReasonCode::ConfigurationsDiffer,
@@ -398,6 +441,14 @@ fn judge_balancing(lvs: &Balancing, reasons: &mut Vec<Reason>) {
         ));
     }
     reasons.extend(lvs.services.iter().filter_map(service));
+    if !lvs.overrides.is_empty() {
+        reasons.push(Reason::new(
+            ReasonCode::Overridden,
+            None,
+            format!("what operators say of servers differs from lvs.cf: {}", lvs.overrides.len()),
+            "see `piranha override list`",
+        ));
+    }
 }
 
 fn service(service: &ServiceStatus) -> Option<Reason> {

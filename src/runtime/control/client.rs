@@ -12,7 +12,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use super::place::socket;
 use crate::control::Record;
 use crate::control::protocol::{
-    Call, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Problem, Request, VERSION,
+    Call, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem, Request,
+    VERSION,
 };
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
 
@@ -187,6 +188,37 @@ impl Client {
     pub async fn hand_over(&mut self, reason: Option<&str>) -> Result<Done, ClientError> {
         let reason = reason.map(ToOwned::to_owned);
         self.call(Call::HandOver { reason }, LONG_LIMIT).await
+    }
+
+    /// Has `pulse` begin maintenance of its node, or end it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the reason, where this node has the service and the partner
+    /// could not take it.
+    pub async fn maintenance(
+        &mut self,
+        on: bool,
+        reason: Option<&str>,
+    ) -> Result<Done, ClientError> {
+        let reason = reason.map(ToOwned::to_owned);
+        self.call(Call::Maintenance { on, reason }, LONG_LIMIT).await
+    }
+
+    /// Says something of servers to `lvs`.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`]: no such server, for example, or it is the last one.
+    pub async fn operate(&mut self, operation: Operation) -> Result<Operated, ClientError> {
+        self.call(Call::Operate(operation), LONG_LIMIT).await
+    }
+
+    /// Takes back what was said to `lvs` of `target`, or of all servers.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where there is no such server.
+    pub async fn clear_overrides(&mut self, target: Option<&str>) -> Result<Operated, ClientError> {
+        let target = target.map(ToOwned::to_owned);
+        self.call(Call::ClearOverrides { target }, LONG_LIMIT).await
     }
 
     /// Asks anything: the answer is what [`Call`] says, or any value that can be read from it.

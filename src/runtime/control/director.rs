@@ -54,6 +54,16 @@ impl Serve for Director {
                 })?;
                 text(&Done::new(format!("reloaded, {changes} changes to the table")))
             }
+            Call::Operate(operation) => {
+                let author = caller.user.clone();
+                let order = |answer| Order::Operate { author, operation, answer };
+                text(&self.ask(order).await??)
+            }
+            Call::ClearOverrides { target } => {
+                let author = caller.user.clone();
+                let order = |answer| Order::Clear { author, target, answer };
+                text(&self.ask(order).await??)
+            }
             _ => Err(wrong_daemon(Daemon::Lvs, Daemon::Pulse)),
         }
     }

@@ -18,7 +18,7 @@ pub use client::{Client, ClientError, Heard, status};
 pub use director::serve_director;
 pub use feed::{Feed, feed, now};
 pub use node::serve_node;
-pub use place::{directory, socket};
+pub use place::{directory, socket, state_file};
 pub use server::{Options, Served};
 
 /// The name of this node, without its domain.

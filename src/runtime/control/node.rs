@@ -11,15 +11,15 @@ use super::feed::{Chronicle, Feed};
 use super::server::{Caller, Options, Serve, Served, start};
 use super::session::text;
 use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
-use crate::control::status::{HeartbeatPath, Heartbeats, Partner, Process};
+use crate::control::status::{Declined, HeartbeatPath, Heartbeats, Partner, Process};
 use crate::control::{Age, Event, Record};
 use crate::failover::{Command, State, Transition};
 use crate::runtime::clock;
 use crate::runtime::heartbeat::{Control, Snapshot};
 use crate::time::Instant;
 
-/// How long a hand-over may take before its client is told that it did not end.
-const HAND_OVER_LIMIT: Duration = Duration::from_secs(15);
+/// How long a command may take before its client is told that nothing came of it.
+const COMMAND_LIMIT: Duration = Duration::from_secs(15);
 
 /// Serves the control socket of `pulse`: what `snapshots` say is told, commands go to `control`.
 ///
@@ -54,7 +54,15 @@ impl Serve for Node {
     ) -> Result<String, Problem> {
         match call {
             Call::Status { .. } => text(&self.status()?),
-            Call::HandOver { reason } => text(&self.hand_over(caller, reason, events).await?),
+            Call::HandOver { reason } => {
+                tracing::info!("pulse: {} asks for a hand-over{}", caller.user, because(reason));
+                text(&self.command(Command::HandOver, events).await?)
+            }
+            Call::Maintenance { on, reason } => {
+                let what = if on { "maintenance" } else { "the end of maintenance" };
+                tracing::info!("pulse: {} asks for {what}{}", caller.user, because(reason));
+                text(&self.command(Command::Maintenance(on), events).await?)
+            }
             _ => Err(wrong_daemon(Daemon::Pulse, Daemon::Lvs)),
         }
     }
@@ -75,29 +83,35 @@ impl Node {
         Ok(heartbeats(&snapshot, now, process))
     }
 
-    async fn hand_over(
-        &self,
-        caller: &Caller,
-        reason: Option<String>,
-        events: &Chronicle,
-    ) -> Result<Done, Problem> {
+    /// Gives a command and waits for what comes of it.
+    async fn command(&self, command: Command, events: &Chronicle) -> Result<Done, Problem> {
         let (_, mut news) = events.subscribe(u64::MAX);
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        tracing::info!("pulse: {} asks for a hand-over{reason}", caller.user);
-        self.control.try_send(Control::Command(Command::HandOver)).map_err(|_full_or_closed| {
+        let mut snapshots = self.snapshots.clone();
+        snapshots.mark_unchanged();
+        self.control.try_send(Control::Command(command)).map_err(|_full_or_closed| {
             let message = "pulse is busy with earlier commands, or stopping";
             Problem::new(ProblemCode::Busy, message, "try again in a moment")
         })?;
-        let outcome = tokio::time::timeout(HAND_OVER_LIMIT, handed_over(&mut news)).await;
-        outcome.unwrap_or_else(|_| {
-            let message = format!("the hand-over did not end within {HAND_OVER_LIMIT:?}");
+        let outcome = async {
+            tokio::select! {
+                biased;
+                outcome = ended(&mut news) => outcome,
+                done = maintained(&mut snapshots, command) => Ok(done),
+            }
+        };
+        tokio::time::timeout(COMMAND_LIMIT, outcome).await.unwrap_or_else(|_late| {
+            let message = format!("nothing came of it within {COMMAND_LIMIT:?}");
             Err(Problem::new(ProblemCode::TimedOut, message, "see `piranha status`"))
         })
     }
 }
 
+fn because(reason: Option<String>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
 /// Waits for the event that ends a hand-over.
-async fn handed_over(news: &mut broadcast::Receiver<Record>) -> Result<Done, Problem> {
+async fn ended(news: &mut broadcast::Receiver<Record>) -> Result<Done, Problem> {
     loop {
         let event = match news.recv().await {
             Ok(record) => record.event,
@@ -125,6 +139,31 @@ async fn handed_over(news: &mut broadcast::Receiver<Record>) -> Result<Done, Pro
     }
 }
 
+/// Waits until a node that holds nothing is in maintenance, or out of it, as it was told. What
+/// else a command does shows as an event.
+async fn maintained(
+    snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>,
+    command: Command,
+) -> Done {
+    let Command::Maintenance(on) = command else { return std::future::pending().await };
+    loop {
+        if snapshots.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let snapshot = snapshots.borrow_and_update().clone();
+        let Some(status) = snapshot.as_ref().map(|snapshot| &snapshot.status) else { continue };
+        let holds_nothing =
+            matches!(status.state, State::Standby | State::Starting | State::Failed);
+        if status.maintenance == on && (!on || holds_nothing) {
+            return Done::new(if on {
+                "this node is in maintenance"
+            } else {
+                "this node is ready"
+            });
+        }
+    }
+}
+
 /// What a snapshot says at `now`.
 fn heartbeats(snapshot: &Snapshot, now: Instant, process: Process) -> Heartbeats {
     let status = &snapshot.status;
@@ -133,16 +172,23 @@ fn heartbeats(snapshot: &Snapshot, now: Instant, process: Process) -> Heartbeats
     half.since = Age(now - status.since);
     half.cause.clone_from(&status.cause);
     half.authenticated = status.authenticated;
+    half.faults.clone_from(&status.faults);
+    half.maintenance = status.maintenance;
+    half.declined = status
+        .declined
+        .as_ref()
+        .map(|declined| Declined::new(Age(now - declined.at), declined.reason.clone()));
     if let Some(terms) = &snapshot.terms {
         half.keepalive = Age(terms.keepalive);
         half.dead_time = Age(terms.dead_time);
         half.digest = format!("{:016x}", terms.digest);
         half.addresses.clone_from(&terms.addresses);
     }
-    half.partner = status
-        .peer
-        .as_ref()
-        .map(|peer| Partner::new(peer.state, Age(now - peer.heard), peer.same_configuration));
+    half.partner = status.peer.as_ref().map(|peer| {
+        let mut partner = Partner::new(peer.state, Age(now - peer.heard), peer.same_configuration);
+        partner.unfit = peer.unfit;
+        partner
+    });
     let heard = |place| status.paths.get(place).copied().flatten().map(|at| Age(now - at));
     let paths = snapshot.paths.iter().enumerate();
     half.paths = paths.map(|(n, &(own, peer))| HeartbeatPath::new(own, peer, heard(n))).collect();

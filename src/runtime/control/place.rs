@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::server::Options;
 use crate::control::protocol::Daemon;
 use crate::runtime::configuration::hash;
 
@@ -29,6 +30,20 @@ pub fn directory(chosen: Option<&Path>, config: &Path, usual: &Path) -> PathBuf 
         return base;
     }
     base.join(format!("{:016x}", hash(config.as_os_str().as_bytes())))
+}
+
+/// Where the director of the configuration at `config` remembers what operators said: in
+/// `STATE_DIRECTORY` where the supervisor gives one, which outlives a boot, else beside its sockets.
+#[must_use]
+pub fn state_file(options: &Options, config: &Path) -> PathBuf {
+    match env::var_os("STATE_DIRECTORY") {
+        None => options.directory.join("overrides.json"),
+        Some(directory) => {
+            let config = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
+            let name = format!("overrides-{:016x}.json", hash(config.as_os_str().as_bytes()));
+            PathBuf::from(directory).join(name)
+        }
+    }
 }
 
 /// The socket of `daemon` in `directory`.

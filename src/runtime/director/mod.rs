@@ -4,10 +4,12 @@
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
 mod load;
+mod operate;
 mod order;
 mod plane;
 mod reconciler;
 mod status;
+mod store;
 mod warmth;
 mod watch;
 mod ways;
@@ -23,6 +25,7 @@ use self::load::{Loads, News};
 pub use self::order::Order;
 use self::plane::Plane;
 use self::reconciler::Reconciler;
+pub use self::store::Store;
 use self::warmth::Warmth;
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
@@ -33,7 +36,7 @@ use super::heartbeat::{Link, Observer};
 use super::notify::Notifier;
 use crate::config::{Config, ServiceKind};
 use crate::control::supervision::{Report, Request, Terms};
-use crate::control::{Desired, Event, QuorumState, whole_table};
+use crate::control::{Desired, Event, Overrides, QuorumState, whole_table};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health::{self, Failure, Health};
 use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Table, Unsupported, plan};
@@ -103,6 +106,9 @@ pub struct Director {
     orders: mpsc::Receiver<Order>,
     order_sender: mpsc::Sender<Order>,
     started: Instant,
+    /// What operators say of servers, and where that is remembered.
+    overrides: Overrides,
+    store: Option<Store>,
     /// Since when the configuration has been in force, and its digest.
     loaded: Instant,
     digest: u64,
@@ -115,11 +121,23 @@ pub struct Director {
 
 impl Director {
     /// Reads the configuration at `path`, starts the data plane and the checks. No address is up
-    /// yet.
+    /// yet. What operators say of servers ends with it.
     ///
     /// # Errors
     /// [`StartError`]; nothing was left behind.
     pub async fn start(path: PathBuf, observer: Observer) -> Result<Self, StartError> {
+        Self::start_with(path, None, observer).await
+    }
+
+    /// The same; what operators say of servers is remembered in `store`.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was left behind.
+    pub async fn start_with(
+        path: PathBuf,
+        store: Option<Store>,
+        observer: Observer,
+    ) -> Result<Self, StartError> {
         let accepted = read(&path)?;
         let plane = plane::start(&path, &accepted.config, &observer).await?;
         check_supported(&path, &accepted, plane.capabilities())?;
@@ -128,6 +146,8 @@ impl Director {
         let (order_sender, orders) = mpsc::channel(ORDERS);
         let now = clock::now();
         let mut director = Self {
+            overrides: Overrides::default(),
+            store,
             path,
             orders,
             order_sender,
@@ -147,12 +167,14 @@ impl Director {
             observer,
             notifier: None,
         };
+        director.remember().await;
         director.ways.configure(&director.config);
         director.open_ways().await?;
         if let Err(error) = director.configure_watch() {
             director.close_ways().await;
             return Err(error);
         }
+        director.desired.configure(&director.overrides.in_force(&director.config));
         director.configure_loads();
         director.configure_plane().await?;
         director.desired.adopt(director.table.observe().await?);
@@ -246,7 +268,8 @@ impl Director {
         }
         (self.loaded, self.digest) = (clock::now(), configuration::digest(&self.config));
         let quorums_before = self.desired.quorums().collect();
-        self.desired.configure(&self.config);
+        self.forget_strangers().await;
+        self.desired.configure(&self.overrides.in_force(&self.config));
         self.configure_loads();
         if let Some(notifier) = &self.notifier {
             notifier.configure(&self.config);
@@ -293,12 +316,14 @@ impl Director {
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
-        let watched = self.watch.configure(&self.config, &self.ways);
-        watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })
+        let watched = self.watch.configure(&self.overrides.in_force(&self.config), &self.ways);
+        watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })?;
+        self.tell_monitors();
+        Ok(())
     }
 
     fn configure_loads(&mut self) {
-        self.loads.configure(&self.config);
+        self.loads.configure(&self.overrides.in_force(&self.config));
         for service in self.config.active_virtuals() {
             for server in service.active_servers() {
                 let server = ServerKey { service: service.key(), address: server.address };
@@ -343,6 +368,13 @@ impl Director {
         match order {
             Order::Status { servers, service, answer } => {
                 let _gone = answer.send(self.status(servers, service.as_deref()));
+            }
+            Order::Operate { author, operation, answer } => {
+                let outcome = self.operate(&author, operation, reports).await;
+                let _gone = answer.send(outcome);
+            }
+            Order::Clear { author, target, answer } => {
+                let _gone = answer.send(self.clear(&author, target.as_deref()).await);
             }
             Order::Reload { answer } => {
                 let _gone = answer.send(self.on_reload(reports).await);
@@ -533,6 +565,7 @@ impl Director {
         let begun = clock::now();
         let audited = self.table.whole(&self.wanted()).await;
         self.warn_of(audited);
+        self.expire_overrides().await;
         self.look_for_drained().await;
         self.tend().await;
         let end = clock::now();

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::StartError;
+use crate::control::protocol::{Operated, Operation, Problem};
 use crate::control::status::Balancing;
 
 /// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
@@ -18,6 +19,24 @@ pub enum Order {
         service: Option<String>,
         /// Where to.
         answer: oneshot::Sender<Balancing>,
+    },
+    /// Say something of servers.
+    Operate {
+        /// Who says so.
+        author: String,
+        /// What.
+        operation: Operation,
+        /// Where to.
+        answer: oneshot::Sender<Result<Operated, Problem>>,
+    },
+    /// Take back what was said of servers.
+    Clear {
+        /// Who does so.
+        author: String,
+        /// Of which; of all without.
+        target: Option<String>,
+        /// Where to.
+        answer: oneshot::Sender<Result<Operated, Problem>>,
     },
     /// Read the configuration again. The answer is in how many places the table differs.
     Reload {

@@ -9,7 +9,7 @@ use crate::control::status::{
     Balancing, Counts, DataPlane, Process, QuorumStatus, Revision, ServerState, ServerStatus,
     ServiceState, ServiceStatus,
 };
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::net::Weight;
 use crate::runtime::clock;
 use crate::time::Instant;
@@ -37,6 +37,7 @@ impl Director {
         let wanted = self.config.active_virtuals();
         let wanted = wanted.filter(|v| service.is_none_or(|name| v.name == name));
         half.services = wanted.map(|v| moment.service(v)).collect();
+        half.overrides = self.overrides.iter().cloned().collect();
         half
     }
 
@@ -75,9 +76,14 @@ impl Moment<'_> {
         let key = ServerKey { service: v.key(), address: server.address };
         let status = self.director.watch.status(key);
         let health = status.as_ref().map_or(Health::Unknown, |status| status.health);
-        let state = if health.is_in() && self.director.desired.stands_by(key.service, key.address) {
+        let said = status.as_ref().map(|status| status.forced);
+        let state = if said == Some(health::Override::Disabled) {
+            ServerState::Disabled
+        } else if health.is_in() && said == Some(health::Override::Drain) {
+            ServerState::Draining
+        } else if health.is_in() && self.director.desired.stands_by(key.service, key.address) {
             ServerState::Waiting
-        } else if health.is_in() && server.weight.is_quiesced() {
+        } else if health.is_in() && self.weight(key).is_some_and(Weight::is_quiesced) {
             ServerState::Draining
         } else {
             health.into()
@@ -103,6 +109,7 @@ impl Moment<'_> {
         status.weight = self.weight(key);
         status.configured_weight = server.weight;
         status.backup = server.backup;
+        status.operator = self.director.overrides.get(&v.name, &server.name).cloned();
         status.traffic = self.measured.and_then(|m| m.servers.get(&key).copied());
         status
     }
@@ -113,7 +120,7 @@ impl Moment<'_> {
     }
 }
 
-type HealthStatus = crate::health::Status;
+type HealthStatus = health::Status;
 
 fn state_of(counts: Counts, sorry: bool) -> ServiceState {
     if sorry {

@@ -137,6 +137,13 @@ impl Watch {
         self.running.get(&key).map(|watched| watched.runner.status())
     }
 
+    /// Tells the monitor of a server what an operator wants of it.
+    pub(super) fn set_override(&self, key: ServerKey, wanted: health::Override) {
+        if let Some(watched) = self.running.get(&key) {
+            watched.runner.set_override(wanted);
+        }
+    }
+
     /// Watches what `config` names and nothing else, along `ways` where there are any. A server
     /// that was watched before keeps its state, also when it is probed in another way from now on.
     ///

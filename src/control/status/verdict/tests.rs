@@ -5,7 +5,9 @@ use super::super::{
     Age, DataPlane, Partner, Process, QuorumStatus, Revision, STALE, Status, Timestamp,
 };
 use super::*;
+use crate::control::{Override, Word};
 use crate::failover::Role;
+use crate::failover::guard::Guard;
 use crate::ipvs::ServiceKey;
 
 fn process() -> Process {
@@ -152,6 +154,34 @@ fn what_only_protects_less_is_a_warning_or_a_note() {
     let note = |code| (vec![code], Grade::Ok, Failover::WouldSucceed);
     assert_eq!(of_pulse(|half| half.paths.truncate(1)), note(ReasonCode::OnePath));
     assert_eq!(of_pulse(|half| half.authenticated = false), note(ReasonCode::NotAuthenticated));
+}
+
+#[test]
+fn an_unfit_node_is_told_and_stops_a_failover_to_it() {
+    let fault = || vec![Fault::new(Guard::Link("eth0".to_owned()), "no carrier")];
+    let active = of_pulse(|half| half.faults = fault());
+    let unfit = vec![ReasonCode::NodeUnfit];
+    assert_eq!(active, (unfit.clone(), Grade::Warning, Failover::WouldSucceed));
+    let standby = |spoil: fn(&mut Heartbeats)| {
+        of_pulse(|half| {
+            half.state = State::Standby;
+            half.partner = Some(Partner::new(State::Active, seconds(0), None));
+            spoil(half);
+        })
+    };
+    let maintained = standby(|half| half.maintenance = true);
+    let maintenance = vec![ReasonCode::Maintenance];
+    assert_eq!(maintained, (maintenance, Grade::Warning, Failover::WouldFail));
+    let partner = of_pulse(|half| half.partner.as_mut().unwrap().unfit = true);
+    let unfit = vec![ReasonCode::PartnerUnfit];
+    assert_eq!(partner, (unfit, Grade::Warning, Failover::WouldFail));
+}
+
+#[test]
+fn what_operators_say_is_noted() {
+    let said = Override::new("web", "s1", Word::Disable, "ann", Timestamp(0));
+    let noted = of_lvs(|half| half.overrides = vec![said]);
+    assert_eq!(noted, (vec![ReasonCode::Overridden], Grade::Ok, Failover::WouldSucceed));
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! What a status looks like in a terminal.
+
+mod servers;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub(super) use servers::{override_list, server_list, service_list};
+pub(super) use summary::{brief, nagios, readiness, status};
+
+use crate::control::status::{Grade, ServerState, ServiceState};
+
+use super::table::Tone;
+
+pub(super) const fn tone(grade: Grade) -> Tone {
+    match grade {
+        Grade::Ok => Tone::Good,
+        Grade::Warning => Tone::Warning,
+        _ => Tone::Bad,
+    }
+}
+
+const fn service_tone(state: ServiceState) -> Tone {
+    match state {
+        ServiceState::Up => Tone::Good,
+        ServiceState::Down => Tone::Bad,
+        _ => Tone::Warning,
+    }
+}
+
+const fn server_tone(state: ServerState) -> Tone {
+    match state {
+        ServerState::Up => Tone::Good,
+        ServerState::Down => Tone::Bad,
+        ServerState::Falling | ServerState::Rising => Tone::Warning,
+        _ => Tone::Plain,
+    }
+}

@@ -1,0 +1,291 @@
+//! What operators say of servers, apart from lvs.cf.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use crate::config::{Config, RealServer, Virtual};
+use crate::health;
+use crate::net::Weight;
+
+/// What an operator can want of a server, whatever its checks say; they go on.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// What lvs.cf and the checks say: the end of any other word.
+    Ready,
+    /// No new connections; those it has go on.
+    Drain {
+        /// When it is disabled, whatever connections it still has; `None` for never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// Out of the table.
+    Disable,
+    /// Another weight than in lvs.cf. 0 is like a drain without an end.
+    Weight(Weight),
+}
+
+impl Word {
+    /// Whether a server of which this is said takes no new connections.
+    #[must_use]
+    pub const fn keeps_out(self) -> bool {
+        match self {
+            Self::Ready => false,
+            Self::Drain { .. } | Self::Disable => true,
+            Self::Weight(weight) => weight.is_quiesced(),
+        }
+    }
+
+    /// What the monitor of the server is told at `now`.
+    #[must_use]
+    pub fn for_monitor(self, now: Timestamp) -> health::Override {
+        match self {
+            Self::Ready | Self::Weight(_) => health::Override::None,
+            Self::Drain { deadline: Some(deadline) } if deadline <= now => {
+                health::Override::Disabled
+            }
+            Self::Drain { .. } => health::Override::Drain,
+            Self::Disable => health::Override::Disabled,
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Drain { deadline: None } => f.write_str("drain"),
+            Self::Drain { deadline: Some(deadline) } => write!(f, "drain, disabled at {deadline}"),
+            Self::Disable => f.write_str("disable"),
+            Self::Weight(weight) => write!(f, "weight {weight}"),
+        }
+    }
+}
+
+/// An operator's word on one server of one service.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Override {
+    /// The virtual service's name in lvs.cf.
+    pub service: String,
+    /// The real server's name in lvs.cf.
+    pub server: String,
+    /// What is wanted of it. Never [`Word::Ready`].
+    pub word: Word,
+    /// Who said so.
+    pub author: String,
+    /// Why, if that was said.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ends by itself; `None` for never.
+    pub until: Option<Timestamp>,
+}
+
+impl Override {
+    /// The word of `author` from `since` on, without a reason and without an end.
+    pub fn new(
+        service: impl Into<String>,
+        server: impl Into<String>,
+        word: Word,
+        author: impl Into<String>,
+        since: Timestamp,
+    ) -> Self {
+        let (service, server, author) = (service.into(), server.into(), author.into());
+        Self { service, server, word, author, reason: None, since, until: None }
+    }
+}
+
+/// What operators say of all servers: one word of each at most, the last one.
+///
+/// Outlives reload and restart: it is serde data, a list.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "Vec<Override>", into = "Vec<Override>")]
+pub struct Overrides {
+    words: BTreeMap<(String, String), Override>,
+}
+
+impl Overrides {
+    /// Notes a word in place of the one there was; [`Word::Ready`] takes that away.
+    pub fn set(&mut self, said: Override) {
+        let key = (said.service.clone(), said.server.clone());
+        match said.word {
+            Word::Ready => self.words.remove(&key),
+            _ => self.words.insert(key, said),
+        };
+    }
+
+    /// Takes away what has ended at `now`, and returns it.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Override> {
+        self.take(|said| said.until.is_some_and(|until| until <= now))
+    }
+
+    /// Takes away what is said of servers that `config` does not have, and returns it.
+    pub fn forget_strangers(&mut self, config: &Config) -> Vec<Override> {
+        let known = |said: &Override| {
+            let mut services = config.active_virtuals();
+            services.any(|v| v.name == said.service && serves(v, &said.server))
+        };
+        self.take(|said| !known(said))
+    }
+
+    /// What is said of a server.
+    #[must_use]
+    pub fn get(&self, service: &str, server: &str) -> Option<&Override> {
+        if self.words.is_empty() {
+            return None;
+        }
+        self.words.get(&(service.to_owned(), server.to_owned()))
+    }
+
+    /// All of it, by service and server.
+    pub fn iter(&self) -> impl Iterator<Item = &Override> {
+        self.words.values()
+    }
+
+    /// Whether nothing is said of any server.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// `config` with the weights that operators want.
+    #[must_use]
+    pub fn in_force<'a>(&self, config: &'a Config) -> Cow<'a, Config> {
+        let mut config = Cow::Borrowed(config);
+        for said in self.iter() {
+            if let Word::Weight(weight) = said.word {
+                weigh(config.to_mut(), said, weight);
+            }
+        }
+        config
+    }
+
+    /// Whether operators want other weights than lvs.cf has.
+    #[must_use]
+    pub fn weigh(&self) -> bool {
+        self.iter().any(|said| matches!(said.word, Word::Weight(_)))
+    }
+
+    fn take(&mut self, ended: impl Fn(&Override) -> bool) -> Vec<Override> {
+        let (ended, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.words).into_values().partition(ended);
+        *self = kept.into();
+        ended
+    }
+}
+
+impl From<Vec<Override>> for Overrides {
+    fn from(words: Vec<Override>) -> Self {
+        let mut overrides = Self::default();
+        words.into_iter().for_each(|said| overrides.set(said));
+        overrides
+    }
+}
+
+impl From<Overrides> for Vec<Override> {
+    fn from(overrides: Overrides) -> Self {
+        overrides.words.into_values().collect()
+    }
+}
+
+/// Why an operator's target is no server, or not surely one.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TargetError {
+    /// Nothing is called so.
+    #[error("there is no server `{0}`")]
+    NoSuchServer(String),
+    /// No service is called so.
+    #[error("there is no service `{0}`")]
+    NoSuchService(String),
+    /// Several services begin so.
+    #[error("`{name}` could be {}", candidates.join(" or "))]
+    Ambiguous {
+        /// What was given.
+        name: String,
+        /// What begins so.
+        candidates: Vec<String>,
+    },
+}
+
+/// The servers that `target` means, each with its service.
+///
+/// `SERVICE/SERVER` is one server of one service, `SERVER` one in all its services. A server goes
+/// by its name, by its address, or by address and port; a name may be shortened as long as it
+/// means one in the service. Only services that are offered and servers that are used count.
+///
+/// # Errors
+/// [`TargetError`].
+pub fn find_servers<'a>(
+    config: &'a Config,
+    target: &str,
+) -> Result<Vec<(&'a Virtual, &'a RealServer)>, TargetError> {
+    let (services, server): (Vec<_>, _) = match target.split_once('/') {
+        Some((service, server)) => (vec![find_service(config, service)?], server),
+        None => (config.active_virtuals().collect(), target),
+    };
+    let mut found = Vec::new();
+    for v in services {
+        found.extend(named_in(v, server)?.into_iter().map(|server| (v, server)));
+    }
+    if found.is_empty() { Err(TargetError::NoSuchServer(target.to_owned())) } else { Ok(found) }
+}
+
+/// The service of this name, which may be shortened as long as it means one.
+///
+/// # Errors
+/// [`TargetError`].
+pub fn find_service<'a>(config: &'a Config, name: &str) -> Result<&'a Virtual, TargetError> {
+    let all: Vec<_> = config.active_virtuals().collect();
+    let found = one_of(&all, name, |v| &v.name)?;
+    found.copied().ok_or_else(|| TargetError::NoSuchService(name.to_owned()))
+}
+
+fn named_in<'a>(v: &'a Virtual, name: &str) -> Result<Vec<&'a RealServer>, TargetError> {
+    let servers: Vec<_> = v.active_servers().collect();
+    let at: Vec<_> = servers.iter().copied().filter(|server| lives_at(server, name)).collect();
+    if !at.is_empty() {
+        return Ok(at);
+    }
+    Ok(one_of(&servers, name, |server| &server.name)?.copied().into_iter().collect())
+}
+
+fn lives_at(server: &RealServer, name: &str) -> bool {
+    name.parse() == Ok(server.address) || name.parse() == Ok(server.address.ip())
+}
+
+/// The one called `name`, or else the only one whose name begins so.
+fn one_of<'a, T>(
+    all: &'a [T],
+    name: &str,
+    called: impl Fn(&T) -> &String,
+) -> Result<Option<&'a T>, TargetError> {
+    if let Some(exact) = all.iter().find(|one| called(one) == name) {
+        return Ok(Some(exact));
+    }
+    let begin: Vec<_> = all.iter().filter(|one| called(one).starts_with(name)).collect();
+    if begin.len() > 1 {
+        let candidates = begin.into_iter().map(|one| called(one).clone()).collect();
+        return Err(TargetError::Ambiguous { name: name.to_owned(), candidates });
+    }
+    Ok(begin.first().copied())
+}
+
+fn weigh(config: &mut Config, said: &Override, weight: Weight) {
+    let services = config.virtuals.iter_mut().filter(|v| v.name == said.service);
+    let servers = services.flat_map(|v| &mut v.servers);
+    servers.filter(|server| server.name == said.server).for_each(|server| server.weight = weight);
+}
+
+fn serves(v: &Virtual, server: &str) -> bool {
+    v.active_servers().any(|one| one.name == server)
+}

@@ -1,0 +1,359 @@
+//! What operators do with servers: an order, what it does to the table, and what is remembered.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use super::watch::ServerKey;
+use super::{Director, configuration};
+use crate::config::{Directive, Document, RealServer, Virtual};
+use crate::control::protocol::{Operated, OperatedServer, Operation, Problem, ProblemCode};
+use crate::control::supervision::Report;
+use crate::control::{Event, Override, TargetError, Word, find_servers};
+use crate::runtime::control::now;
+
+/// A server that is meant.
+#[derive(Clone)]
+struct Target {
+    service: String,
+    server: String,
+    key: ServerKey,
+}
+
+impl Director {
+    /// Tells every monitor what is wanted of its server.
+    pub(super) fn tell_monitors(&self) {
+        let now = now();
+        for said in self.overrides.iter() {
+            let target = format!("{}/{}", said.service, said.server);
+            for (v, server) in find_servers(&self.config, &target).unwrap_or_default() {
+                let key = ServerKey { service: v.key(), address: server.address };
+                self.watch.set_override(key, said.word.for_monitor(now));
+            }
+        }
+    }
+
+    /// Reads what was said in an earlier life.
+    pub(super) async fn remember(&mut self) {
+        let Some(store) = &self.store else { return };
+        match store.read() {
+            Ok(overrides) => self.overrides = overrides,
+            Err(error) => {
+                let text = format!("what operators said of servers is lost: {error}");
+                self.tell(Event::Warning { text });
+            }
+        }
+        self.end_overrides().await;
+        self.forget_strangers().await;
+    }
+
+    /// Forgets what is said of servers that the configuration does not have any more.
+    pub(super) async fn forget_strangers(&mut self) {
+        let gone = self.overrides.forget_strangers(&self.config);
+        self.tell_ended(gone, "lvs.cf has no such server any more").await;
+    }
+
+    /// Ends what has had its time, and disables what has been drained for long enough.
+    pub(super) async fn expire_overrides(&mut self) {
+        if self.overrides.is_empty() {
+            return;
+        }
+        self.end_overrides().await;
+        self.tell_monitors();
+    }
+
+    async fn end_overrides(&mut self) {
+        let ended = self.overrides.expire(now());
+        if ended.is_empty() {
+            return;
+        }
+        self.put_back(&ended);
+        self.tell_ended(ended, "its time is over").await;
+    }
+
+    /// Brings what is said of servers into force, or into lvs.cf.
+    pub(super) async fn operate(
+        &mut self,
+        author: &str,
+        operation: Operation,
+        reports: &mpsc::UnboundedSender<Report>,
+    ) -> Result<Operated, Problem> {
+        let targets = self.targets(&operation.target)?;
+        if operation.word.keeps_out() && !operation.force {
+            self.check_others_serve(&targets)?;
+        }
+        if operation.save {
+            save(self.path.clone(), &operation, &targets).await?;
+        }
+        let before = self.overrides.clone();
+        for target in &targets {
+            // What is saved is said by lvs.cf from now on.
+            let word = if operation.save { Word::Ready } else { operation.word };
+            let Target { service, server, .. } = target;
+            let said = Override::new(service, server, word, author, now());
+            let (reason, until) = (operation.reason.clone(), operation.until);
+            self.overrides.set(Override { reason, until, ..said });
+        }
+        if let Err(error) = self.store().await {
+            self.overrides = before;
+            return Err(error);
+        }
+        for target in &targets {
+            self.watch.set_override(target.key, operation.word.for_monitor(now()));
+            self.tell_operated(target, author, &operation);
+        }
+        if operation.save {
+            self.reload_saved(reports).await?;
+        } else if before.weigh() || self.overrides.weigh() {
+            self.put_weights();
+        }
+        Ok(self.operated(&targets))
+    }
+
+    /// Takes back what was said.
+    pub(super) async fn clear(
+        &mut self,
+        author: &str,
+        target: Option<&str>,
+    ) -> Result<Operated, Problem> {
+        let targets = match target {
+            Some(target) => self.targets(target)?,
+            None => self.overridden(),
+        };
+        let before = self.overrides.clone();
+        let mut taken = Vec::new();
+        for Target { service, server, .. } in &targets {
+            taken.extend(self.overrides.get(service, server).cloned());
+            self.overrides.set(Override::new(service, server, Word::Ready, author, now()));
+        }
+        if let Err(error) = self.store().await {
+            self.overrides = before;
+            return Err(error);
+        }
+        self.put_back(&taken);
+        for said in taken {
+            let reason = format!("{author} took it back");
+            self.tell(Event::OverrideEnded { said, reason });
+        }
+        Ok(self.operated(&targets))
+    }
+
+    fn targets(&self, target: &str) -> Result<Vec<Target>, Problem> {
+        let found = find_servers(&self.config, target).map_err(|error| no_such(&error))?;
+        let target = |(v, server): (&Virtual, &RealServer)| Target {
+            service: v.name.clone(),
+            server: server.name.clone(),
+            key: ServerKey { service: v.key(), address: server.address },
+        };
+        Ok(found.into_iter().map(target).collect())
+    }
+
+    /// The servers of which something is said.
+    fn overridden(&self) -> Vec<Target> {
+        let named = self.overrides.iter().map(|said| format!("{}/{}", said.service, said.server));
+        named.filter_map(|target| self.targets(&target).ok()).flatten().collect()
+    }
+
+    /// Refuses to keep out the servers that are all a service has. One that has none already
+    /// loses nothing.
+    fn check_others_serve(&self, targets: &[Target]) -> Result<(), Problem> {
+        for target in targets {
+            let key = target.key.service;
+            let Some(entry) = self.desired.entry(key) else { continue };
+            let sorry = self.desired.sorry_servers(key);
+            let takes: BTreeSet<_> = entry
+                .destinations()
+                .filter(|server| !server.weight().is_quiesced())
+                .map(|server| server.address())
+                .filter(|address| !sorry.contains(address))
+                .collect();
+            let kept_out =
+                |address| targets.iter().any(|t| t.key.service == key && t.key.address == address);
+            let waits = self.someone_waits(key, &kept_out);
+            if !takes.is_empty() && takes.iter().all(|&address| kept_out(address)) && !waits {
+                return Err(last_server(target));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a backup would step in.
+    fn someone_waits(
+        &self,
+        key: crate::ipvs::ServiceKey,
+        kept_out: &impl Fn(std::net::SocketAddr) -> bool,
+    ) -> bool {
+        let Some(v) = self.config.active_virtuals().find(|v| v.key() == key) else { return false };
+        let mut servers = v.active_servers().map(|server| server.address);
+        servers.any(|address| !kept_out(address) && self.desired.stands_by(key, address))
+    }
+
+    /// Puts the monitors of servers of which nothing is said any more at ease.
+    fn put_back(&mut self, ended: &[Override]) {
+        for said in ended {
+            let target = format!("{}/{}", said.service, said.server);
+            for target in self.targets(&target).unwrap_or_default() {
+                self.watch.set_override(target.key, crate::health::Override::None);
+            }
+        }
+        if ended.iter().any(|said| matches!(said.word, Word::Weight(_))) {
+            self.put_weights();
+        }
+    }
+
+    /// Brings the weights that operators want to the monitors, from where they get to the table.
+    fn put_weights(&mut self) {
+        let config = self.overrides.in_force(&self.config);
+        // Accepted when it was read; a weight is all that differs.
+        let _accepted = self.watch.configure(&config, &self.ways);
+        self.desired.configure(&config);
+        self.configure_loads();
+    }
+
+    /// Remembers what is said now. The future has all it needs.
+    fn store(&self) -> impl Future<Output = Result<(), Problem>> + use<> {
+        let remembered = self.store.clone().map(|store| (store, self.overrides.clone()));
+        async {
+            let Some((store, overrides)) = remembered else { return Ok(()) };
+            let written = off_thread(move || store.write(&overrides)).await;
+            written.map_err(|error| {
+                let message = format!("it cannot be remembered, so it was not done: {error}");
+                let mend = "make room, or mend the state directory";
+                Problem::new(ProblemCode::System, message, mend)
+            })
+        }
+    }
+
+    async fn tell_ended(&mut self, ended: Vec<Override>, reason: &str) {
+        if ended.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store().await {
+            self.tell(Event::Warning { text: error.message });
+        }
+        for said in ended {
+            self.tell(Event::OverrideEnded { said, reason: reason.to_owned() });
+        }
+    }
+
+    fn tell_operated(&self, target: &Target, author: &str, operation: &Operation) {
+        let said = Override::new(&target.service, &target.server, operation.word, author, now());
+        let (reason, until) = (operation.reason.clone(), operation.until);
+        self.tell(Event::Operated(Override { reason, until, ..said }));
+    }
+
+    fn operated(&self, targets: &[Target]) -> Operated {
+        let measured = self.table.backend().traffic();
+        let connections = |key| measured.as_ref()?.servers.get(&key).map(|t| t.load.total());
+        let server = |target: &Target| {
+            let Target { service, server, key } = target.clone();
+            OperatedServer::new(service, server, connections(key))
+        };
+        Operated::new(targets.iter().map(server).collect())
+    }
+
+    async fn reload_saved(
+        &mut self,
+        reports: &mpsc::UnboundedSender<Report>,
+    ) -> Result<(), Problem> {
+        let reloaded = self.on_reload(reports).await;
+        reloaded.map(|_changes| ()).map_err(|error| {
+            let message = format!("it is saved, and the file was refused: {error}");
+            Problem::new(ProblemCode::Configuration, message, "mend the file and reload")
+        })
+    }
+}
+
+/// Writes an operation into the lvs.cf at `path`.
+fn save(
+    path: PathBuf,
+    operation: &Operation,
+    targets: &[Target],
+) -> impl Future<Output = Result<(), Problem>> + use<> {
+    let names = |target: &Target| (target.service.clone(), target.server.clone());
+    let (saved, targets) = (saved_as(operation), targets.iter().map(names).collect::<Vec<_>>());
+    async {
+        let (directive, value) = saved?;
+        off_thread(move || edit(&path, &targets, directive, &value)).await
+    }
+}
+
+/// What a word is in lvs.cf.
+fn saved_as(operation: &Operation) -> Result<(Directive, String), Problem> {
+    if operation.until.is_some() {
+        let message = "what is saved into lvs.cf has no end";
+        return Err(Problem::new(ProblemCode::State, message, "leave out the end, or the saving"));
+    }
+    match operation.word {
+        Word::Weight(weight) => Ok((Directive::Weight, weight.to_string())),
+        Word::Disable => Ok((Directive::Active, "0".to_owned())),
+        Word::Ready | Word::Drain { .. } => Err(Problem::new(
+            ProblemCode::State,
+            format!("`{}` cannot be saved: lvs.cf has no word for it", operation.word),
+            "save a weight (0 takes no new connections), or disable",
+        )),
+    }
+}
+
+fn edit(
+    path: &Path,
+    targets: &[(String, String)],
+    directive: Directive,
+    value: &str,
+) -> Result<(), Problem> {
+    let failed = |error: &dyn std::fmt::Display| {
+        let mend = "change the file by hand, a file it includes too, and reload";
+        Problem::new(ProblemCode::Configuration, error.to_string(), mend)
+    };
+    let mut original = configuration::open(path).map_err(|error| failed(&error))?;
+    let mut document = Document::parse(original.text());
+    for (service, server) in targets {
+        let set = document.set_server(service, server, directive, value);
+        set.map_err(|error| failed(&error))?;
+    }
+    original.replace(document.as_bytes()).map_err(|error| failed(&error))
+}
+
+/// Runs what waits for a disk where no check waits for it.
+async fn off_thread<T: Send + 'static, E: Send + 'static + From<Lost>>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_panicked) => Err(Lost.into()),
+    }
+}
+
+/// The thread that was to do it is gone.
+struct Lost;
+
+impl From<Lost> for std::io::Error {
+    fn from(_: Lost) -> Self {
+        Self::other("the thread that writes is gone")
+    }
+}
+
+impl From<Lost> for Problem {
+    fn from(_: Lost) -> Self {
+        Self::new(
+            ProblemCode::System,
+            "the thread that writes is gone",
+            "this is a defect: report it",
+        )
+    }
+}
+
+fn no_such(error: &TargetError) -> Problem {
+    let mend = "see `piranha server list` for what there is";
+    Problem::new(ProblemCode::NoSuchObject, error.to_string(), mend)
+}
+
+fn last_server(target: &Target) -> Problem {
+    let Target { service, server, .. } = target;
+    Problem::new(
+        ProblemCode::LastServer,
+        format!("{service}/{server} is the last server of {service} that takes connections"),
+        "bring another one up first, or force it: then the sorry server answers, or nobody",
+    )
+}
