@@ -63,8 +63,8 @@ pub use format::format;
 pub use include::Included;
 pub use manual::{manual, note};
 pub use model::{
-    Config, DataPlane, Guards, HeartbeatVersion, LeastWeight, Legacy, Quorum, RealServer, Virtual,
-    Vrrp,
+    AllDown, Config, DataPlane, Guards, HeartbeatVersion, LeastWeight, Legacy, Quorum, RealServer,
+    Virtual, Vrrp,
 };
 pub use span::{Position, Span};
 pub use start::Start;

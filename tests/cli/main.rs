@@ -11,6 +11,7 @@ mod bad_input;
 mod config;
 mod control;
 mod daemon;
+mod group;
 mod lifecycle;
 mod load;
 mod migration;
