@@ -33,6 +33,8 @@ mod hostile;
 mod http2;
 #[path = "checks/logins.rs"]
 mod logins;
+#[path = "checks/pool.rs"]
+mod pool;
 #[path = "checks/program.rs"]
 mod program;
 #[path = "checks/real.rs"]

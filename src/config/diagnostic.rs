@@ -166,6 +166,10 @@ codes! {
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
     LoadWeightSmall = "W0350", "a weight is too small to follow the load";
     LoadDirectiveIgnored = "W0351", "a directive about load has no effect";
+    FastIntervalIgnored = "W0360", "fast_interval has no effect unless it is below timeout";
+    FlapWindowAlone = "W0361", "flap_window has no effect without flap_limit";
+    NothingTakenOut = "W0362", "min_servers keeps every server of a service";
+    SorryIgnored = "W0363", "sorry servers have no effect with this all_down";
     VrrpIgnored = "W0370", "a directive has no effect with this heartbeat protocol";
     VrrpUnadvertised = "W0371", "VIPs are held and not advertised by VRRP";
     SyncNeedsKernel = "W0380", "connections are synchronised by the kernel only";

@@ -63,8 +63,8 @@ pub use format::format;
 pub use include::Included;
 pub use manual::{manual, note};
 pub use model::{
-    Config, DataPlane, Failover, Guards, HeartbeatVersion, LeastWeight, Legacy, Mail, MailSecurity,
-    Notify, Quorum, RealServer, Relay, ServiceKind, Topic, Virtual, Vrrp, WebUrl,
+    AllDown, Config, DataPlane, Failover, Guards, HeartbeatVersion, LeastWeight, Legacy, Mail,
+    MailSecurity, Notify, Quorum, RealServer, Relay, ServiceKind, Topic, Virtual, Vrrp, WebUrl,
 };
 pub use span::{Position, Span};
 pub use start::Start;

@@ -11,7 +11,7 @@ mod notify;
 
 use super::{Directive, Span};
 use crate::failover::{Role, vrrp};
-use crate::health::{CheckPath, CheckSpec, LoadMonitor, SlowStart};
+use crate::health::{CheckPath, CheckSpec, FlapLimit, InitialState, LoadMonitor, SlowStart};
 use crate::ipvs::relay::RelayOptions;
 use crate::ipvs::{
     Destination, Forwarding, Helper, Persistence, SchedulerFlags, SchedulerName, Service,
@@ -133,7 +133,7 @@ impl Config {
     }
 
     /// The virtual services that are offered.
-    pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> {
+    pub fn active_virtuals(&self) -> impl Iterator<Item = &Virtual> + Clone {
         self.virtuals.iter().filter(|service| service.active)
     }
 
@@ -253,6 +253,16 @@ pub struct Virtual {
     pub rise: Option<u32>,
     /// `fall`: failures before a server is taken out, 1 by default. Never 0.
     pub fall: u32,
+    /// `fast_interval`: how often while a server rises or falls; as always where not given.
+    pub fast_interval: Option<Duration>,
+    /// `check_jitter`: how far checks stray from their beat, in percent of the interval, 0 to 50.
+    /// 0 by default.
+    pub check_jitter: u32,
+    /// `initial_state`: what a server is taken for before its first check. Nothing by default.
+    pub initial_state: InitialState,
+    /// `flap_limit` and `flap_window`: how often a server may be taken out before it needs more
+    /// successes. Any number by default.
+    pub flap_limit: Option<FlapLimit>,
     /// `slow_start`: how the weight of a returning server rises.
     pub slow_start: SlowStart,
     /// `quiesce_server`: whether a failed server stays in the table with weight 0. Off by default.
@@ -261,6 +271,10 @@ pub struct Virtual {
     pub sorry_servers: Vec<SocketAddr>,
     /// `quorum` and `hysteresis`: when the service is up. By default with any weight above 0.
     pub quorum: Option<Quorum>,
+    /// `all_down`: what happens below the quorum while no backup is up. Sorry servers by default.
+    pub all_down: AllDown,
+    /// `min_servers`: how many servers are kept in whatever their checks say, 0 by default.
+    pub min_servers: u32,
     /// `load_monitor`, `load_formula`, `agent_port` and `agent_interval`: what measures the load of
     /// the servers, where that is not `none`, and what follows from it.
     pub load_monitor: Option<LoadMonitor>,
@@ -374,7 +388,7 @@ impl Virtual {
     }
 
     /// The real servers that are used.
-    pub fn active_servers(&self) -> impl Iterator<Item = &RealServer> {
+    pub fn active_servers(&self) -> impl Iterator<Item = &RealServer> + Clone {
         self.servers.iter().filter(|server| server.active)
     }
 }
@@ -420,6 +434,21 @@ pub enum LeastWeight {
     Sum(u32),
     /// A share of the sum of all configured weights, 1 to 100.
     Percent(u32),
+}
+
+/// `all_down`: what happens to a service that is below its quorum, which by default is when all
+/// its servers are down, while no backup is up either.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllDown {
+    /// The sorry servers answer; without any, whatever servers are left.
+    #[default]
+    Sorry,
+    /// The servers that were the last to be up stay in, one at least.
+    KeepLast,
+    /// All servers serve as if they were up: what is wrong are rather the checks.
+    FailOpen,
 }
 
 /// A `server` block.

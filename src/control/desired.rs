@@ -1,11 +1,12 @@
+mod kept;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use crate::config::{Config, Quorum, Virtual};
-use crate::health::Steer;
+use crate::config::{AllDown, Config, Quorum, RealServer, Virtual};
+use crate::health::{Health, Steer};
 use crate::ipvs::{Destination, Entry, Forwarding, Service, ServiceKey, Table, Thresholds};
 use crate::net::Weight;
 
@@ -20,7 +21,8 @@ use crate::net::Weight;
 /// With a [`quorum`](crate::config::Quorum) backups and sorry servers stand in as soon as the
 /// others have too little weight together, and until they have enough again. Meanwhile those
 /// others have weight 0; but where nobody can stand in, or a backup had no verdict yet, they serve
-/// on, as with keepalived.
+/// on, as with keepalived. [`AllDown`] has the other ways to go on below the quorum. Where fewer
+/// than `min_servers` take connections, those that failed last are kept in beside them.
 ///
 /// A server whose load is followed is [steered](Self::set_steer): its weight is another share of
 /// what its checks give it, or it takes no connections whatever they say. What a data plane kept from an earlier life is
@@ -38,6 +40,11 @@ struct Wanted {
     /// Whether a sorry server served when the table was adopted.
     sorry_adopted: bool,
     quorum: Option<Quorum>,
+    all_down: AllDown,
+    /// How many servers are kept in, pass or fail.
+    min_servers: usize,
+    /// How many times a server stopped taking connections.
+    departures: u64,
     /// Whether the others than backups have the weight they need.
     is_met: bool,
     servers: BTreeMap<SocketAddr, Standing>,
@@ -48,10 +55,17 @@ struct Standing {
     thresholds: Thresholds,
     forwarding: Forwarding,
     backup: bool,
+    /// The configured weight.
+    full: Weight,
+    /// Whether its checks say that it is down.
+    failed: bool,
+    /// Whether an administrator keeps it out.
+    withheld: bool,
+    /// Which of the departures was the latest of this server; 0 for none.
+    departed: u64,
     /// What it adds to the quorum while it takes connections.
     share: u64,
     verdict: Verdict,
-    full: Weight,
     /// Whether it stays in the table with weight 0 when it is out.
     quiesce: bool,
     steer: Option<Steer>,
@@ -117,33 +131,42 @@ impl Desired {
     /// Notes what the table should hold for a server: `None` to be out, 0 to be quiesced. A server
     /// that is not configured (any more) is ignored.
     pub fn set_weight(&mut self, key: ServiceKey, server: SocketAddr, weight: Option<Weight>) {
-        let wanted = self.services.get_mut(&key);
-        if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server)) {
-            standing.verdict = weight.map_or(Verdict::Out, Verdict::In);
-        }
-        self.recount(key);
+        let verdict = weight.map_or(Verdict::Out, Verdict::In);
+        self.update(key, server, |standing| standing.set(verdict));
     }
 
-    /// Notes that a server failed its checks. One that was never in the table has its verdict
-    /// with that; for one that was, what the table should hold is said by its weight.
+    /// Notes that a server failed its checks: [`set_health`](Self::set_health) with
+    /// [`Health::Down`].
     pub fn set_down(&mut self, key: ServiceKey, server: SocketAddr) {
-        let wanted = self.services.get_mut(&key);
-        if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server))
-            && matches!(standing.verdict, Verdict::Pending | Verdict::Adopted(_))
-        {
-            standing.verdict = Verdict::Out;
-        }
-        self.recount(key);
+        self.set_health(key, server, Health::Down);
+    }
+
+    /// Notes what the checks say of a server. With [`Health::Down`] one that was never in the table
+    /// has its verdict; for one that was, what the table should hold is said by its weight.
+    pub fn set_health(&mut self, key: ServiceKey, server: SocketAddr, health: Health) {
+        self.update(key, server, |standing| match health {
+            Health::Down => {
+                standing.failed = true;
+                if matches!(standing.verdict, Verdict::Pending | Verdict::Adopted(_)) {
+                    standing.set(Verdict::Out);
+                }
+            }
+            // One that is back is so with the weight that follows, unless none does.
+            Health::Up | Health::Falling => standing.failed &= !standing.withheld,
+            Health::Unknown | Health::Rising => {}
+        });
+    }
+
+    /// Notes whether an administrator keeps a server out. Such a server is not kept in, whatever
+    /// the rules for the servers together say.
+    pub fn set_withheld(&mut self, key: ServiceKey, server: SocketAddr, withheld: bool) {
+        self.update(key, server, |standing| standing.withheld = withheld);
     }
 
     /// Notes what measures the load of a server makes of its weight; `None` to leave it to the
     /// checks alone, as at first.
     pub fn set_steer(&mut self, key: ServiceKey, server: SocketAddr, steer: Option<Steer>) {
-        let wanted = self.services.get_mut(&key);
-        if let Some(standing) = wanted.and_then(|wanted| wanted.servers.get_mut(&server)) {
-            standing.steer = steer;
-        }
-        self.recount(key);
+        self.update(key, server, |standing| standing.steer = steer);
     }
 
     /// What the checks and the load of a server make of its weight: `None` to be out, 0 to be
@@ -179,6 +202,12 @@ impl Desired {
         servers.into_iter().all(judged)
     }
 
+    /// The servers of the service `key` that serve although their checks say otherwise.
+    #[must_use]
+    pub fn kept(&self, key: ServiceKey) -> BTreeSet<SocketAddr> {
+        self.services.get(&key).map(Wanted::kept).unwrap_or_default()
+    }
+
     /// How the service `key` stands to its quorum; `None` if it is not configured or has none.
     #[must_use]
     pub fn quorum(&self, key: ServiceKey) -> Option<QuorumState> {
@@ -199,9 +228,9 @@ impl Desired {
         })
     }
 
-    fn recount(&mut self, key: ServiceKey) {
+    fn update(&mut self, key: ServiceKey, server: SocketAddr, change: impl FnOnce(&mut Standing)) {
         if let Some(wanted) = self.services.get_mut(&key) {
-            wanted.recount();
+            wanted.update(server, change);
         }
     }
 }
@@ -223,7 +252,7 @@ fn whole_entry(v: &Virtual) -> Entry {
 
 impl Wanted {
     fn new(v: &Virtual, before: Option<&Self>) -> Self {
-        let before_of = |address| before.and_then(|wanted| wanted.servers.get(&address));
+        let known = |address| before.and_then(|wanted| wanted.servers.get(&address));
         let servers = v.active_servers();
         let mut wanted = Self {
             service: v.service(),
@@ -231,20 +260,14 @@ impl Wanted {
             sorry: v.sorry_servers.clone(),
             sorry_adopted: before.is_some_and(|wanted| wanted.sorry_adopted),
             quorum: v.quorum,
+            all_down: v.all_down,
+            min_servers: usize::try_from(v.min_servers).unwrap_or(usize::MAX),
+            departures: before.map_or(0, |wanted| wanted.departures),
             is_met: before.is_none_or(|wanted| wanted.is_met),
             servers: servers
-                .map(|s| {
-                    let standing = Standing {
-                        thresholds: s.thresholds,
-                        forwarding: s.forwarding,
-                        backup: s.backup,
-                        share: u64::from(s.weight.get().max(1)),
-                        verdict: before_of(s.address).map_or(Verdict::Pending, |s| s.verdict),
-                        full: s.weight,
-                        quiesce: v.quiesce_server,
-                        steer: before_of(s.address).and_then(|s| s.steer),
-                    };
-                    (s.address, standing)
+                .map(|server| {
+                    let (address, quiesce) = (server.address, v.quiesce_server);
+                    (address, Standing::new(server, quiesce, known(address)))
                 })
                 .collect(),
         };
@@ -261,6 +284,17 @@ impl Wanted {
         let mut sorry = self.sorry.iter().filter(|sorry| !self.servers.contains_key(sorry));
         self.sorry_adopted = sorry.any(|&sorry| entry.get(sorry).is_some());
         self.is_met &= !self.sorry_adopted;
+        self.recount();
+    }
+
+    fn update(&mut self, server: SocketAddr, change: impl FnOnce(&mut Standing)) {
+        let Some(standing) = self.servers.get_mut(&server) else { return };
+        let took = standing.takes();
+        change(standing);
+        if took && !standing.takes() {
+            self.departures += 1;
+            standing.departed = self.departures;
+        }
         self.recount();
     }
 
@@ -298,19 +332,15 @@ impl Wanted {
 
     fn entry(&self) -> Entry {
         let mut entry = Entry::new(self.service.clone());
-        let pool = self.pool();
+        let (pool, kept) = (self.pool(), self.kept());
         for (&address, standing) in &self.servers {
-            if let Some(weight) = standing.weight() {
-                let waits = match pool {
-                    Pool::Others => standing.backup,
-                    Pool::Backups | Pool::Sorry => !standing.backup,
-                };
-                let destination = Destination::new(address)
-                    .with_forwarding(standing.forwarding)
-                    .with_weight(if waits { Weight::ZERO } else { weight })
-                    .with_thresholds(standing.thresholds);
-                entry.insert(destination);
-            }
+            let weight = match standing.weight() {
+                _ if kept.contains(&address) => standing.full,
+                Some(_) if standing.waits_in(pool) => Weight::ZERO,
+                Some(weight) => weight,
+                None => continue,
+            };
+            entry.insert(standing.destination(address, weight));
         }
         for &sorry in self.serving_sorry() {
             let destination = Destination::new(sorry).with_forwarding(self.forwarding);
@@ -324,7 +354,10 @@ impl Wanted {
             Pool::Others
         } else if self.backups().any(Standing::takes) {
             Pool::Backups
-        } else if self.sorry.is_empty() || self.backups().any(|standing| self.may_take(standing)) {
+        } else if self.all_down != AllDown::Sorry
+            || self.sorry.is_empty()
+            || self.backups().any(|standing| self.may_take(standing))
+        {
             Pool::Others
         } else {
             Pool::Sorry
@@ -351,6 +384,42 @@ impl Wanted {
 }
 
 impl Standing {
+    fn new(server: &RealServer, quiesce: bool, before: Option<&Self>) -> Self {
+        Self {
+            thresholds: server.thresholds,
+            forwarding: server.forwarding,
+            backup: server.backup,
+            full: server.weight,
+            quiesce,
+            steer: before.and_then(|before| before.steer),
+            failed: before.is_some_and(|before| before.failed),
+            withheld: before.is_some_and(|before| before.withheld),
+            departed: before.map_or(0, |before| before.departed),
+            share: u64::from(server.weight.get().max(1)),
+            verdict: before.map_or(Verdict::Pending, |before| before.verdict),
+        }
+    }
+
+    fn set(&mut self, verdict: Verdict) {
+        self.verdict = verdict;
+        self.failed &= !matches!(verdict, Verdict::In(weight) if !weight.is_quiesced());
+    }
+
+    fn destination(&self, address: SocketAddr, weight: Weight) -> Destination {
+        Destination::new(address)
+            .with_forwarding(self.forwarding)
+            .with_weight(weight)
+            .with_thresholds(self.thresholds)
+    }
+
+    /// Whether it has nothing to do while it is the turn of `pool`.
+    const fn waits_in(&self, pool: Pool) -> bool {
+        match pool {
+            Pool::Others => self.backup,
+            Pool::Backups | Pool::Sorry => !self.backup,
+        }
+    }
+
     fn takes(&self) -> bool {
         self.weight().is_some_and(|weight| !weight.is_quiesced())
     }

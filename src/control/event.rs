@@ -181,6 +181,18 @@ pub enum Event {
         /// The weight at which this changes back.
         needed: u64,
     },
+    /// A server that fails its checks is kept in for want of others (`min_servers`, `all_down`),
+    /// or is no longer.
+    Kept {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The real server's name in lvs.cf.
+        server: String,
+        /// Its address and port.
+        address: SocketAddr,
+        /// Whether it is kept now.
+        kept: bool,
+    },
     /// A quiesced server has no connection left.
     Drained {
         /// The virtual service's name in lvs.cf.
@@ -241,6 +253,7 @@ impl Event {
             | Self::Weight { .. }
             | Self::SorryServer { .. }
             | Self::Quorum { .. }
+            | Self::Kept { .. }
             | Self::Drained { .. }
             | Self::Reloaded { .. }
             | Self::ReloadFailed { .. }
@@ -277,6 +290,7 @@ impl Event {
             | Self::Weight { .. }
             | Self::SorryServer { .. }
             | Self::Quorum { .. }
+            | Self::Kept { .. }
             | Self::Drained { .. }
             | Self::Reloaded { .. }
             | Self::Warning { .. } => None,
@@ -297,6 +311,7 @@ impl Event {
                 | Self::LoadUnknown { reason: Some(_), .. }
                 | Self::SorryServer { serving: true, .. }
                 | Self::Quorum { is_met: false, .. }
+                | Self::Kept { kept: true, .. }
                 | Self::Started { authenticated: false, .. }
                 | Self::Warm { missing: Some(_) }
                 | Self::Transition(Transition { to: State::Failed, .. })
@@ -388,6 +403,12 @@ impl fmt::Display for Event {
             }
             Self::Quorum { service, is_met: true, weight, needed } => {
                 write!(f, "quorum gained: weight {weight}, lost below {needed} ({service})")
+            }
+            Self::Kept { service, server, address, kept: true } => {
+                write!(f, "{address} fails and is kept in for want of others ({service}/{server})")
+            }
+            Self::Kept { service, server, address, kept: false } => {
+                write!(f, "{address} is no longer kept in ({service}/{server})")
             }
             Self::Drained { service, server, address } => {
                 write!(f, "{address} is drained: no connection left ({service}/{server})")

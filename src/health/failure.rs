@@ -205,7 +205,7 @@ pub enum Reason {
     },
     /// It was never checked, and the configuration says what to take it for.
     Assumed,
-    /// It is what an earlier life knew.
+    /// It is what an earlier life knew, or the checks of another service.
     Remembered,
     /// A check failed.
     Failed {

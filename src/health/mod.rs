@@ -39,7 +39,7 @@ pub use check::Check;
 pub use failure::{Excerpt, Failure, Reason, Stage};
 pub use flaps::FlapLimit;
 pub use load::{Load, LoadFormula, LoadMonitor, LoadSource, LoadWeight, OutputError, Steer};
-pub use monitor::{Counters, Health, Monitor, Output, Override, ProbeId, Snapshot, Status};
+pub use monitor::{Beat, Counters, Health, Monitor, Output, Override, ProbeId, Snapshot, Status};
 pub use settings::{InitialState, Jitter, MonitorConfig, rise_from_reentry, spread};
 pub use slow_start::SlowStart;
 pub use spec::{

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::operator::Override;
+pub use self::schedule::Beat;
 use self::schedule::Schedule;
 pub use self::snapshot::Snapshot;
 pub use self::state::Health;
@@ -63,6 +64,7 @@ pub struct Monitor {
     schedule: Schedule,
     flaps: Flaps,
     probe: Option<InFlight>,
+    next_id: u64,
     outputs: VecDeque<Output>,
     counters: Counters,
     last_checked: Option<Instant>,
@@ -101,6 +103,8 @@ pub enum Output {
         /// What brought it about.
         reason: Reason,
     },
+    /// An administrator said another word; what follows from it for the table comes behind.
+    Override(Override),
     /// What the table holds for this server from now on: `None` nothing, 0 quiesced, else in.
     /// The table is taken to hold nothing at first.
     Weight(Option<Weight>),
@@ -160,7 +164,7 @@ impl Monitor {
     pub fn new(now: Instant, config: MonitorConfig) -> Self {
         let mut monitor = Self::blank(now, config);
         monitor.state = match config.initial_state() {
-            InitialState::Probe => State::Unknown,
+            InitialState::Probe | InitialState::Remembered => State::Unknown,
             InitialState::Up => State::In { failures: 0 },
             InitialState::Down => State::Out { successes: 0, returning: true },
         };
@@ -206,6 +210,9 @@ impl Monitor {
     /// put there.
     pub fn handle_override(&mut self, now: Instant, forced: Override) {
         let ended = std::mem::replace(&mut self.forced, forced);
+        if ended != forced {
+            self.outputs.push_back(Output::Override(forced));
+        }
         match forced {
             Override::None if ended.keeps_out() => self.ramp = Some(now),
             Override::ForceUp => self.ramp = None,
@@ -280,6 +287,7 @@ impl Monitor {
             schedule,
             flaps,
             probe: None,
+            next_id: 0,
             outputs: VecDeque::new(),
             counters: Counters::default(),
             last_checked: None,
@@ -288,7 +296,8 @@ impl Monitor {
     }
 
     fn start_probe(&mut self, now: Instant) {
-        let id = ProbeId(self.schedule.begun());
+        let id = ProbeId(self.next_id);
+        self.next_id += 1;
         self.schedule.start(now, &self.config, self.is_in_doubt());
         let deadline = now + self.config.timeout();
         self.counters.started += 1;

@@ -275,6 +275,9 @@ pub enum InitialState {
     Up,
     /// For down: `rise` successes in a row bring it in.
     Down,
+    /// For what is remembered of it, where its driver has a [`Snapshot`](super::Snapshot) to
+    /// restore; otherwise as `Probe`.
+    Remembered,
 }
 
 /// How far checks stray from their beat, so that several directors, or checks and something else

@@ -288,7 +288,8 @@ impl Narrator {
                 Some(change.unwrap_or(Event::Health(to, reason)))
             }
             // What comes of it is up to the load too.
-            Output::Weight(_) | Output::Probe { .. } | Output::Cancel { .. } => None,
+            Output::Weight(_) | Output::Override(_) => None,
+            Output::Probe { .. } | Output::Cancel { .. } => None,
         }
     }
 

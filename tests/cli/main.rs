@@ -12,6 +12,7 @@ mod config;
 mod control;
 mod daemon;
 mod fos;
+mod group;
 mod lifecycle;
 mod load;
 mod migration;

@@ -31,6 +31,8 @@ const CHECKS: &[&str] = &[
     "program",
 ];
 
+const ALL_DOWN: &[&str] = &["sorry", "keep_last", "fail_open"];
+const INITIAL_STATES: &[&str] = &["probe", "up", "down", "remembered"];
 const FORWARDING: &[&str] = &["nat", "direct", "tunnel"];
 const TUNNELS: &[&str] = &["ipip", "gue", "gre"];
 const CHECKSUMS: &[&str] = &["none", "csum", "remcsum"];
@@ -396,6 +398,12 @@ directives! {
     Hysteresis "hysteresis" {
         Virtual Extension COUNT_OR_NONE, "0", "How much weight above quorum brings the service up again.";
     }
+    AllDown "all_down" {
+        Virtual Extension Kind::Choice(ALL_DOWN), "sorry", "What a service does below its quorum with no backup up: sorry servers, the last servers stay, or all serve.";
+    }
+    MinServers "min_servers" {
+        Virtual Extension COUNT_OR_NONE, "0", "Servers that are kept in whatever their checks say; 0 keeps none.";
+    }
     Check "check" {
         Virtual Extension Kind::Choice(CHECKS), "", "Kind of health check; chosen by the other directives by default.";
     }
@@ -518,6 +526,21 @@ directives! {
     }
     Fall "fall" {
         Virtual Extension COUNT, "1", "Failures before a server is taken out.";
+    }
+    FastInterval "fast_interval" {
+        Virtual Extension Kind::Duration(1), "", "Interval of the checks while a server rises or falls; timeout by default.";
+    }
+    CheckJitter "check_jitter" {
+        Virtual Extension Kind::Integer(0, 50), "0", "By how many percent of the interval, at most, checks stray from their beat.";
+    }
+    InitialState "initial_state" {
+        Virtual Extension Kind::Choice(INITIAL_STATES), "probe", "What a server is taken for before its first check.";
+    }
+    FlapLimit "flap_limit" {
+        Virtual Extension COUNT_OR_NONE, "0", "Times a server may be taken out within flap_window before it needs more successes; 0 is no limit.";
+    }
+    FlapWindow "flap_window" {
+        Virtual Extension Kind::Duration(1), "10m", "Time over which flap_limit counts.";
     }
     SlowStart "slow_start" {
         Virtual Extension Kind::SlowStart, "historical", "How the weight of a returning server rises.";

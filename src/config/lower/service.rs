@@ -8,9 +8,9 @@ use super::forwarding::{Nested, is_own};
 use super::global::network;
 use super::load;
 use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
-use crate::config::model::{Quorum, RealServer, Virtual};
+use crate::config::model::{AllDown, Quorum, RealServer, Virtual};
 use crate::config::value::Value;
-use crate::health::SlowStart;
+use crate::health::{FlapLimit, InitialState, SlowStart};
 use crate::ipvs::{
     EngineName, Forwarding, Helper, Persistence, SchedulerFlags, SchedulerName, Service, Thresholds,
 };
@@ -51,6 +51,9 @@ impl Context<'_> {
         self.check_through(fields, &mut service, config.dataplane);
         self.check_quorum(fields, &service);
         self.check_load(block, blocks, &service);
+        self.check_group(fields, &service);
+        service.flap_limit = self.flap_limit(fields);
+        self.check_fast_interval(fields, &service);
         Some(service)
     }
 
@@ -266,6 +269,48 @@ impl Context<'_> {
         }
     }
 
+    /// Rules for the servers together that cannot come to bear.
+    fn check_group(&mut self, fields: &Fields, service: &Virtual) {
+        let whole = service.active_servers().filter(|server| !server.backup).count();
+        let least = usize::try_from(service.min_servers).unwrap_or(usize::MAX);
+        if service.active && whole > 0 && least >= whole {
+            let name = &service.name;
+            let message =
+                format!("`{name}` has {whole} servers and keeps {least}: none is taken out");
+            self.report_at(fields, Directive::MinServers, Code::NothingTakenOut, message);
+        }
+        if service.all_down != AllDown::Sorry && !service.sorry_servers.is_empty() {
+            let message = "`sorry_server` has no effect with this `all_down`";
+            self.report_at(fields, Directive::SorryServer, Code::SorryIgnored, message);
+        }
+    }
+
+    fn flap_limit(&mut self, fields: &Fields) -> Option<FlapLimit> {
+        let outs = fields.count(Directive::FlapLimit).unwrap_or(0);
+        let window = fields.duration(Directive::FlapWindow);
+        if outs == 0 {
+            if window.is_some() {
+                let message = "`flap_window` has no effect without `flap_limit`";
+                self.report_at(fields, Directive::FlapWindow, Code::FlapWindowAlone, message);
+            }
+            return None;
+        }
+        match FlapLimit::new(outs, window.unwrap_or(Duration::from_secs(600))) {
+            Ok(limit) => Some(limit),
+            Err(error) => {
+                self.out_of_range(fields, Directive::FlapWindow, error);
+                None
+            }
+        }
+    }
+
+    fn check_fast_interval(&mut self, fields: &Fields, service: &Virtual) {
+        if service.fast_interval.is_some_and(|fast| fast >= service.interval) {
+            let message = "`fast_interval` has no effect: it is not below `timeout`";
+            self.report_at(fields, Directive::FastInterval, Code::FastIntervalIgnored, message);
+        }
+    }
+
     /// What an active service asks for and cannot have yet.
     fn unsupported(&mut self, fields: &Fields, service: &Virtual) {
         if !service.active {
@@ -305,6 +350,23 @@ fn quorum(fields: &Fields) -> Option<Quorum> {
         return None;
     };
     Some(Quorum { least, hysteresis: fields.count(Directive::Hysteresis).unwrap_or(0) })
+}
+
+fn all_down(fields: &Fields) -> AllDown {
+    match fields.choice(Directive::AllDown) {
+        Some("keep_last") => AllDown::KeepLast,
+        Some("fail_open") => AllDown::FailOpen,
+        _ => AllDown::Sorry,
+    }
+}
+
+fn initial_state(fields: &Fields) -> InitialState {
+    match fields.choice(Directive::InitialState) {
+        Some("up") => InitialState::Up,
+        Some("down") => InitialState::Down,
+        Some("remembered") => InitialState::Remembered,
+        _ => InitialState::Probe,
+    }
 }
 
 /// The directives that are taken over as they are.
@@ -349,6 +411,10 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         reentry: seconds(Directive::Reentry, 180),
         rise: fields.count(Directive::Rise),
         fall: fields.count(Directive::Fall).unwrap_or(1),
+        fast_interval: fields.duration(Directive::FastInterval),
+        check_jitter: fields.count(Directive::CheckJitter).unwrap_or(0),
+        initial_state: initial_state(fields),
+        flap_limit: None,
         slow_start: match fields.special(Directive::SlowStart) {
             Some(Value::SlowStart(slow_start)) => *slow_start,
             _ => SlowStart::default(),
@@ -356,6 +422,8 @@ fn plain(section: &Section, address: IpAddr, device: String, config: &Config) ->
         quiesce_server: fields.boolean(Directive::QuiesceServer).unwrap_or(false),
         sorry_servers: sorry_servers(fields, port),
         quorum: quorum(fields),
+        all_down: all_down(fields),
+        min_servers: fields.count(Directive::MinServers).unwrap_or(0),
         load_monitor: load::monitor(fields, config),
         notify: fields.boolean(Directive::Notify).unwrap_or(true),
         notify_mail: super::notify::mails(fields),

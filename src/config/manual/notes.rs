@@ -369,6 +369,22 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
              back. None by default: one server more or less decides, both ways.",
     ),
     (
+        Directive::AllDown,
+        None,
+        "`sorry` leaves it to the sorry servers and, without any, to the servers that are left. \
+             `keep_last` keeps the last servers that were up, at least one and `min_servers` of them, \
+             in the hope that they answer some. `fail_open` serves with all of them: if every check \
+             fails at once, the checks are rather what is wrong. Servers that an administrator took out \
+             stay out, and those of weight 0. Backups come first in any case.",
+    ),
+    (
+        Directive::MinServers,
+        None,
+        "When fewer pass their checks, those that failed last stay in with their full weight. They do \
+             not count for `quorum`. For checks that may fail everywhere at once, such as one that \
+             looks at a database behind all servers.",
+    ),
+    (
         Directive::Check,
         None,
         "By default: `program` where `send_program` is set, `send` where `send` or `expect` is \
@@ -478,6 +494,35 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         "A count where `reentry` is a time; it does not change with the interval.",
     ),
     (Directive::Fall, None, "More than 1 keeps one lost packet from taking a server out."),
+    (
+        Directive::FastInterval,
+        None,
+        "For quick decisions at the price of a few checks more: with `timeout = 5`, `fall = 3` and \
+             `fast_interval = 500ms` a server that fails its check is out a second later. While it \
+             is set, `reentry` is divided by it.",
+    ),
+    (
+        Directive::CheckJitter,
+        None,
+        "Several directors that check the same servers, or checks and something else that comes \
+             at regular times, then do not stay in step. The beat itself does not drift.",
+    ),
+    (
+        Directive::InitialState,
+        None,
+        "`probe` waits for the first check, as 0.8.6 did. `up` serves at once, and a failed first \
+             check takes the server out; `down` wants `rise` successes first. `remembered` goes on \
+             with what was known when `lvs` last ran since the machine was booted, as far as that is \
+             no older than 10 minutes, and is otherwise `probe`.",
+    ),
+    (
+        Directive::FlapLimit,
+        None,
+        "A server that is taken out more often within the window needs twice as many successes to \
+             come back, with each further time again twice as many, up to 32 times as many; what was \
+             long ago is forgotten bit by bit. Off by default: it keeps a sound server out for longer \
+             after a bad day, and with a `reentry` of 180 seconds a server cannot flap fast.",
+    ),
     (
         Directive::SlowStart,
         None,

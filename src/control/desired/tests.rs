@@ -270,10 +270,128 @@ fn any_quorum() -> impl Strategy<Value = String> {
     ]
 }
 
+fn quorum_and_group() -> impl Strategy<Value = String> {
+    let rules = prop_oneof![Just(""), Just("all_down = keep_last"), Just("all_down = fail_open"),];
+    (any_quorum(), rules, 0..3_u32)
+        .prop_map(|(quorum, rule, least)| format!("{quorum}\n{rule}\nmin_servers = {least}"))
+}
+
+#[test]
+fn the_servers_that_failed_last_are_kept_in_as_many_as_are_wanting() {
+    let (mut desired, key) = with_quorum("min_servers = 2", false, true);
+    all_up(&mut desired, key, 1..=3);
+    fail(&mut desired, key, 2);
+    assert_eq!(weights(&desired, key), [(1, 2), (3, 2)], "two are left");
+    fail(&mut desired, key, 3);
+    assert_eq!(weights(&desired, key), [(1, 2), (3, 2)], "the later one of the two stays");
+    assert_eq!(desired.kept(key), BTreeSet::from([server(3)]));
+    fail(&mut desired, key, 1);
+    assert_eq!(weights(&desired, key), [(9, 1)], "below the quorum it is for the sorry server");
+    desired.set_weight(key, server(2), two());
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2)]);
+    desired.set_weight(key, server(3), two());
+    assert_eq!(weights(&desired, key), [(2, 2), (3, 2)]);
+    assert_eq!(desired.kept(key), BTreeSet::new());
+}
+
+#[test]
+fn the_last_server_to_go_is_kept_where_that_is_asked_for() {
+    let (mut desired, key) = with_quorum("all_down = keep_last", false, false);
+    all_up(&mut desired, key, 1..=3);
+    [1, 3, 2].into_iter().for_each(|n| fail(&mut desired, key, n));
+    assert_eq!(weights(&desired, key), [(2, 2)]);
+    desired.set_health(key, server(1), Health::Up);
+    assert_eq!(weights(&desired, key), [(2, 2)], "no gap before the weight comes");
+    desired.set_weight(key, server(1), two());
+    assert_eq!(weights(&desired, key), [(1, 2)]);
+}
+
+#[test]
+fn a_service_that_fails_open_serves_with_all_but_those_taken_out_by_hand() {
+    let (mut desired, key) = with_quorum("all_down = fail_open", false, false);
+    all_up(&mut desired, key, 1..=3);
+    desired.set_withheld(key, server(2), true);
+    desired.set_weight(key, server(2), None);
+    (1..=3).for_each(|n| fail(&mut desired, key, n));
+    assert_eq!(weights(&desired, key), [(1, 2), (3, 2)]);
+    desired.set_withheld(key, server(2), false);
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2), (3, 2)]);
+    desired.set_weight(key, server(1), two());
+    assert_eq!(weights(&desired, key), [(1, 2)]);
+}
+
+#[test]
+fn below_its_quorum_a_service_fails_open_with_those_that_are_left() {
+    let rules = "quorum = 50%\nall_down = fail_open";
+    let (mut desired, key) = with_quorum(rules, false, false);
+    all_up(&mut desired, key, 1..=3);
+    fail(&mut desired, key, 1);
+    assert_eq!(weights(&desired, key), [(2, 2), (3, 2)]);
+    fail(&mut desired, key, 3);
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2), (3, 2)]);
+}
+
+#[test]
+fn servers_that_never_passed_a_check_serve_where_a_service_fails_open() {
+    let (mut desired, key) = with_quorum("all_down = fail_open", true, false);
+    desired.set_down(key, server(1));
+    desired.set_down(key, server(2));
+    assert_eq!(weights(&desired, key), [], "the third may yet come up");
+    desired.set_down(key, server(3));
+    assert_eq!(weights(&desired, key), [], "and so may the backup");
+    desired.set_weight(key, server(4), two());
+    assert_eq!(weights(&desired, key), [(4, 2)], "which comes first");
+    fail(&mut desired, key, 4);
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2), (3, 2)]);
+}
+
+fn fail(desired: &mut Desired, key: ServiceKey, n: u8) {
+    desired.set_health(key, server(n), Health::Down);
+    desired.set_weight(key, server(n), None);
+}
+
 proptest! {
     #[test]
+    fn as_many_serve_as_the_rules_promise_and_nobody_taken_out_by_hand(
+        rules in quorum_and_group(),
+        sorry: bool,
+        steps in proptest::collection::vec((1..=3_u8, 0..4_u8), 0..40),
+    ) {
+        let (mut desired, key) = with_quorum(&rules, false, sorry);
+        (1..=3).for_each(|n| desired.set_down(key, server(n)));
+        for (n, step) in steps {
+            match step {
+                0 => fail(&mut desired, key, n),
+                1 => {
+                    desired.set_withheld(key, server(n), true);
+                    desired.set_weight(key, server(n), None);
+                }
+                _ => {
+                    desired.set_withheld(key, server(n), false);
+                    desired.set_health(key, server(n), Health::Up);
+                    desired.set_weight(key, server(n), two());
+                }
+            }
+            let wanted = &desired.services[&key];
+            let able = wanted.others().filter(|one| !one.withheld).count();
+            let serving = weights(&desired, key).into_iter().filter(|(n, w)| *n < 4 && *w > 0);
+            let serving: Vec<_> = serving.map(|(n, _)| n).collect();
+            let promised = match (wanted.is_met, wanted.all_down) {
+                _ if wanted.pool() != Pool::Others => 0,
+                (false, AllDown::FailOpen) => able,
+                (false, AllDown::KeepLast) => wanted.min_servers.max(1).min(able),
+                _ => wanted.min_servers.min(able),
+            };
+            prop_assert!(serving.len() >= promised, "{serving:?}, promised {promised}");
+            for n in serving {
+                prop_assert!(!wanted.servers[&server(n)].withheld, "{n} was taken out by hand");
+            }
+        }
+    }
+
+    #[test]
     fn one_pool_serves_at_a_time_and_a_server_more_never_turns_a_service_down(
-        quorum in any_quorum(),
+        quorum in quorum_and_group(),
         backup: bool,
         sorry: bool,
         verdicts in proptest::collection::vec((1..=4_u8, proptest::option::of(0..3_u32)), 0..40),

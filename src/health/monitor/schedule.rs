@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::health::MonitorConfig;
 use crate::time::Instant;
 
+/// When the checks of a [`Monitor`](super::Monitor) start. Two monitors with one beat and the same
+/// interval ask at the same moments.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Beat(pub(super) Schedule);
+
 /// When the checks of one server start: on a beat that neither drifts nor bursts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Schedule {
@@ -23,11 +28,6 @@ impl Schedule {
     /// The same numbers from here on, but the next check is due at `first`.
     pub(super) const fn restarted(self, first: Instant) -> Self {
         Self { first, latest: None, begun: self.begun }
-    }
-
-    /// How many checks have begun.
-    pub(super) const fn begun(&self) -> u64 {
-        self.begun
     }
 
     /// When the next check starts.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::schedule::Schedule;
+use super::schedule::{Beat, Schedule};
 use super::state::{Health, State};
 use super::{Counters, Monitor, Output, Override};
 use crate::health::flaps::Flaps;
@@ -21,6 +21,7 @@ pub struct Snapshot {
     ramp: Option<Instant>,
     held: Option<Weight>,
     schedule: Schedule,
+    next_id: u64,
     flaps: Flaps,
     counters: Counters,
     last_checked: Option<Instant>,
@@ -64,6 +65,7 @@ impl Monitor {
             ramp: self.ramp,
             held: self.held,
             schedule,
+            next_id: self.next_id,
             flaps: self.flaps,
             counters: self.counters,
             last_checked: self.last_checked,
@@ -85,6 +87,7 @@ impl Monitor {
         monitor.forced = snapshot.forced;
         monitor.ramp = past(snapshot.ramp);
         monitor.held = snapshot.held;
+        monitor.next_id = snapshot.next_id;
         monitor.flaps = snapshot.flaps.not_after(now);
         monitor.counters = snapshot.counters;
         monitor.last_checked = past(snapshot.last_checked);
@@ -92,6 +95,40 @@ impl Monitor {
         monitor.resume(now, snapshot.schedule);
         monitor.introduce(now, Reason::Remembered);
         monitor
+    }
+
+    /// A monitor of the same server for another service that checks the same: it knows from the
+    /// start what this one knows of the server's health, and keeps the same beat, so that one
+    /// probe can serve both. A server that is up has its full weight at once. What an
+    /// administrator said is not taken over.
+    #[must_use]
+    pub fn beside(&self, now: Instant, config: MonitorConfig) -> Self {
+        if self.health() == Health::Unknown {
+            let mut monitor = Self::new(now, config);
+            monitor.keep(self.beat());
+            return monitor;
+        }
+        let mut monitor = Self::blank(now, config);
+        monitor.state = self.state;
+        monitor.since = self.since;
+        monitor.flaps = self.flaps;
+        monitor.last_checked = self.last_checked;
+        monitor.last_failure.clone_from(&self.last_failure);
+        monitor.keep(self.beat());
+        monitor.introduce(now, Reason::Remembered);
+        monitor
+    }
+
+    /// When its checks start, to be kept by another monitor.
+    #[must_use]
+    pub const fn beat(&self) -> Beat {
+        Beat(self.schedule)
+    }
+
+    /// Starts its checks when the monitor does that `beat` is of, as far as the two are configured
+    /// alike.
+    pub const fn keep(&mut self, beat: Beat) {
+        self.schedule = beat.0;
     }
 
     /// Goes on with the beats of `schedule`, unless its next one is past or too far away to be
@@ -111,6 +148,9 @@ impl Monitor {
         let (from, to) = (Health::Unknown, self.health());
         if from != to {
             self.outputs.push_back(Output::Changed { from, to, reason });
+        }
+        if self.forced != Override::None {
+            self.outputs.push_back(Output::Override(self.forced));
         }
         let told = self.settle_weight(now);
         if !told && (self.held.is_some() || self.forced.keeps_out()) {

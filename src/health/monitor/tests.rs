@@ -94,6 +94,7 @@ fn brief(output: &Output) -> String {
         Output::Cancel { .. } => "cancel".into(),
         Output::Changed { from, to, reason } => format!("{from} -> {to} ({reason})"),
         Output::Weight(weight) => format!("weight {:?}", weight.map(Weight::get)),
+        Output::Override(forced) => format!("the word is {forced}"),
     }
 }
 
@@ -225,7 +226,7 @@ fn a_drained_server_keeps_its_connections_whatever_quiesce_says() {
     drain(&mut monitor);
     assert_eq!(weights(&check(&mut monitor, Err(Failure::Refused))), [None], "it died of itself");
     monitor.handle_override(at(4010), Override::None);
-    assert_eq!(drain(&mut monitor), []);
+    assert_eq!(weights(&drain(&mut monitor)), []);
 }
 
 #[test]
@@ -520,7 +521,7 @@ fn remembered(monitor: &Monitor, now: Instant) -> Snapshot {
 fn apply(monitor: &mut Monitor, now: Instant, input: &Input) -> Vec<Output> {
     match input {
         Input::Result { offset, passed } => {
-            let id = ProbeId(monitor.schedule.begun().saturating_sub(1 + offset));
+            let id = ProbeId(monitor.next_id.saturating_sub(1 + offset));
             let result = if *passed { Ok(()) } else { Err(Failure::Refused) };
             monitor.handle_result(now, id, result);
         }
@@ -572,6 +573,7 @@ fn obeys_the_laws(config: MonitorConfig, inputs: &[(u64, Input)]) -> Result<(), 
                     }
                     been_in |= to.is_in();
                 }
+                Output::Override(forced) => prop_assert_eq!(forced, monitor.forced),
                 Output::Weight(weight) => {
                     let told_again = weight.is_none() && monitor.forced.keeps_out();
                     prop_assert!(weight != held || told_again, "no change");
@@ -629,7 +631,7 @@ proptest! {
             go(&mut monitor, input);
         }
         if let Some(probe) = monitor.probe {
-            let offset = monitor.schedule.begun() - 1 - probe.id.0;
+            let offset = monitor.next_id - 1 - probe.id.0;
             go(&mut monitor, &Input::Result { offset, passed: true });
         }
         let config = *monitor.config();

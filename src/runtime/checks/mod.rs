@@ -19,6 +19,7 @@ pub mod http;
 mod http2;
 pub(in crate::runtime) mod network;
 mod ping;
+mod pool;
 pub(in crate::runtime) mod program;
 mod radius;
 pub(in crate::runtime) mod random;
@@ -32,6 +33,7 @@ mod transcript;
 use std::path::PathBuf;
 
 pub use dialer::{Dialer, Way};
+pub use pool::{Method, Pool, Seat};
 pub use runner::Runner;
 pub use transcript::{Line, Transcript};
 

@@ -14,7 +14,7 @@ use crate::runtime::clock;
 /// A task that drives one [`Monitor`] with one [`Check`] against one real server. Dropping it
 /// ends the task and the probe under way.
 ///
-/// It sends what its owner must know, [`Output::Changed`] and [`Output::Weight`] and no other,
+/// It sends what its owner must know, everything but [`Output::Probe`] and [`Output::Cancel`],
 /// under the key it was given. What it sent before it was dropped may still be in the channel
 /// then, so a key should not be used again for another server.
 ///
@@ -129,7 +129,7 @@ async fn drive<K: Clone>(
                     probe = Some(Probe::start(id, check, target, deadline - clock::now()));
                 }
                 Output::Cancel { .. } => probe = None,
-                event @ (Output::Changed { .. } | Output::Weight(_)) => {
+                event => {
                     if events.send((key.clone(), event)).await.is_err() {
                         return;
                     }
@@ -168,11 +168,19 @@ async fn finished(probe: &mut Option<Probe>) -> (ProbeId, Result<(), Failure>) {
     let Some(Probe { id, future }) = probe else {
         return std::future::pending().await;
     };
-    let result = std::future::poll_fn(|context| {
-        let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
+    (*id, guarded(future.as_mut()).await)
+}
+
+/// A probe whose panic is a failure.
+pub(super) async fn guarded<F>(mut probe: Pin<&mut F>) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>> + ?Sized,
+{
+    std::future::poll_fn(|context| {
+        let poll = AssertUnwindSafe(|| probe.as_mut().poll(context));
         catch_unwind(poll).unwrap_or_else(|_panic| {
             Poll::Ready(Err(Failure::Other("the check panicked".to_owned())))
         })
-    });
-    (*id, result.await)
+    })
+    .await
 }

@@ -4,6 +4,7 @@
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
 mod load;
+mod memory;
 mod operate;
 mod order;
 mod plane;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use self::load::{Loads, News};
+use self::memory::Memory;
 pub use self::order::Order;
 use self::plane::Plane;
 use self::reconciler::Reconciler;
@@ -99,6 +101,7 @@ pub struct Director {
     desired: Desired,
     watch: Watch,
     ways: Ways,
+    memory: Memory,
     loads: Loads,
     drained: BTreeSet<ServerKey>,
     warmth: Warmth,
@@ -145,6 +148,9 @@ impl Director {
         let config = accepted.config;
         let (order_sender, orders) = mpsc::channel(ORDERS);
         let now = clock::now();
+        let memory = Memory::of(&path);
+        let watch = Watch::new(memory.read().collect());
+        let watch = watch.map_err(|source| StartError::Watch { path: path.clone(), source })?;
         let mut director = Self {
             overrides: Overrides::default(),
             store,
@@ -159,15 +165,16 @@ impl Director {
             desired: Desired::new(&config),
             config,
             table: Reconciler::new(plane),
-            watch: Watch::default(),
+            watch,
             ways: Ways::default(),
+            memory,
             loads: Loads::default(),
             drained: BTreeSet::new(),
             warmth: Warmth::new(clock::now()),
             observer,
             notifier: None,
         };
-        director.remember().await;
+        director.remember_overrides().await;
         director.ways.configure(&director.config);
         director.open_ways().await?;
         if let Err(error) = director.configure_watch() {
@@ -431,6 +438,19 @@ impl Director {
         let plane = self.table.backend_mut();
         plane.drain(drain).await;
         plane.shutdown();
+        let known = self.watch.remembered();
+        if !known.is_empty() {
+            self.memory.write_now(&known);
+        }
+    }
+
+    fn remember_health(&mut self) {
+        if self.memory.is_due(clock::now()) {
+            let known = self.watch.remembered();
+            if !known.is_empty() {
+                self.memory.write_soon(known);
+            }
+        }
     }
 
     async fn on_health(&mut self, server: ServerKey, output: health::Output) {
@@ -443,9 +463,18 @@ impl Director {
             }
             health::Output::Changed { from, to, reason } => {
                 self.tell_health(server, from, to, reason.to_string());
-                if to == Health::Down {
-                    self.judge(server, Desired::set_down).await;
+                if matches!(to, Health::Down | Health::Up) {
+                    self.judge(server, |desired, key, address| {
+                        desired.set_health(key, address, to)
+                    })
+                    .await;
                 }
+            }
+            health::Output::Override(forced) => {
+                self.judge(server, |desired, key, address| {
+                    desired.set_withheld(key, address, forced.keeps_out())
+                })
+                .await;
             }
             // The runner keeps its probes to itself.
             health::Output::Probe { .. } | health::Output::Cancel { .. } => {}
@@ -490,12 +519,14 @@ impl Director {
     ) {
         let sorry_before = self.desired.sorry_servers(server.service).to_vec();
         let quorum_before = self.desired.quorum(server.service);
+        let kept_before = self.desired.kept(server.service);
         verdict(&mut self.desired, server.service, server.address);
         let entry = self.desired.entry(server.service);
         let result = self.table.service(server.service, entry).await;
         self.warn_of(result);
         self.tell_quorum(server.service, quorum_before);
         self.tell_sorry(server.service, &sorry_before);
+        self.tell_kept(server.service, &kept_before);
     }
 
     fn tell_health(&self, server: ServerKey, from: Health, to: Health, reason: String) {
@@ -537,6 +568,18 @@ impl Director {
         }
     }
 
+    fn tell_kept(&self, key: ServiceKey, before: &BTreeSet<SocketAddr>) {
+        let now = self.desired.kept(key);
+        for &address in now.symmetric_difference(before) {
+            let kept = now.contains(&address);
+            let key = ServerKey { service: key, address };
+            if let Some(names) = self.watch.names(key) {
+                let (service, server) = (names.service.clone(), names.server.clone());
+                self.tell(Event::Kept { service, server, address, kept });
+            }
+        }
+    }
+
     fn tell_quorums(&self, before: &BTreeMap<ServiceKey, QuorumState>) {
         for (key, _) in self.desired.quorums() {
             self.tell_quorum(key, before.get(&key).copied());
@@ -568,6 +611,7 @@ impl Director {
         self.expire_overrides().await;
         self.look_for_drained().await;
         self.tend().await;
+        self.remember_health();
         let end = clock::now();
         end + AUDIT_INTERVAL.max((end - begun) * AUDIT_SHARE)
     }

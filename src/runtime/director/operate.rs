@@ -35,7 +35,7 @@ impl Director {
     }
 
     /// Reads what was said in an earlier life.
-    pub(super) async fn remember(&mut self) {
+    pub(super) async fn remember_overrides(&mut self) {
         let Some(store) = &self.store else { return };
         match store.read() {
             Ok(overrides) => self.overrides = overrides,

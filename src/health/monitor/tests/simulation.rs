@@ -83,6 +83,7 @@ impl World {
                     prop_assert!(given_up, "two checks at a time");
                 }
                 Output::Changed { from, to, .. } => prop_assert_ne!(from, to),
+                Output::Override(_) => {}
                 Output::Weight(weight) => self.held = weight,
             }
         }

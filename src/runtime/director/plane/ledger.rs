@@ -6,17 +6,12 @@
 //! kernel's table is: at boot.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::ipvs::ServiceKey;
-use crate::runtime::configuration::hash;
-
-/// Where daemons keep what must not outlive the boot, unless the supervisor says otherwise.
-const DIRECTORY: &str = "/run/piranha";
+use crate::runtime::director::memory::{directory, file_of};
 
 /// A ledger longer than this is not ours.
 const MAX_BYTES: u64 = 64 << 20;
@@ -29,19 +24,13 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger of the director that runs the configuration at `config`: in `RUNTIME_DIRECTORY`
-    /// where the supervisor gives one (systemd does), else in `/run/piranha`.
+    /// The ledger of the director that runs the configuration at `config`.
     pub(super) fn of(config: &Path) -> Self {
-        let directory = env::var_os("RUNTIME_DIRECTORY");
-        let directory = directory.map_or_else(|| DIRECTORY.into(), PathBuf::from);
-        Self::within(&directory, config)
+        Self::within(&directory(), config)
     }
 
     fn within(directory: &Path, config: &Path) -> Self {
-        // Two directors on one machine, in two network namespaces, have two files.
-        let config = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
-        let name = format!("services-{:016x}", hash(config.as_os_str().as_bytes()));
-        Self { path: directory.join(name), written: BTreeSet::new() }
+        Self { path: file_of(directory, config, "services"), written: BTreeSet::new() }
     }
 
     /// What was remembered. A ledger that cannot be read remembers nothing: what it named is left
