@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Whether a real server is fit, as its checks say. What an administrator forces is apart from
-/// it, see [`Override`].
+/// it, see [`Override`](crate::health::Override).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
