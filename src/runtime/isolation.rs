@@ -1,5 +1,7 @@
 //! What keeps heartbeats on time on a machine that is short of memory or of processors.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rustix::mm::MlockAllFlags;
 
 use super::sys;
@@ -16,10 +18,21 @@ const PRIORITY: i32 = 10;
 /// Pages are locked as they are touched, so that room a process has only reserved costs nothing.
 #[must_use]
 pub fn isolate() -> Event {
+    ISOLATED.store(true, Ordering::Relaxed);
     let touched = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     Event::Isolation {
         memory_locked: rustix::mm::mlockall(touched).is_ok(),
         realtime: raise_priority(),
+    }
+}
+
+/// Whether this process asked for isolation.
+static ISOLATED: AtomicBool = AtomicBool::new(false);
+
+/// Puts the calling thread above ordinary ones if [`isolate`] was called in this process.
+pub(super) fn follow() {
+    if ISOLATED.load(Ordering::Relaxed) {
+        raise_priority();
     }
 }
 

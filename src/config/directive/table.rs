@@ -221,7 +221,7 @@ directives! {
         Global Extension Kind::Text, "", "User that track_command runs as; that of pulse by default.";
     }
     TrackInterval "track_interval" {
-        Global Extension Kind::Duration(10), "1", "How often tracked files, processes and commands are looked at, and how long a command may take.";
+        Global Extension Kind::Duration(10), "1", "How often tracked files, processes and commands are looked at.";
     }
     Reference "reference" {
         Global Extension Kind::Host, "", "Address outside of the pair, such as the gateway, that must answer a ping before a takeover; may stand several times.";

@@ -81,7 +81,8 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         Directive::TrackCommand,
         None,
         "Split at blanks, without a shell, with the full path of the program. It is limited like \
-             `send_program`, and fails when it takes longer than `track_interval`.",
+             `send_program`, and fails when it takes longer than `track_interval` and than 5 s: a \
+             machine that is merely busy keeps the service.",
     ),
     (
         Directive::Reference,

@@ -91,7 +91,7 @@ pub struct Spec {
     pub commands: Vec<Vec<String>>,
     /// The user they run as; this process's own without one.
     pub command_user: Option<String>,
-    /// How often files, processes and commands are looked at; also how long a command may take.
+    /// How often files, processes and commands are looked at.
     pub interval: Duration,
     /// Addresses outside that answer echo requests.
     pub references: Vec<IpAddr>,

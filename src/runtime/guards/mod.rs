@@ -15,8 +15,8 @@ use std::net::IpAddr;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinSet;
 
-use super::clock;
 use super::heartbeat::Observer;
+use super::{clock, isolation};
 use crate::control::Event;
 use crate::failover::guard::{Fault, Guard, Guards, Spec};
 
@@ -39,9 +39,11 @@ pub fn watch(spec: Spec, own: Vec<IpAddr>, observer: Observer) -> io::Result<Wat
     watcher.look(&spec);
     let (fault_sender, faults) = channel::channel(watcher.told.clone());
     let (spec_sender, spec_receiver) = channel::channel(spec);
-    std::thread::Builder::new()
-        .name("guards".to_owned())
-        .spawn(move || runtime.block_on(watcher.run(spec_receiver, fault_sender)))?;
+    std::thread::Builder::new().name("guards".to_owned()).spawn(move || {
+        // An answer of a reference that is looked at late is taken for none.
+        isolation::follow();
+        runtime.block_on(watcher.run(spec_receiver, fault_sender));
+    })?;
     Ok(Watch { spec: spec_sender, faults })
 }
 

@@ -15,6 +15,10 @@ use crate::health::{CheckSpec, Expect, ProgramSpec};
 use crate::net::Protocol;
 use crate::runtime::checks;
 
+/// The least time a look and a command have: on a machine that is merely busy everything takes long,
+/// and its director is still the one to have the service.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What is read of a file: a number has not more.
 const FILE_BYTES: u64 = 64;
 
@@ -91,7 +95,7 @@ pub(super) async fn process(name: String, interval: Duration, report: Report) {
 }
 
 /// Looks every `interval`, on a thread that may block, and never twice at a time: what takes longer
-/// than the interval is a fault.
+/// than [`PATIENCE`] is a fault.
 async fn repeat(
     guard: Guard,
     interval: Duration,
@@ -104,9 +108,9 @@ async fn repeat(
             let seen = look();
             (look, seen)
         });
-        let done = tokio::time::timeout(interval, &mut looking).await;
+        let done = tokio::time::timeout(PATIENCE, &mut looking).await;
         if done.is_err() {
-            let late = Err(format!("no answer within {interval:?}"));
+            let late = Err(format!("no answer within {PATIENCE:?}"));
             let _ = report.send(Observation::Guard(guard.clone(), late));
         }
         let done = match done {
@@ -120,20 +124,21 @@ async fn repeat(
     }
 }
 
-/// Runs a command every `interval`, which is also the time it has.
+/// Runs a command every `interval`; it has that time, and [`PATIENCE`] if that is longer.
 pub(super) async fn command(
     arguments: Vec<String>,
     user: Option<String>,
     interval: Duration,
     report: Report,
 ) {
+    let limit = interval.max(PATIENCE);
     let guard = Guard::Command(arguments.clone());
     let spec = ProgramSpec { arguments, expect: Expect::Nothing, user };
     let check = checks::build(&CheckSpec::Program(spec), Protocol::Tcp);
     let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     loop {
         let seen = match &check {
-            Ok(check) => check.probe(nobody, interval).await.map_err(|failure| failure.to_string()),
+            Ok(check) => check.probe(nobody, limit).await.map_err(|failure| failure.to_string()),
             Err(error) => Err(error.to_string()),
         };
         let _ = report.send(Observation::Guard(guard.clone(), seen));
