@@ -102,6 +102,18 @@ impl Override {
         let (service, server, author) = (service.into(), server.into(), author.into());
         Self { service, server, word, author, reason: None, since, until: None }
     }
+
+    /// The servers in `config` of which it is said: none if that has no such server (any more).
+    pub fn servers<'a>(
+        &'a self,
+        config: &'a Config,
+    ) -> impl Iterator<Item = (&'a Virtual, &'a RealServer)> {
+        let services = config.active_virtuals().filter(|v| v.name == self.service);
+        services.flat_map(move |v| {
+            let servers = v.active_servers().filter(|server| server.name == self.server);
+            servers.map(move |server| (v, server))
+        })
+    }
 }
 
 /// What operators say of all servers: one word of each at most, the last one.
@@ -130,11 +142,7 @@ impl Overrides {
 
     /// Takes away what is said of servers that `config` does not have, and returns it.
     pub fn forget_strangers(&mut self, config: &Config) -> Vec<Override> {
-        let known = |said: &Override| {
-            let mut services = config.active_virtuals();
-            services.any(|v| v.name == said.service && serves(v, &said.server))
-        };
-        self.take(|said| !known(said))
+        self.take(|said| said.servers(config).next().is_none())
     }
 
     /// What is said of a server.
@@ -284,8 +292,4 @@ fn weigh(config: &mut Config, said: &Override, weight: Weight) {
     let services = config.virtuals.iter_mut().filter(|v| v.name == said.service);
     let servers = services.flat_map(|v| &mut v.servers);
     servers.filter(|server| server.name == said.server).for_each(|server| server.weight = weight);
-}
-
-fn serves(v: &Virtual, server: &str) -> bool {
-    v.active_servers().any(|one| one.name == server)
 }

@@ -69,9 +69,9 @@ pub enum Call {
     /// What there is to know: of `pulse` a [`Heartbeats`](super::status::Heartbeats), of `lvs` a
     /// [`Balancing`](super::status::Balancing).
     Status {
-        /// Whether each service is told with its servers.
+        /// Which servers are told.
         #[serde(default)]
-        servers: bool,
+        servers: Servers,
         /// Only the service of this name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         service: Option<String>,
@@ -112,6 +112,21 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target: Option<String>,
     },
+}
+
+/// Which servers a status tells.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Servers {
+    /// None; services count theirs.
+    #[default]
+    None,
+    /// Those that are not simply up, or of which an operator says something: what a person looks
+    /// for, and little where there are many servers.
+    Notable,
+    /// All.
+    All,
 }
 
 /// What an operator wants of servers.
@@ -402,7 +417,10 @@ mod tests {
     #[test]
     fn a_call_needs_only_the_fields_that_matter() {
         let call = |text| serde_json::from_str::<Call>(text).unwrap();
-        assert_eq!(call(r#"{"status":{}}"#), Call::Status { servers: false, service: None });
+        assert_eq!(
+            call(r#"{"status":{}}"#),
+            Call::Status { servers: Servers::None, service: None }
+        );
         assert_eq!(call(r#"{"events":{}}"#), Call::Events { after: 0, follow: false });
         assert_eq!(call(r#""reload""#), Call::Reload);
     }

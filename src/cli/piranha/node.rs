@@ -8,7 +8,7 @@ use super::place::{Place, refused};
 use super::table::Screen;
 use super::{print, print_json, show, status};
 use crate::cli::{Failure, on_one_thread};
-use crate::control::protocol::{Daemon, Done};
+use crate::control::protocol::{Daemon, Done, Servers};
 use crate::failover::State;
 use crate::time::Instant;
 
@@ -74,7 +74,7 @@ impl Failover {
     }
 
     async fn rehearse(&self) -> Result<u8, Failure> {
-        let known = self.place.status(false).await;
+        let known = self.place.status(Servers::None).await;
         if self.place.json {
             print_json(&serde_json::to_value(&known.verdict)?)?;
         } else {

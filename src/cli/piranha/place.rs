@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::{CONFIG_FILE, Failure};
-use crate::control::protocol::Daemon;
+use crate::control::protocol::{Daemon, Servers};
 use crate::control::status::{Balancing, Status};
 use crate::control::{Client, ClientError};
 use crate::runtime::control::{self, directory};
@@ -25,13 +25,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What both daemons know, with the servers of each service or without.
-    pub(super) async fn status(&self, servers: bool) -> Status {
+    /// What both daemons know, with these servers of each service.
+    pub(super) async fn status(&self, servers: Servers) -> Status {
         control::status(&self.directory(), servers, None).await
     }
 
     /// What `lvs` knows.
-    pub(super) async fn balancing(&self, servers: bool) -> Result<Balancing, Failure> {
+    pub(super) async fn balancing(&self, servers: Servers) -> Result<Balancing, Failure> {
         let mut lvs = self.connect(Daemon::Lvs).await?;
         lvs.balancing(servers, None).await.map_err(refused)
     }

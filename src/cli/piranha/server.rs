@@ -8,7 +8,7 @@ use super::place::{Place, refused};
 use super::table::Screen;
 use super::{print, print_json, show, span};
 use crate::cli::{Failure, on_one_thread};
-use crate::control::protocol::{Daemon, Operated, OperatedServer, Operation};
+use crate::control::protocol::{Daemon, Operated, OperatedServer, Operation, Servers};
 use crate::control::status::Balancing;
 use crate::control::{Client, Word};
 use crate::net::Weight;
@@ -146,7 +146,7 @@ impl Change {
 
 /// The connections that these servers have together.
 async fn connections(lvs: &mut Client, servers: &[OperatedServer]) -> Result<u64, Failure> {
-    let known = lvs.balancing(true, None).await.map_err(refused)?;
+    let known = lvs.balancing(Servers::All, None).await.map_err(refused)?;
     let meant = |service: &str, server: &str| {
         servers.iter().any(|one| one.service == service && one.server == server)
     };
@@ -174,7 +174,7 @@ fn tell(place: &Place, operated: &Operated, what: &str) -> Result<(), Failure> {
 }
 
 async fn list(place: &Place, wanted: Option<&str>) -> Result<u8, Failure> {
-    let mut lvs = place.balancing(true).await?;
+    let mut lvs = place.balancing(Servers::All).await?;
     if let Some(wanted) = wanted {
         keep(&mut lvs, wanted)?;
     }
@@ -249,7 +249,7 @@ impl Overrides {
         on_one_thread(async move {
             match self {
                 Self::List { place } => {
-                    let said = place.balancing(false).await?.overrides;
+                    let said = place.balancing(Servers::None).await?.overrides;
                     if place.json {
                         print_json(&serde_json::to_value(&said)?)?;
                     } else {

@@ -7,6 +7,7 @@ use super::server::service_called;
 use super::table::Screen;
 use super::{print, print_json, show};
 use crate::cli::{Failure, on_one_thread};
+use crate::control::protocol::Servers;
 
 /// The commands about virtual services.
 #[derive(Debug, Subcommand)]
@@ -30,7 +31,7 @@ impl Command {
         on_one_thread(async move {
             match self {
                 Self::List { place } => {
-                    let lvs = place.balancing(false).await?;
+                    let lvs = place.balancing(Servers::None).await?;
                     if place.json {
                         print_json(&serde_json::to_value(&lvs.services)?)?;
                     } else {
@@ -38,7 +39,7 @@ impl Command {
                     }
                 }
                 Self::Show { place, service } => {
-                    let mut lvs = place.balancing(true).await?;
+                    let mut lvs = place.balancing(Servers::All).await?;
                     let name = service_called(&lvs, &service)?;
                     lvs.services.retain(|service| service.name == name);
                     if place.json {

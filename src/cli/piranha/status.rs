@@ -8,6 +8,7 @@ use super::place::Place;
 use super::table::Screen;
 use super::{print, print_json, show, span};
 use crate::cli::{Failure, on_one_thread};
+use crate::control::protocol::Servers;
 use crate::control::status;
 use crate::control::status::{Failover, Reading};
 
@@ -41,7 +42,7 @@ impl Status {
     pub(super) fn run(self) -> Result<u8, Failure> {
         on_one_thread(async move {
             loop {
-                let status = self.place.status(!self.brief && !self.nagios).await;
+                let status = self.place.status(self.servers()).await;
                 let code = self.show(&status)?;
                 match self.watch {
                     Some(pause) => tokio::time::sleep(pause.max(Duration::from_millis(100))).await,
@@ -49,6 +50,16 @@ impl Status {
                 }
             }
         })
+    }
+
+    const fn servers(&self) -> Servers {
+        if self.place.json || self.wide {
+            Servers::All
+        } else if self.brief || self.nagios {
+            Servers::None
+        } else {
+            Servers::Notable
+        }
     }
 
     fn show(&self, status: &status::Status) -> Result<u8, Failure> {
@@ -91,7 +102,7 @@ pub(super) struct Readiness {
 impl Readiness {
     pub(super) fn run(self) -> Result<u8, Failure> {
         on_one_thread(async move {
-            let status = self.place.status(false).await;
+            let status = self.place.status(Servers::None).await;
             if self.place.json {
                 print_json(&serde_json::to_value(&status.verdict)?)?;
             } else {

@@ -51,7 +51,7 @@ impl Screen {
     }
 }
 
-/// Rows of cells under headings. The last column takes what is left of the screen.
+/// Rows of cells under headings. What does not fit into the last column stands below its row.
 #[derive(Debug)]
 pub(super) struct Table {
     headings: Vec<&'static str>,
@@ -77,7 +77,10 @@ impl Table {
     pub(super) fn render(&self, screen: Screen) -> String {
         let widths: Vec<_> = (0..self.headings.len()).map(|column| self.width(column)).collect();
         let headings = self.headings.iter().map(|heading| ((*heading).to_owned(), Tone::Plain));
-        let mut text = self.line(&headings.collect::<Vec<_>>(), &widths, screen);
+        let headings = self.line(&headings.collect::<Vec<_>>(), &widths, screen);
+        // A heading that does not fit is not missed.
+        let mut text: String =
+            headings.lines().take(1).map(|line| line.to_owned() + "\n").collect();
         for row in &self.rows {
             text += &self.line(row, &widths, screen);
         }
@@ -95,28 +98,32 @@ impl Table {
 
     fn line(&self, cells: &[(String, Tone)], widths: &[usize], screen: Screen) -> String {
         let mut line = String::new();
-        let mut used = 0;
+        let (mut used, mut below) = (0, String::new());
         let shown: Vec<_> = (0..cells.len()).filter(|&column| widths[column] > 0).collect();
         for (place, &column) in shown.iter().enumerate() {
             let gap = if place == 0 { 0 } else { 2 };
             let left = screen.width.saturating_sub(used + gap);
             let last = place + 1 == shown.len();
             let (cell, tone) = &cells[column];
+            if last && cell.chars().count() > left {
+                below = wrap(cell, 4, screen.width);
+                break;
+            }
+            // Half a number is another number.
+            if left == 0 || (self.numbers[column] && widths[column] > left) {
+                continue;
+            }
             let room = if last { left } else { widths[column].min(left) };
             let cell = cut(cell, room);
-            let pad = if last { 0 } else { room.saturating_sub(cell.chars().count()) };
-            let (before, after) = if self.numbers[column] {
-                (widths[column] - cell.chars().count(), 0)
-            } else {
-                (0, pad)
-            };
+            let pad = if last { 0 } else { room - cell.chars().count() };
+            let (before, after) = if self.numbers[column] { (pad, 0) } else { (0, pad) };
             let _ = write!(line, "{:gap$}{:before$}", "", "");
             line += &screen.paint(*tone, &cell);
             let _ = write!(line, "{:after$}", "");
-            used += gap + widths[column];
+            used += gap + room;
         }
         line.truncate(line.trim_end().len());
-        line + "\n"
+        line + "\n" + &below
     }
 }
 
@@ -128,6 +135,27 @@ fn cut(text: &str, width: usize) -> String {
         0 => String::new(),
         _ => text.chars().take(width - 1).chain(['~']).collect(),
     }
+}
+
+/// `text` with lines that fit, the first indented by `indent` and the others by two more.
+pub(super) fn wrap(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = String::new();
+    let mut line = " ".repeat(indent);
+    let mut empty = true;
+    for word in text.split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > width {
+            lines += &line;
+            lines.push('\n');
+            line = " ".repeat(indent + 2);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line += word;
+        empty = false;
+    }
+    lines + &line + "\n"
 }
 
 /// A number people can take in: `1234`, `12k`, `3.4M`.
@@ -158,9 +186,21 @@ mod tests {
             ("a long story that nobody wants to read to its end".to_owned(), Tone::Plain),
         ]);
         let text = table.render(Screen { width: 30, colored: false });
-        assert_eq!(text, "NAME  COUNT  WHY\nweb    1234  a long story tha~\n");
+        let story = "    a long story that nobody\n      wants to read to its end\n";
+        assert_eq!(text, format!("NAME  COUNT  WHY\nweb    1234\n{story}"));
         let colored = table.render(Screen { width: 30, colored: true });
         assert!(colored.contains("\x1b[32mweb\x1b[0m"));
+    }
+
+    #[test]
+    fn columns_beyond_the_screen_are_left_out() {
+        let mut table = Table::new(&["NAME", ">COUNT", ">MORE", "WHY"]);
+        let cells = ["web", "1234", "5678", "because"];
+        table.row(cells.map(|cell| (cell.to_owned(), Tone::Plain)).to_vec());
+        let at = |width| table.render(Screen { width, colored: false });
+        assert_eq!(at(11), "NAME  COUNT\nweb    1234\n    because\n");
+        assert_eq!(at(24), "NAME  COUNT  MORE  WHY\nweb    1234  5678\n    because\n");
+        assert_eq!(at(26), "NAME  COUNT  MORE  WHY\nweb    1234  5678  because\n");
     }
 
     #[test]

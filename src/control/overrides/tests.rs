@@ -103,6 +103,14 @@ fn words_on_servers_that_left_the_configuration_are_forgotten() {
 }
 
 #[test]
+fn a_word_on_a_server_that_is_gone_is_not_taken_for_one_whose_name_begins_so() {
+    let config = config();
+    let servers = |said: Override| said.servers(&config).count();
+    assert_eq!(servers(said("web", "alpin", Word::Disable)), 0);
+    assert_eq!(servers(said("web", "alpine", Word::Disable)), 1);
+}
+
+#[test]
 fn overrides_come_back_from_what_was_written() {
     let mut overrides = Overrides::default();
     let reason = Some("disk".to_owned());

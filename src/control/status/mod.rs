@@ -503,6 +503,14 @@ impl ServerStatus {
     }
 }
 
+impl ServerState {
+    /// Whether a person who looks for trouble wants to see it.
+    #[must_use]
+    pub const fn is_notable(self) -> bool {
+        !matches!(self, Self::Up | Self::Waiting)
+    }
+}
+
 /// What a server does, everything considered.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

@@ -13,7 +13,7 @@ use super::place::socket;
 use crate::control::Record;
 use crate::control::protocol::{
     Call, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem, Request,
-    VERSION,
+    Servers, VERSION,
 };
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
 
@@ -66,11 +66,11 @@ pub enum ClientError {
 ///
 /// ```no_run
 /// use piranha::control::Client;
-/// use piranha::control::protocol::Daemon;
+/// use piranha::control::protocol::{Daemon, Servers};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut lvs = Client::connect("/run/piranha".as_ref(), Daemon::Lvs).await?;
-/// for service in lvs.balancing(false, None).await?.services {
+/// for service in lvs.balancing(Servers::None, None).await?.services {
 ///     println!("{} is {}", service.name, service.state);
 /// }
 /// # Ok(())
@@ -125,16 +125,16 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn heartbeats(&mut self) -> Result<Heartbeats, ClientError> {
-        self.call(Call::Status { servers: false, service: None }, LIMIT).await
+        self.call(Call::Status { servers: Servers::None, service: None }, LIMIT).await
     }
 
-    /// What `lvs` knows, of one service or of all, with the servers of each if asked.
+    /// What `lvs` knows, of one service or of all, with these servers of each.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn balancing(
         &mut self,
-        servers: bool,
+        servers: Servers,
         service: Option<&str>,
     ) -> Result<Balancing, ClientError> {
         let service = service.map(ToOwned::to_owned);
@@ -279,8 +279,8 @@ impl Client {
     }
 }
 
-/// Asks both daemons in `directory` and puts together what they say, with `servers` or without.
-pub async fn status(directory: &Path, servers: bool, service: Option<&str>) -> Status {
+/// Asks both daemons in `directory` and puts together what they say, with these servers.
+pub async fn status(directory: &Path, servers: Servers, service: Option<&str>) -> Status {
     let pulse = async {
         let mut client = Client::connect(directory, Daemon::Pulse).await?;
         client.heartbeats().await

@@ -1,6 +1,7 @@
 //! What operators do with servers: an order, what it does to the table, and what is remembered.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
@@ -11,6 +12,8 @@ use crate::config::{Directive, Document, RealServer, Virtual};
 use crate::control::protocol::{Operated, OperatedServer, Operation, Problem, ProblemCode};
 use crate::control::supervision::Report;
 use crate::control::{Event, Override, TargetError, Word, find_servers};
+use crate::health;
+use crate::ipvs::ServiceKey;
 use crate::runtime::control::now;
 
 /// A server that is meant.
@@ -21,13 +24,22 @@ struct Target {
     key: ServerKey,
 }
 
+impl Target {
+    fn of((v, server): (&Virtual, &RealServer)) -> Self {
+        Self {
+            service: v.name.clone(),
+            server: server.name.clone(),
+            key: ServerKey { service: v.key(), address: server.address },
+        }
+    }
+}
+
 impl Director {
     /// Tells every monitor what is wanted of its server.
     pub(super) fn tell_monitors(&self) {
         let now = now();
         for said in self.overrides.iter() {
-            let target = format!("{}/{}", said.service, said.server);
-            for (v, server) in find_servers(&self.config, &target).unwrap_or_default() {
+            for (v, server) in said.servers(&self.config) {
                 let key = ServerKey { service: v.key(), address: server.address };
                 self.watch.set_override(key, said.word.for_monitor(now));
             }
@@ -141,18 +153,12 @@ impl Director {
 
     fn targets(&self, target: &str) -> Result<Vec<Target>, Problem> {
         let found = find_servers(&self.config, target).map_err(|error| no_such(&error))?;
-        let target = |(v, server): (&Virtual, &RealServer)| Target {
-            service: v.name.clone(),
-            server: server.name.clone(),
-            key: ServerKey { service: v.key(), address: server.address },
-        };
-        Ok(found.into_iter().map(target).collect())
+        Ok(found.into_iter().map(Target::of).collect())
     }
 
     /// The servers of which something is said.
     fn overridden(&self) -> Vec<Target> {
-        let named = self.overrides.iter().map(|said| format!("{}/{}", said.service, said.server));
-        named.filter_map(|target| self.targets(&target).ok()).flatten().collect()
+        self.overrides.iter().flat_map(|said| said.servers(&self.config)).map(Target::of).collect()
     }
 
     /// Refuses to keep out the servers that are all a service has. One that has none already
@@ -179,11 +185,7 @@ impl Director {
     }
 
     /// Whether a backup would step in.
-    fn someone_waits(
-        &self,
-        key: crate::ipvs::ServiceKey,
-        kept_out: &impl Fn(std::net::SocketAddr) -> bool,
-    ) -> bool {
+    fn someone_waits(&self, key: ServiceKey, kept_out: &impl Fn(SocketAddr) -> bool) -> bool {
         let Some(v) = self.config.active_virtuals().find(|v| v.key() == key) else { return false };
         let mut servers = v.active_servers().map(|server| server.address);
         servers.any(|address| !kept_out(address) && self.desired.stands_by(key, address))
@@ -192,9 +194,9 @@ impl Director {
     /// Puts the monitors of servers of which nothing is said any more at ease.
     fn put_back(&mut self, ended: &[Override]) {
         for said in ended {
-            let target = format!("{}/{}", said.service, said.server);
-            for target in self.targets(&target).unwrap_or_default() {
-                self.watch.set_override(target.key, crate::health::Override::None);
+            for (v, server) in said.servers(&self.config) {
+                let key = ServerKey { service: v.key(), address: server.address };
+                self.watch.set_override(key, health::Override::None);
             }
         }
         if ended.iter().any(|said| matches!(said.word, Word::Weight(_))) {

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::StartError;
-use crate::control::protocol::{Operated, Operation, Problem};
+use crate::control::protocol::{Operated, Operation, Problem, Servers};
 use crate::control::status::Balancing;
 
 /// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
@@ -13,8 +13,8 @@ use crate::control::status::Balancing;
 pub enum Order {
     /// What it knows.
     Status {
-        /// Whether each service is told with its servers.
-        servers: bool,
+        /// Which servers are told.
+        servers: Servers,
         /// Only the service of this name.
         service: Option<String>,
         /// Where to.

@@ -5,6 +5,7 @@ use super::plane::Measured;
 use super::watch::ServerKey;
 use crate::config::{RealServer, Virtual};
 use crate::control::Age;
+use crate::control::protocol::Servers;
 use crate::control::status::{
     Balancing, Counts, DataPlane, Process, QuorumStatus, Revision, ServerState, ServerStatus,
     ServiceState, ServiceStatus,
@@ -19,13 +20,13 @@ struct Moment<'a> {
     director: &'a Director,
     measured: Option<&'a Measured>,
     now: Instant,
-    servers: bool,
+    servers: Servers,
 }
 
 impl Director {
-    /// What it knows, of the service of this name or of all; with the servers of each if asked.
+    /// What it knows, of the service of this name or of all, with these servers of each.
     #[must_use]
-    pub fn status(&self, servers: bool, service: Option<&str>) -> Balancing {
+    pub fn status(&self, servers: Servers, service: Option<&str>) -> Balancing {
         let now = clock::now();
         let plane = self.table.backend();
         let measured = plane.traffic();
@@ -53,11 +54,13 @@ impl Moment<'_> {
     fn service(&self, v: &Virtual) -> ServiceStatus {
         let (director, key) = (self.director, v.key());
         let mut service = ServiceStatus::new(&v.name, key, v.scheduler.to_string());
-        let mut servers = self.servers.then(Vec::new);
+        let mut servers = (self.servers != Servers::None).then(Vec::new);
         for server in v.active_servers() {
             let (state, health) = self.state(v, server);
             service.counts.add(state);
-            if let (Some(servers), Some(health)) = (&mut servers, health) {
+            if let (Some(servers), Some(health)) = (&mut servers, health)
+                && (self.servers == Servers::All || self.is_notable(v, server, state))
+            {
                 servers.push(self.server(v, server, state, health));
             }
         }
@@ -70,6 +73,10 @@ impl Moment<'_> {
         service.state = state_of(service.counts, !service.sorry_servers.is_empty());
         service.traffic = self.measured.and_then(|m| m.services.get(&key).copied());
         service
+    }
+
+    fn is_notable(&self, v: &Virtual, server: &RealServer, state: ServerState) -> bool {
+        state.is_notable() || self.director.overrides.get(&v.name, &server.name).is_some()
     }
 
     fn state(&self, v: &Virtual, server: &RealServer) -> (ServerState, Option<HealthStatus>) {

@@ -126,7 +126,7 @@ fn indented(server: &ServerStatus, all: bool) -> Vec<(String, Tone)> {
 
 /// Whether a server is worth a line where not all of them are shown.
 fn is_news(server: &ServerStatus) -> bool {
-    !matches!(server.state, ServerState::Up | ServerState::Waiting) || server.operator.is_some()
+    server.state.is_notable() || server.operator.is_some()
 }
 
 fn some_load(traffic: Option<&Traffic>, all: bool) -> Vec<(String, Tone)> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::table::{Screen, Tone};
+use super::super::table::{Screen, Tone, wrap};
 use super::{servers, tone};
 use crate::control::status::{
     Balancing, Failover, Grade, Heartbeats, Partner, Reading, Reason, Status, Verdict,
@@ -161,25 +161,4 @@ fn plane(lvs: &Balancing, screen: Screen) -> String {
     let lines =
         [format!("{:<10}{}", "Plane", lvs.data_plane.name), format!("{:<10}{file}", "File")];
     lines.iter().map(|line| screen.cut(line) + "\n").collect()
-}
-
-/// `text` with lines that fit, the first indented by `indent` and the others by two more.
-fn wrap(text: &str, indent: usize, width: usize) -> String {
-    let mut lines = String::new();
-    let mut line = " ".repeat(indent);
-    let mut empty = true;
-    for word in text.split(' ') {
-        if !empty && line.chars().count() + 1 + word.chars().count() > width {
-            lines += &line;
-            lines.push('\n');
-            line = " ".repeat(indent + 2);
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line += word;
-        empty = false;
-    }
-    lines + &line + "\n"
 }
