@@ -226,7 +226,7 @@ impl Watch {
     ) -> Result<(Vec<ServerKey>, Servers), WatchError> {
         let services = config.active_virtuals();
         let servers = services.flat_map(|v| v.active_servers().map(move |server| (v, server)));
-        let total = servers.clone().count();
+        let total = config.active_virtuals().map(|v| v.active_servers().count()).sum();
         let (mut order, mut all) = (Vec::new(), Servers::new());
         let mut leaders: HashMap<SocketAddr, Vec<(ServerKey, MonitorConfig)>> = HashMap::new();
         for (v, server) in servers {
