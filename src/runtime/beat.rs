@@ -27,6 +27,10 @@ pub struct Beat {
 }
 
 /// The end that listens. Clones hear the same beats, of which each is heard once.
+#[cfg_attr(
+    not(feature = "kernel"),
+    allow(dead_code, reason = "who listens holds addresses, which takes that feature")
+)]
 #[derive(Clone, Debug)]
 pub struct Listener {
     pipe: Arc<OwnedFd>,
@@ -83,6 +87,10 @@ impl Beat {
     }
 }
 
+#[cfg_attr(
+    not(feature = "kernel"),
+    allow(dead_code, reason = "who listens holds addresses, which takes that feature")
+)]
 impl Listener {
     /// The pipe that a byte comes out of for each beat.
     ///
