@@ -56,7 +56,9 @@ impl Director {
                 self.tell(Event::Warning { text });
             }
         }
-        self.end_overrides().await;
+        // Nothing is watched yet that would have to be put back.
+        let ended = self.overrides.expire(now());
+        self.tell_ended(ended, "its time is over").await;
         self.forget_strangers().await;
     }
 
@@ -227,6 +229,10 @@ impl Director {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a data plane is not Sync: a shared reference could not be kept over the waiting"
+    )]
     async fn tell_ended(&mut self, ended: Vec<Override>, reason: &str) {
         if ended.is_empty() {
             return;
