@@ -46,8 +46,7 @@ fn traffic(active: u32) -> Option<Traffic> {
     let load = Load { active, inactive: 3 * active, persistent: 0 };
     let mut counters = Counters::default();
     (counters.bytes_in, counters.bytes_out) = (12_345_678, 9_876_543_210);
-    let mut rates = Rates::default();
-    rates.connections = 17;
+    let rates = Rates { connections: 17, ..Rates::default() };
     Some(Traffic::new(load, counters, Some(rates)))
 }
 
