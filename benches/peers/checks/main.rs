@@ -81,7 +81,7 @@ const HEADER: &str = "\
 fn measure(settings: &Settings, kind: Kind) -> Outcome<String> {
     let mut servers = Servers::start(settings.servers)?;
     let begun = Instant::now();
-    let mut contender = Contender::start(kind, settings, servers.port())?;
+    let contender = Contender::start(kind, settings, servers.port())?;
     // The first checks, and the servers that come in, are not what goes on.
     let up = contender.wait_for_up(settings.servers, begun + Duration::from_secs(120))?;
     sleep(settings.every * 2);

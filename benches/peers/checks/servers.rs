@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -104,7 +104,7 @@ pub(crate) fn serve(servers: u32) -> Outcome<()> {
         match order.split_once(' ') {
             Some((_, every)) => tell(&seen, Duration::from_millis(every.parse()?)),
             None => {
-                seen.lock().map_err(|_| "a thread failed")?.clear();
+                seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 println!();
             }
         }
