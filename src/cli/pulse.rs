@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::control::{self, ControlArguments};
 use super::{Failure, finish, log, read_config};
@@ -18,7 +19,7 @@ use crate::runtime::addresses;
 use crate::runtime::beat::{self, Listener};
 use crate::runtime::configuration;
 use crate::runtime::control::{feed, serve_node};
-use crate::runtime::heartbeat::{Control, Link, Observer};
+use crate::runtime::heartbeat::{Control, Link, Observer, Snapshot};
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
 use crate::runtime::notify::{self, Notifier};
@@ -107,22 +108,47 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let served = serve_node(&options, feed, node.snapshots(), control.clone());
         control::or_warn(served, &options, &observer)
     };
+    let mut reloads = Reloads::new(node.snapshots());
     let running = node.run();
     tokio::pin!(running);
     let link = loop {
         tokio::select! {
             link = &mut running => break link,
-            control_message = signals.next() => {
-                if matches!(control_message, Control::Reload) {
-                    notifier.reload();
-                }
-                pass_on(&control, control_message);
-            }
+            control_message = signals.next() => pass_on(&control, control_message),
+            () = reloads.next() => notifier.reload(),
         }
     };
     drain(link, Duration::from_secs(arguments.drain), &mut signals).await;
     notifier.finish(super::LAST_WORDS).await;
     Ok(())
+}
+
+/// When the configuration was read again and accepted, whoever asked for it.
+struct Reloads {
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    terms: Option<Arc<Terms>>,
+}
+
+impl Reloads {
+    const fn new(snapshots: watch::Receiver<Option<Arc<Snapshot>>>) -> Self {
+        Self { snapshots, terms: None }
+    }
+
+    async fn next(&mut self) {
+        loop {
+            if self.snapshots.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            let snapshot = self.snapshots.borrow_and_update().clone();
+            let Some(terms) = snapshot.and_then(|snapshot| snapshot.terms.clone()) else {
+                continue;
+            };
+            let before = self.terms.replace(Arc::clone(&terms));
+            if before.is_some_and(|before| !Arc::ptr_eq(&before, &terms)) {
+                return;
+            }
+        }
+    }
 }
 
 /// Programs run in a process of their own, and so does what reads the file.
