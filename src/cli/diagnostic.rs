@@ -137,27 +137,19 @@ mod tests {
 
     #[test]
     fn another_place_that_matters_is_shown_too() {
-        insta::assert_snapshot!(shown(b"service = lvs\n\nservice = fos"), @r"
+        insta::assert_snapshot!(shown(b"primary = 192.0.2.11\nservice = lvs\n\nservice = lvs"), @r"
         warning[W0105]: `service` stands here a second time, and this one counts
-         --> lvs.cf:3:1
+         --> lvs.cf:4:1
           |
-        3 | service = fos
+        4 | service = lvs
           | ^^^^^^^
           |
           = help: remove one of them
         note: this one does not count
-         --> lvs.cf:1:1
+         --> lvs.cf:2:1
           |
-        1 | service = lvs
+        2 | service = lvs
           | ^^^^^^^^^^^^^
-
-        error[E0402]: failover services (`service = fos`) are not supported yet
-         --> lvs.cf:3:1
-          |
-        3 | service = fos
-          | ^^^^^^^^^^^^^
-          |
-          = help: only `service = lvs` with `virtual` blocks can be used
         ");
     }
 

@@ -53,7 +53,7 @@ impl fmt::Display for Age {
 /// use piranha::control::Timestamp;
 ///
 /// let moment = Timestamp(1_795_372_245_250);
-/// assert_eq!(moment.to_string(), "2026-11-22T19:10:45.250Z");
+/// assert_eq!(moment.to_string(), "2026-11-22T18:30:45.250Z");
 /// ```
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
