@@ -138,6 +138,14 @@ mod tests {
     #[test]
     fn another_place_that_matters_is_shown_too() {
         insta::assert_snapshot!(shown(b"primary = 192.0.2.11\nservice = lvs\n\nservice = lvs"), @r"
+        error[E0302]: no virtual service is active
+         --> lvs.cf:1:1
+          |
+        1 | primary = 192.0.2.11
+          | ^
+          |
+          = help: there must be at least one `virtual` block with `active = 1`
+
         warning[W0105]: `service` stands here a second time, and this one counts
          --> lvs.cf:4:1
           |

@@ -189,6 +189,10 @@ impl Group {
                     let text = format!("services still stop after {STOP_PATIENCE:?}");
                     self.tell(Event::Warning { text });
                 }
+                if self.barred.is_some() {
+                    // The partner cannot take them before now.
+                    self.bar();
+                }
                 self.tell(Event::Released { addresses });
                 let _ = reports.send(Report::Done { id, result: Ok(()) });
             }
@@ -268,9 +272,14 @@ impl Group {
             return;
         }
         self.give_up();
+        self.bar();
+        let _ = reports.send(Report::Broken { reason });
+    }
+
+    /// Leaves the services to the partner for a while.
+    fn bar(&mut self) {
         let pause = self.config.active_failovers().map(|failover| failover.service.reentry).max();
         self.barred = Some(clock::now() + pause.unwrap_or_default());
-        let _ = reports.send(Report::Broken { reason });
     }
 
     fn reload(&mut self, reports: &mpsc::UnboundedSender<Report>) {
