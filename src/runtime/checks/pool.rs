@@ -26,6 +26,14 @@ use crate::health::{
     Check, Failure, Monitor, MonitorConfig, Output, Override, Snapshot, Stage, Status,
 };
 use crate::runtime::clock;
+use crate::time::Instant;
+
+/// So many servers are a crowd: what is due with one of them waits until [`STRIDE`] after the last
+/// look, for others to come along. A wake-up for each would cost more than the probes.
+const CROWD: usize = 256;
+
+/// How far apart looks at the deadlines of a crowd are.
+const STRIDE: Duration = Duration::from_millis(5);
 
 /// Outputs that may wait for the owner; with more no check begins.
 const OUTBOX: usize = 1024;
@@ -245,6 +253,8 @@ struct Driver<K> {
     results: mpsc::UnboundedReceiver<Done>,
     events: mpsc::Sender<(K, Output)>,
     outbox: VecDeque<(K, Output)>,
+    /// When deadlines may be looked at again.
+    next_look: Instant,
 }
 
 impl<K: Clone + Send + 'static> Driver<K> {
@@ -252,7 +262,8 @@ impl<K: Clone + Send + 'static> Driver<K> {
         let (done, results) = mpsc::unbounded_channel();
         let readiness = sockets.readiness();
         let (work, outbox) = (HashMap::new(), VecDeque::new());
-        Self { shared, sockets, readiness, work, done, results, events, outbox }
+        let next_look = Instant::ZERO;
+        Self { shared, sockets, readiness, work, done, results, events, outbox, next_look }
     }
 
     /// Results come before deadlines, so that after a stall an answer that has come counts.
@@ -260,7 +271,7 @@ impl<K: Clone + Send + 'static> Driver<K> {
         while self.tell() {
             self.take_results();
             if self.outbox.len() < OUTBOX {
-                self.shared.crew().handle_timeout(clock::now());
+                self.look(clock::now());
             }
             if self.act() {
                 // What is near may have answered already.
@@ -268,6 +279,7 @@ impl<K: Clone + Send + 'static> Driver<K> {
             }
             let held = self.outbox.len() >= OUTBOX;
             let due = self.shared.crew().poll_timeout().filter(|_| !held);
+            let due = due.map(|due| due.max(self.next_look));
             let done = tokio::select! {
                 biased;
                 // There is room, or nobody left to tell: either way the next turn sees to it.
@@ -281,6 +293,16 @@ impl<K: Clone + Send + 'static> Driver<K> {
                 () = clock::sleep_until_or_forever(due) => None,
             };
             done.into_iter().for_each(|done| self.conclude(done));
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        if now >= self.next_look {
+            let mut crew = self.shared.crew();
+            crew.handle_timeout(now);
+            if crew.len() >= CROWD {
+                self.next_look = now + STRIDE;
+            }
         }
     }
 

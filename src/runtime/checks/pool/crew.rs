@@ -216,6 +216,11 @@ impl<K: Clone, A: Ask> Crew<K, A> {
         None
     }
 
+    /// How many servers are watched.
+    pub(super) const fn len(&self) -> usize {
+        self.members.len()
+    }
+
     /// The next thing to do; drain it after each input.
     pub(super) fn poll_action(&mut self) -> Option<Action<K>> {
         self.actions.pop_front()

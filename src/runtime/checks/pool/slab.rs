@@ -66,6 +66,10 @@ impl<T> Slab<T> {
         self.free.push(slot.index);
         Some(value)
     }
+
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
 }
 
 #[cfg(test)]
