@@ -160,7 +160,7 @@ codes! {
     CheckOutlastsInterval = "W0316", "a check may take longer than the interval of checks";
     UnknownDevice = "W0317", "this machine has no such network interface";
     NothingIncluded = "W0318", "an include names no file";
-    QuorumUnreachable = "W0319", "a quorum is above the weight of all servers";
+    QuorumUnreachable = "W0319", "a quorum is above what all servers have";
     HysteresisAlone = "W0320", "hysteresis has no effect without quorum";
     TlsNotVerified = "W0321", "a check does not verify the server's certificate";
     ProgramAsDaemon = "W0322", "a check's program runs as the user of the daemon";
@@ -180,6 +180,8 @@ codes! {
     NotifyIgnored = "W0396", "a directive about notifications has no effect";
     SecretInClear = "W0397", "a password or token is sent without encryption";
     NoServiceCommand = "W0410", "a failover service has no command";
+    QuorumOfAlone = "W0420", "quorum_of has no effect without quorum";
+    LoadCommandAsDaemon = "W0421", "a command that measures load runs as the user of the daemon";
     UnknownToOld = "W0501", "Piranha 0.8.6 does not know a directive";
     RefusedByOld = "W0502", "Piranha 0.8.6 refuses a value";
 }

@@ -64,7 +64,8 @@ pub use include::Included;
 pub use manual::{manual, note};
 pub use model::{
     AllDown, Config, DataPlane, Failover, Guards, HeartbeatVersion, LeastWeight, Legacy, Mail,
-    MailSecurity, Notify, Quorum, RealServer, Relay, ServiceKind, Topic, Virtual, Vrrp, WebUrl,
+    MailSecurity, Notify, Quorum, QuorumOf, RealServer, Relay, ServiceKind, Topic, Virtual, Vrrp,
+    WebUrl,
 };
 pub use span::{Position, Span};
 pub use start::Start;

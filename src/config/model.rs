@@ -269,14 +269,15 @@ pub struct Virtual {
     pub quiesce_server: bool,
     /// `sorry_server`: who answers when no real server is up.
     pub sorry_servers: Vec<SocketAddr>,
-    /// `quorum` and `hysteresis`: when the service is up. By default with any weight above 0.
+    /// `quorum`, `quorum_of` and `hysteresis`: when the service is up. By default with any weight
+    /// above 0.
     pub quorum: Option<Quorum>,
     /// `all_down`: what happens below the quorum while no backup is up. Sorry servers by default.
     pub all_down: AllDown,
     /// `min_servers`: how many servers are kept in whatever their checks say, 0 by default.
     pub min_servers: u32,
-    /// `load_monitor`, `load_formula`, `agent_port` and `agent_interval`: what measures the load of
-    /// the servers, where that is not `none`, and what follows from it.
+    /// `load_monitor`, `load_user`, `load_formula`, `agent_port` and `agent_interval`: what measures
+    /// the load of the servers, where that is not `none`, and what follows from it.
     pub load_monitor: Option<LoadMonitor>,
     /// `notify`: whether anybody is told of the service, on by default.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
@@ -383,8 +384,15 @@ impl Virtual {
     /// used and are no backups.
     #[must_use]
     pub fn whole_weight(&self) -> u64 {
+        self.whole(QuorumOf::Weight)
+    }
+
+    /// How much of what `of` says the servers have together that `quorum` is about: those that are
+    /// used, are no backups and have a weight above 0.
+    #[must_use]
+    pub fn whole(&self, of: QuorumOf) -> u64 {
         let servers = self.active_servers().filter(|server| !server.backup);
-        servers.map(|server| u64::from(server.weight.get())).sum()
+        servers.map(|server| of.share(server.weight)).sum()
     }
 
     /// The real servers that are used.
@@ -393,7 +401,7 @@ impl Virtual {
     }
 }
 
-/// `quorum` and `hysteresis`: what weight a service needs to count as up.
+/// `quorum`, `quorum_of` and `hysteresis`: what a service needs to count as up.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Quorum {
@@ -401,11 +409,14 @@ pub struct Quorum {
     pub least: LeastWeight,
     /// `hysteresis`: how much more than that it needs to be up again, 0 by default.
     pub hysteresis: u32,
+    /// `quorum_of`: what both count, weight by default.
+    #[serde(default, skip_serializing_if = "QuorumOf::is_weight")]
+    pub of: QuorumOf,
 }
 
 impl Quorum {
-    /// The weight below which a service goes down whose servers have the weight `whole` together.
-    /// A share is rounded up, and never nothing.
+    /// Below what a service goes down whose servers have `whole` together, all in the unit of
+    /// [`of`](Self::of). A share is rounded up, and never nothing.
     #[must_use]
     pub fn lost_below(self, whole: u64) -> u64 {
         match self.least {
@@ -416,8 +427,8 @@ impl Quorum {
         }
     }
 
-    /// The weight from which on a service that is down is up again. With every server it has it
-    /// is, whatever the hysteresis, unless the quorum itself is above that.
+    /// From what on a service that is down is up again. With every server it has it is, whatever
+    /// the hysteresis, unless the quorum itself is above that.
     #[must_use]
     pub fn gained_at(self, whole: u64) -> u64 {
         let least = self.lost_below(whole);
@@ -430,10 +441,50 @@ impl Quorum {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LeastWeight {
-    /// A sum of weights.
+    /// A sum of weights, or a number of servers.
     Sum(u32),
-    /// A share of the sum of all configured weights, 1 to 100.
+    /// A share of the sum of all configured weights, or of the number of servers, 1 to 100.
     Percent(u32),
+}
+
+/// `quorum_of`: what `quorum` and `hysteresis` count.
+#[allow(clippy::exhaustive_enums, reason = "there is nothing else to count")]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuorumOf {
+    /// The configured weights of servers, as keepalived does.
+    #[default]
+    Weight,
+    /// The servers, each as one whatever its weight.
+    Servers,
+}
+
+impl QuorumOf {
+    /// Whether it is the default.
+    #[must_use]
+    pub fn is_weight(&self) -> bool {
+        *self == Self::Weight
+    }
+
+    /// What a server of this configured weight counts. One of weight 0 is meant to take nothing
+    /// and counts nothing.
+    #[must_use]
+    pub fn share(self, weight: Weight) -> u64 {
+        match self {
+            Self::Weight => weight.get().into(),
+            Self::Servers => u64::from(!weight.is_quiesced()),
+        }
+    }
+
+    /// An amount in words: `weight 3`, `1 server`.
+    #[must_use]
+    pub fn amount(self, number: u64) -> String {
+        match (self, number) {
+            (Self::Weight, _) => format!("weight {number}"),
+            (Self::Servers, 1) => "1 server".to_owned(),
+            (Self::Servers, _) => format!("{number} servers"),
+        }
+    }
 }
 
 /// `all_down`: what happens to a service that is below its quorum, which by default is when all

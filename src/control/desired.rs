@@ -4,8 +4,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
-use crate::config::{AllDown, Config, Quorum, RealServer, Virtual};
+use crate::config::{AllDown, Config, Quorum, QuorumOf, RealServer, Virtual};
 use crate::health::{Health, Steer};
 use crate::ipvs::{Destination, Entry, Forwarding, Service, ServiceKey, Table, Thresholds};
 use crate::net::Weight;
@@ -65,10 +66,14 @@ struct Standing {
     departed: u64,
     /// What it adds to the quorum while it takes connections.
     share: u64,
+    /// What it adds to what a quorum is a share of.
+    part: u64,
     verdict: Verdict,
     /// Whether it stays in the table with weight 0 when it is out.
     quiesce: bool,
     steer: Option<Steer>,
+    /// How many connections its agent wants it to have at most.
+    most: Option<NonZeroU32>,
 }
 
 /// Who takes the connections of a service.
@@ -85,12 +90,13 @@ enum Pool {
 pub struct QuorumState {
     /// Whether the service counts as up.
     pub is_met: bool,
-    /// The configured weights of the servers that take connections, or may before their first
-    /// verdict. Backups do not count.
+    /// What the servers have that take connections, or may before their first verdict: the sum of
+    /// their configured weights, or their number. Backups do not count.
     pub weight: u64,
-    /// Where that changes: below this weight an up service goes down, from this weight on a down
-    /// one is up.
+    /// Where that changes: below this an up service goes down, from this on a down one is up.
     pub needed: u64,
+    /// What both count.
+    pub of: QuorumOf,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -167,6 +173,12 @@ impl Desired {
     /// checks alone, as at first.
     pub fn set_steer(&mut self, key: ServiceKey, server: SocketAddr, steer: Option<Steer>) {
         self.update(key, server, |standing| standing.steer = steer);
+    }
+
+    /// Notes how many connections a server wants at most, by its agent's word: its upper threshold,
+    /// unless a lower one is configured. `None` leaves it at the configured one, as at first.
+    pub fn set_most(&mut self, key: ServiceKey, server: SocketAddr, most: Option<NonZeroU32>) {
+        self.update(key, server, |standing| standing.most = most);
     }
 
     /// What the checks and the load of a server make of its weight: `None` to be out, 0 to be
@@ -267,7 +279,9 @@ impl Wanted {
             servers: servers
                 .map(|server| {
                     let (address, quiesce) = (server.address, v.quiesce_server);
-                    (address, Standing::new(server, quiesce, known(address)))
+                    let mut standing = Standing::new(server, quiesce, known(address));
+                    standing.count(v.quorum.map(|quorum| quorum.of).unwrap_or_default());
+                    (address, standing)
                 })
                 .collect(),
         };
@@ -303,13 +317,13 @@ impl Wanted {
     }
 
     fn quorum_state(&self) -> Option<QuorumState> {
-        self.quorum?;
-        Some(QuorumState { is_met: self.is_met, weight: self.weight(), needed: self.needed() })
+        let of = self.quorum?.of;
+        Some(QuorumState { is_met: self.is_met, weight: self.weight(), needed: self.needed(), of })
     }
 
-    /// The weight at which being up or not changes next.
+    /// The weight, or number of servers, at which being up or not changes next.
     fn needed(&self) -> u64 {
-        let whole = self.others().map(|standing| standing.share).sum();
+        let whole = self.others().map(|standing| standing.part).sum();
         match self.quorum {
             Some(quorum) if self.is_met => quorum.lost_below(whole),
             Some(quorum) => quorum.gained_at(whole),
@@ -392,12 +406,21 @@ impl Standing {
             full: server.weight,
             quiesce,
             steer: before.and_then(|before| before.steer),
+            most: before.and_then(|before| before.most),
             failed: before.is_some_and(|before| before.failed),
             withheld: before.is_some_and(|before| before.withheld),
             departed: before.map_or(0, |before| before.departed),
-            share: u64::from(server.weight.get().max(1)),
+            share: 1,
+            part: 1,
             verdict: before.map_or(Verdict::Pending, |before| before.verdict),
         }
+    }
+
+    /// Counts for a quorum of `of`. One of weight 0 takes connections only by an administrator's
+    /// word, and then counts as if it had the least.
+    fn count(&mut self, of: QuorumOf) {
+        self.part = of.share(self.full);
+        self.share = self.part.max(1);
     }
 
     fn set(&mut self, verdict: Verdict) {
@@ -409,7 +432,9 @@ impl Standing {
         Destination::new(address)
             .with_forwarding(self.forwarding)
             .with_weight(weight)
-            .with_thresholds(self.thresholds)
+            .with_thresholds(
+                self.most.map_or(self.thresholds, |most| self.thresholds.at_most(most)),
+            )
     }
 
     /// Whether it has nothing to do while it is the turn of `pool`.

@@ -1,9 +1,11 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
 use super::Override;
+use crate::config::QuorumOf;
 use crate::failover::guard::{Fault, Guard};
 use crate::failover::{Cause, Role, State, Transition, VirtualAddress};
 use crate::health::Health;
@@ -151,6 +153,17 @@ pub enum Event {
         /// What the agent said behind `#`.
         reason: Option<String>,
     },
+    /// The agent on a real server wants it to have so many connections at most, or no longer does.
+    MostConnections {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The real server's name in lvs.cf.
+        server: String,
+        /// Its address and port.
+        address: SocketAddr,
+        /// How many; `None` when the agent no longer says so.
+        most: Option<NonZeroU32>,
+    },
     /// The load of a real server cannot be measured, so its weight stays as it is; or it can be
     /// again.
     LoadUnknown {
@@ -170,16 +183,19 @@ pub enum Event {
         /// Whether it serves now.
         serving: bool,
     },
-    /// The servers of a service have no longer, or again, the weight that its `quorum` asks for.
+    /// The servers of a service have no longer, or again, what its `quorum` asks for.
     Quorum {
         /// The virtual service's name in lvs.cf.
         service: String,
         /// Whether they have it now.
         is_met: bool,
-        /// The weight they have together.
+        /// What they have together, weight or number.
         weight: u64,
-        /// The weight at which this changes back.
+        /// At how much this changes back.
         needed: u64,
+        /// What both count.
+        #[serde(default, skip_serializing_if = "QuorumOf::is_weight")]
+        of: QuorumOf,
     },
     /// A server that fails its checks is kept in for want of others (`min_servers`, `all_down`),
     /// or is no longer.
@@ -245,7 +261,10 @@ impl Event {
             | Self::AddressRestored { .. }
             | Self::AddressConflict { .. }
             | Self::Released { .. } => "pulse",
-            Self::Health { .. } | Self::Agent { .. } | Self::LoadUnknown { .. } => "nanny",
+            Self::Health { .. }
+            | Self::Agent { .. }
+            | Self::MostConnections { .. }
+            | Self::LoadUnknown { .. } => "nanny",
             Self::DataPlane { .. }
             | Self::Setting { .. }
             | Self::SyncDaemon { .. }
@@ -287,6 +306,7 @@ impl Event {
             | Self::AddressRestored { .. }
             | Self::AddressConflict { .. }
             | Self::Released { .. }
+            | Self::MostConnections { .. }
             | Self::Weight { .. }
             | Self::SorryServer { .. }
             | Self::Quorum { .. }
@@ -386,6 +406,13 @@ impl fmt::Display for Event {
             Self::Agent { service, server, address, word: None, .. } => {
                 write!(f, "the agent of {address} lets it serve ({service}/{server})")
             }
+            Self::MostConnections { service, server, address, most: Some(most) } => {
+                let whose = format!("({service}/{server})");
+                write!(f, "the agent of {address} limits its connections to {most} {whose}")
+            }
+            Self::MostConnections { service, server, address, most: None } => {
+                write!(f, "the agent of {address} limits nothing any more ({service}/{server})")
+            }
             Self::LoadUnknown { server, monitor, reason: Some(_) } => {
                 write!(f, "no load of {server} from {monitor}; weights stay as they are")
             }
@@ -398,11 +425,13 @@ impl fmt::Display for Event {
             Self::SorryServer { service, address, serving: false } => {
                 write!(f, "sorry_server {address} relieved ({service})")
             }
-            Self::Quorum { service, is_met: false, weight, needed } => {
-                write!(f, "quorum lost: weight {weight}, {needed} brings it back ({service})")
+            Self::Quorum { service, is_met: false, weight, needed, of } => {
+                let left = of.amount(*weight);
+                write!(f, "quorum lost: {left}, {needed} brings it back ({service})")
             }
-            Self::Quorum { service, is_met: true, weight, needed } => {
-                write!(f, "quorum gained: weight {weight}, lost below {needed} ({service})")
+            Self::Quorum { service, is_met: true, weight, needed, of } => {
+                let there = of.amount(*weight);
+                write!(f, "quorum gained: {there}, lost below {needed} ({service})")
             }
             Self::Kept { service, server, address, kept: true } => {
                 write!(f, "{address} fails and is kept in for want of others ({service}/{server})")

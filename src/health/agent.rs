@@ -27,7 +27,7 @@ pub struct AgentReport {
     /// `NN%`: the weight as a share of the configured one, at most
     /// [`MAX_PERCENT`](Self::MAX_PERCENT). 0 takes no new connections, as `drain` does.
     pub percent: Option<u16>,
-    /// `maxconn:NN`: how many connections the server wants at most.
+    /// `maxconn:NN`: how many connections the server wants at most; 0 for any number.
     pub max_connections: Option<u32>,
     /// `ready`, `drain` or `maint`.
     pub mode: Option<AgentMode>,

@@ -38,7 +38,9 @@ pub use async_trait::async_trait;
 pub use check::Check;
 pub use failure::{Excerpt, Failure, Reason, Stage};
 pub use flaps::FlapLimit;
-pub use load::{Load, LoadFormula, LoadMonitor, LoadSource, LoadWeight, OutputError, Steer};
+pub use load::{
+    Load, LoadCommand, LoadFormula, LoadMonitor, LoadSource, LoadWeight, OutputError, Steer,
+};
 pub use monitor::{Beat, Counters, Health, Monitor, Output, Override, ProbeId, Snapshot, Status};
 pub use settings::{InitialState, Jitter, MonitorConfig, rise_from_reentry, spread};
 pub use slow_start::SlowStart;

@@ -213,11 +213,7 @@ impl Monitor {
         if ended != forced {
             self.outputs.push_back(Output::Override(forced));
         }
-        match forced {
-            Override::None if ended.keeps_out() => self.ramp = Some(now),
-            Override::ForceUp => self.ramp = None,
-            _ => {}
-        }
+        self.ramp = forced.ramp(ended, self.ramp, now);
         let told = self.settle_weight(now);
         if !told && self.forced.keeps_out() && self.held.is_none() {
             self.outputs.push_back(Output::Weight(None));

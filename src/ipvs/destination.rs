@@ -1,6 +1,6 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
@@ -171,6 +171,17 @@ impl Thresholds {
                 allowed: "an upper threshold to 2147483647 and a lower one not above it",
             })
         }
+    }
+
+    /// The same with an upper threshold of `most`, unless it is lower already. A lower threshold
+    /// above that is derived from it instead.
+    #[must_use]
+    pub const fn at_most(self, most: NonZeroU32) -> Self {
+        let most = most.get();
+        if (self.upper != 0 && self.upper <= most) || most > Weight::MAX.get() {
+            return self;
+        }
+        Self { upper: most, lower: if self.lower > most { 0 } else { self.lower } }
     }
 
     /// The configured upper threshold; 0 means none.

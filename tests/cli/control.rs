@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::daemon::{
-    Daemon, Files, PATIENCE, alone, children, read_from, service, signal, until, word_server,
+    Daemon, Files, PATIENCE, PULSE, alone, children, read_from, service, signal, until, word_server,
 };
 use crate::pair::pair;
 
@@ -112,7 +113,7 @@ fn two_servers(net: u8) -> (Files, Daemon) {
 }
 
 /// Server `place` of the first service.
-fn server(files: &Files, place: usize) -> Value {
+pub(crate) fn server(files: &Files, place: usize) -> Value {
     status(files)["lvs"]["known"]["services"][0]["servers"][place].clone()
 }
 
@@ -263,6 +264,36 @@ fn what_an_operator_said_outlives_a_reload_and_the_death_of_lvs() {
     assert_eq!(server(&files, 0)["weight"], Value::Null);
     done(&files, &["override", "clear"]);
     until("it is back", || server(&files, 0)["state"] == "up");
+}
+
+#[test]
+fn a_drain_that_ended_while_lvs_was_down_is_over_for_a_remembered_server_too() {
+    let files = Files::new();
+    let server_port = word_server("127.78.77.11:0", "up").port();
+    let web = service("web", "127.78.77.80", 8080, "127.78.77.11", server_port);
+    let web = web.replace("rise = 1", "rise = 1\n    initial_state = remembered");
+    let file = files.write("lvs.cf", &alone(77, &web));
+    let runtime = format!("RUNTIME_DIRECTORY={}", files.path("memory").display());
+    let (file, control) = (file.display().to_string(), files.path("lvs.control"));
+    let control = control.display().to_string();
+    let arguments =
+        [&runtime, PULSE, "-n", "--drain", "0", "-c", &file, "--control", control.as_str()];
+    let mut pulse = Daemon::start("env", &arguments);
+    pulse.expect("active, was acquiring");
+    until("it is up", || server(&files, 0)["state"] == "up");
+    done(&files, &["server", "drain", "web/s", "--force", "--for", "3s"]);
+    let ends = Instant::now() + Duration::from_secs(3);
+    until("it drains", || server(&files, 0)["state"] == "draining");
+    pulse.signal("TERM");
+    pulse.end();
+    let memory = std::fs::read_dir(files.path("memory")).expect("it was there").flatten();
+    let texts = memory.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    assert!(texts.into_iter().any(|text| text.contains(r#""forced":"drain""#)), "it is remembered");
+    until("its time is over", || Instant::now() > ends);
+    let mut pulse = Daemon::start("env", &arguments);
+    pulse.expect("its time is over");
+    until("it takes connections", || server(&files, 0)["state"] == "up");
+    until("it answers", || read_from("127.78.77.80:8080").is_ok_and(|word| word == "up"));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Weights by load, end to end: agents and commands measure, a director follows.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
+use crate::control::server;
 use crate::daemon::{Daemon, Files, alone, read_from, service, until, word_server};
 use crate::nanny::Running;
 
@@ -77,6 +78,51 @@ fn a_weight_follows_the_agent_and_a_drain_drains() {
     let line = pulse.expect("weights stay as they are");
     assert!(line.contains("connection refused"), "{line}");
     assert!(read_from("127.78.210.80:8080").is_ok_and(|word| word == "real"));
+}
+
+/// An agent that says whatever stands in a file; returns its port.
+fn file_agent(address: &str, line: PathBuf) -> u16 {
+    let listener = TcpListener::bind((address, 0)).expect("a free loopback address");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.write_all(&std::fs::read(&line).unwrap_or_default());
+        }
+    });
+    port
+}
+
+#[test]
+fn the_status_tells_what_an_agent_says_and_its_limit_is_kept_for_as_long_as_it_says_so() {
+    let files = Files::new();
+    let say = |line: &str| {
+        let next = files.write("next", &format!("{line}\n"));
+        std::fs::rename(next, files.path("line")).expect("a directory of ours");
+    };
+    say("up ready");
+    let port = file_agent("127.78.217.11", files.path("line"));
+    let monitor =
+        format!("load_monitor = agent\n    agent_port = {port}\n    agent_interval = 100ms");
+    let mut pulse = director(&files, 217, &monitor);
+    pulse.expect("active, was acquiring");
+    let status = || server(&files, 0);
+    until("the server is up", || status()["state"] == "up" && status()["reason"].is_null());
+    for (line, state, reason) in [
+        ("drain #kernel update", "draining", "the agent says drain: kernel update"),
+        ("ready maint", "disabled", "the agent says maint"),
+        ("ready down #no disk", "down", "the agent says down: no disk"),
+        ("up 0%", "draining", "the agent says 0%"),
+    ] {
+        say(line);
+        until(line, || status()["state"] == state && status()["reason"] == reason);
+    }
+    say("up 100% maxconn:1");
+    pulse.expect("limits its connections to 1");
+    let ask = || read_from("127.78.217.80:8080");
+    until("one at a time is served", || ask().is_ok_and(|word| word == "real"));
+    say("up 100%");
+    pulse.expect("limits nothing any more");
 }
 
 #[test]

@@ -31,6 +31,7 @@ const CHECKS: &[&str] = &[
     "program",
 ];
 
+const QUORUM_OF: &[&str] = &["weight", "servers"];
 const ALL_DOWN: &[&str] = &["sorry", "keep_last", "fail_open"];
 const INITIAL_STATES: &[&str] = &["probe", "up", "down", "remembered"];
 const FORWARDING: &[&str] = &["nat", "direct", "tunnel"];
@@ -393,10 +394,13 @@ directives! {
         Virtual Historical Kind::Endpoints, "", "Who answers when no real server is up, one or several; the port of the service unless given.";
     }
     Quorum "quorum" {
-        Virtual Extension Kind::Quorum, "1", "Least weight of servers that take connections, alone or as a share of all with %, with which the service is up.";
+        Virtual Extension Kind::Quorum, "1", "Least weight (or number, see quorum_of) of servers that take connections, alone or as a share of all with %, with which the service is up.";
+    }
+    QuorumOf "quorum_of" {
+        Virtual Extension Kind::Choice(QUORUM_OF), "weight", "What quorum and hysteresis count: the weight of servers, or the servers themselves.";
     }
     Hysteresis "hysteresis" {
-        Virtual Extension COUNT_OR_NONE, "0", "How much weight above quorum brings the service up again.";
+        Virtual Extension COUNT_OR_NONE, "0", "How much weight, or how many servers, above quorum bring the service up again.";
     }
     AllDown "all_down" {
         Virtual Extension Kind::Choice(ALL_DOWN), "sorry", "What a service does below its quorum with no backup up: sorry servers, the last servers stay, or all serve.";
@@ -547,6 +551,9 @@ directives! {
     }
     LoadMonitor "load_monitor" {
         Virtual Historical Kind::Text, "none", "What measures the load of real servers, for their weights: none, agent, uptime, rup, ruptime, or a command.";
+    }
+    LoadUser "load_user" {
+        Virtual Extension Kind::Text, "", "User that a command of load_monitor runs as; the daemon's own by default.";
     }
     LoadFormula "load_formula" {
         Virtual Extension Kind::Choice(&["smooth", "historical"]), "smooth", "How weights follow the load.";

@@ -20,6 +20,7 @@ pub(super) fn monitor(fields: &Fields, config: &Config) -> Option<LoadMonitor> {
     };
     let interval = fields.duration(Directive::AgentInterval).unwrap_or(LoadMonitor::INTERVAL);
     let source = LoadSource::from_directive(&value, rsh_command, port)?;
+    let source = source.with_user(fields.text(Directive::LoadUser));
     Some(LoadMonitor::new(source).with_formula(formula).with_interval(interval))
 }
 
@@ -47,6 +48,7 @@ impl Context<'_> {
         for fields in servers.map(|child| &child.fields).chain([&block.fields]) {
             self.idle_load_directives(fields, service.load_monitor.as_ref());
         }
+        self.runs_load_as_daemon(&block.fields, service);
         if service.active && service.load_monitor.is_some() {
             let small = |server: &&RealServer| {
                 (Weight::ONE.get()..LEAST_WEIGHT).contains(&server.weight.get())
@@ -59,7 +61,9 @@ impl Context<'_> {
 
     fn idle_load_directives(&mut self, fields: &Fields, monitor: Option<&LoadMonitor>) {
         let asks = monitor.is_some_and(|monitor| matches!(monitor.source, LoadSource::Agent(_)));
+        let runs = monitor.is_some_and(|monitor| matches!(monitor.source, LoadSource::Command(_)));
         let idle = [
+            (Directive::LoadUser, !runs, "a `load_monitor` that is a command"),
             (Directive::AgentPort, !asks, "`load_monitor = agent`"),
             (Directive::AgentInterval, monitor.is_none(), "`load_monitor`"),
             (Directive::LoadFormula, monitor.is_none(), "`load_monitor`"),
@@ -69,6 +73,21 @@ impl Context<'_> {
                 let message = format!("`{directive}` has no effect without {needed}");
                 self.report_at(fields, directive, Code::LoadDirectiveIgnored, message);
             }
+        }
+    }
+
+    fn runs_load_as_daemon(&mut self, fields: &Fields, service: &Virtual) {
+        let source = service.load_monitor.as_ref().map(|monitor| &monitor.source);
+        let Some(LoadSource::Command(command)) = source.filter(|_| service.active) else {
+            return;
+        };
+        if command.user.is_none() {
+            let span = fields.span(Directive::LoadMonitor).unwrap_or_default();
+            let message = "this command runs as the user of the daemon, mostly root";
+            self.report(
+                Diagnostic::new(Code::LoadCommandAsDaemon, span, message)
+                    .help("name an unprivileged user: `load_user = nobody`"),
+            );
         }
     }
 

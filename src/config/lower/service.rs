@@ -8,7 +8,7 @@ use super::forwarding::{Nested, is_own};
 use super::global::network;
 use super::load;
 use super::{BlockKind, BlockSection, Code, Config, Context, Diagnostic, Directive, Span};
-use crate::config::model::{AllDown, Quorum, RealServer, Virtual};
+use crate::config::model::{AllDown, Quorum, QuorumOf, RealServer, Virtual};
 use crate::config::value::Value;
 use crate::health::{FlapLimit, InitialState, SlowStart};
 use crate::ipvs::{
@@ -249,13 +249,27 @@ impl Context<'_> {
             let message = "`hysteresis` has no effect without `quorum`";
             self.report_at(fields, Directive::Hysteresis, Code::HysteresisAlone, message);
         }
-        let whole = service.whole_weight();
-        let Some(quorum) = service.quorum.filter(|_| service.active && whole > 0) else {
+        if fields.mentions(Directive::QuorumOf) && !fields.mentions(Directive::Quorum) {
+            let message = "`quorum_of` has no effect without `quorum`";
+            self.report_at(fields, Directive::QuorumOf, Code::QuorumOfAlone, message);
+        }
+        let Some(quorum) = service.quorum.filter(|_| service.active) else {
             return;
         };
+        let whole = service.whole(quorum.of);
+        if whole == 0 {
+            return;
+        }
         let least = quorum.lost_below(whole);
         let (directive, needed, help) = if least > whole {
-            let help = "the service never counts as up: lower `quorum`, or add servers or weight";
+            let help = match quorum.of {
+                QuorumOf::Weight => {
+                    "the service never counts as up: lower `quorum`, or add servers or weight"
+                }
+                QuorumOf::Servers => {
+                    "the service never counts as up: lower `quorum`, or add servers"
+                }
+            };
             (Directive::Quorum, least, help)
         } else {
             let help = "the service is up again with every server it has, and no earlier";
@@ -264,7 +278,14 @@ impl Context<'_> {
         if needed > whole {
             let span = fields.span(directive).unwrap_or_default();
             let name = &service.name;
-            let message = format!("`{name}` would need a weight of {needed} and has {whole}");
+            let message = match quorum.of {
+                QuorumOf::Weight => {
+                    format!("`{name}` would need a weight of {needed} and has {whole}")
+                }
+                QuorumOf::Servers => {
+                    format!("`{name}` would need {needed} servers and has {whole}")
+                }
+            };
             self.report(Diagnostic::new(Code::QuorumUnreachable, span, message).help(help));
         }
     }
@@ -349,7 +370,11 @@ fn quorum(fields: &Fields) -> Option<Quorum> {
     let Some(&Value::Quorum(least)) = fields.special(Directive::Quorum) else {
         return None;
     };
-    Some(Quorum { least, hysteresis: fields.count(Directive::Hysteresis).unwrap_or(0) })
+    let of = match fields.choice(Directive::QuorumOf) {
+        Some("servers") => QuorumOf::Servers,
+        _ => QuorumOf::Weight,
+    };
+    Some(Quorum { least, hysteresis: fields.count(Directive::Hysteresis).unwrap_or(0), of })
 }
 
 fn all_down(fields: &Fields) -> AllDown {

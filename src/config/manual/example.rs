@@ -133,6 +133,7 @@ fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
         (Directive::HttpHost, _) => "www.example.com",
         (Directive::Reentry, _) => "15",
         (Directive::LoadMonitor, _) => "agent",
+        (Directive::LoadUser, _) => "nobody",
         (Directive::LoadFormula, _) => "historical",
         (Directive::AgentPort, _) => "5309",
         (Directive::AgentInterval, _) => "2s",

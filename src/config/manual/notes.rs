@@ -357,11 +357,19 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
     (
         Directive::Quorum,
         None,
-        "Counted are the configured weights of servers that take connections and are no \
-             backups, during a slow start too; one without a verdict yet counts as up. Below it the \
+        "Counted are the configured weights, or the number (`quorum_of`), of servers that take connections \
+             and are no backups, during a slow start too; one without a verdict yet counts as up. A share is of \
+             all that are configured with a weight above 0, rounded up. Below it the \
              backups, else the sorry servers, stand in, and the servers that are left stay in the table \
              with weight 0: their connections go on. Where nobody can stand in they serve on. 1 by \
              default: the last server goes on alone.",
+    ),
+    (
+        Directive::QuorumOf,
+        None,
+        "`quorum = 60%` with `quorum_of = servers` asks for three of five servers, however their weights \
+             are spread; with `weight`, which is what keepalived does, for 60% of what all of them together can \
+             take.",
     ),
     (
         Directive::Hysteresis,
@@ -539,6 +547,13 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
              without a shell; the load is the number behind the word load, or else the last \
              number. Where nothing comes back weights stay as they are. Give servers weights of \
              100 and more.",
+    ),
+    (
+        Directive::LoadUser,
+        None,
+        "For a command, and for `uptime`, `rup` and `ruptime`, which run one; a remote shell takes the keys \
+             of this user. By name or number. In any case the command gets no new privileges, and no more than \
+             a gigabyte of memory, ten seconds and, as a user of its own, 64 processes.",
     ),
     (
         Directive::LoadFormula,

@@ -234,6 +234,51 @@ fn with_every_server_a_service_is_up_whatever_its_hysteresis() {
 }
 
 #[test]
+fn a_quorum_of_servers_counts_each_as_one() {
+    let quorum = "quorum = 2\nhysteresis = 1\nquorum_of = servers";
+    let (mut desired, key) = with_quorum(quorum, false, true);
+    all_up(&mut desired, key, 1..=3);
+    fail(&mut desired, key, 3);
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2)], "two are enough to stay");
+    fail(&mut desired, key, 2);
+    assert_eq!(weights(&desired, key), [(1, 0), (9, 1)], "one of weight 2 is not");
+    let lost = desired.quorum(key).expect("there is a quorum");
+    assert_eq!((lost.weight, lost.needed, lost.of), (1, 3, QuorumOf::Servers));
+    desired.set_weight(key, server(2), two());
+    assert_eq!(weights(&desired, key), [(1, 0), (2, 0), (9, 1)], "and not to come back");
+    desired.set_weight(key, server(3), two());
+    assert_eq!(weights(&desired, key), [(1, 2), (2, 2), (3, 2)]);
+}
+
+#[test]
+fn a_server_of_weight_0_is_not_of_the_whole_a_quorum_is_a_share_of() {
+    for of in ["weight", "servers"] {
+        let servers = "server z {\naddress = 10.0.0.5\nactive = 1\nweight = 0\n}\n";
+        let quorum = format!("quorum = 100%\nquorum_of = {of}\n{servers}");
+        let (mut desired, key) = with_quorum(&quorum, false, true);
+        all_up(&mut desired, key, 1..=3);
+        desired.set_weight(key, server(5), Some(Weight::ZERO));
+        assert!(desired.quorum(key).expect("there is a quorum").is_met, "{of}");
+        fail(&mut desired, key, 1);
+        assert!(!desired.quorum(key).expect("there is a quorum").is_met, "{of}");
+    }
+}
+
+/// Servers with these weights that take a quorum of servers for their measure, and a sorry server.
+fn of_servers(weights: &[u32], quorum: &str) -> (Desired, ServiceKey) {
+    let block = |(n, weight): (usize, &u32)| {
+        format!("server s{n} {{\naddress = 10.0.0.{}\nactive = 1\nweight = {weight}\n}}\n", n + 1)
+    };
+    let servers: String = weights.iter().enumerate().map(block).collect();
+    let file = format!(
+        "primary = 192.0.2.1\nvirtual web {{\nactive = 1\naddress = 192.0.2.80 eth0:1\n\
+         sorry_server = 10.0.0.9\nquorum = {quorum}\nquorum_of = servers\n{servers}}}\n"
+    );
+    let config = config::load(file.as_bytes()).config.expect("a good file");
+    (Desired::new(&config), config.virtuals[0].key())
+}
+
+#[test]
 fn servers_below_the_quorum_serve_on_where_nobody_can_stand_in() {
     let (mut desired, key) = with_quorum("quorum = 100%", false, false);
     all_up(&mut desired, key, 1..=1);
@@ -265,8 +310,11 @@ fn any_quorum() -> impl Strategy<Value = String> {
     ];
     prop_oneof![
         Just(String::new()),
-        (least, 0..5_u32)
-            .prop_map(|(least, more)| format!("quorum = {least}\nhysteresis = {more}")),
+        (least, 0..5_u32, prop_oneof![Just("weight"), Just("servers")]).prop_map(
+            |(least, more, of)| {
+                format!("quorum = {least}\nhysteresis = {more}\nquorum_of = {of}")
+            }
+        ),
     ]
 }
 
@@ -390,6 +438,29 @@ proptest! {
     }
 
     #[test]
+    fn a_service_is_up_with_its_share_of_servers_however_weights_are_spread(
+        weights in proptest::collection::vec(1..=1000_u32, 1..=6),
+        percent in 1..=100_u64,
+        verdicts in proptest::collection::vec((1..=6_u8, any::<bool>()), 0..30),
+    ) {
+        let (mut desired, key) = of_servers(&weights, &format!("{percent}%"));
+        let mut up = vec![false; weights.len()];
+        (1..=6).for_each(|n| desired.set_down(key, server(n)));
+        for (n, passes) in verdicts {
+            let index = usize::from(n) - 1;
+            let Some(is_up) = up.get_mut(index) else { continue };
+            *is_up = passes;
+            let weight = Weight::new(weights[index]).ok().filter(|_| passes);
+            desired.set_weight(key, server(n), weight);
+            let taking = up.iter().filter(|up| **up).count() as u64;
+            let enough = taking > 0 && taking * 100 >= percent * weights.len() as u64;
+            let state = desired.quorum(key).expect("there is a quorum");
+            prop_assert_eq!((state.is_met, state.weight), (enough, taking));
+            prop_assert_eq!(desired.sorry_servers(key).is_empty(), enough);
+        }
+    }
+
+    #[test]
     fn one_pool_serves_at_a_time_and_a_server_more_never_turns_a_service_down(
         quorum in quorum_and_group(),
         backup: bool,
@@ -432,6 +503,39 @@ fn load_scales_what_the_checks_give_and_an_agent_overrules_them() {
     assert_eq!(steered(&mut desired, Steer::Out), None);
     desired.set_steer(key, server(1), None);
     assert_eq!(desired.weight(key, server(1)), Some(Weight::ONE));
+}
+
+#[test]
+fn an_agent_sets_the_upper_threshold_unless_a_lower_one_is_configured() {
+    let file = b"primary = 192.0.2.1
+        virtual web {
+            active = 1
+            address = 192.0.2.80 eth0:1
+            server a {
+                address = 10.0.0.1
+                active = 1
+            }
+            server b {
+                address = 10.0.0.2
+                active = 1
+                u_threshold = 20
+                l_threshold = 10
+            }
+        }";
+    let config = config::load(file).config.expect("a good file");
+    let (mut desired, key) = (Desired::new(&config), config.virtuals[0].key());
+    all_up(&mut desired, key, 1..=2);
+    let bounds = |desired: &mut Desired, most: Option<u32>| {
+        (1..=2).for_each(|n| desired.set_most(key, server(n), most.and_then(NonZeroU32::new)));
+        desired.configure(&config);
+        let entry = desired.entry(key).expect("the service is there");
+        let bounds = entry.destinations().map(|d| (d.thresholds().upper(), d.thresholds().lower()));
+        bounds.collect::<Vec<_>>()
+    };
+    assert_eq!(bounds(&mut desired, Some(30)), [(30, 0), (20, 10)]);
+    assert_eq!(bounds(&mut desired, Some(12)), [(12, 0), (12, 10)]);
+    assert_eq!(bounds(&mut desired, Some(5)), [(5, 0), (5, 0)]);
+    assert_eq!(bounds(&mut desired, None), [(0, 0), (20, 10)], "taken back");
 }
 
 #[test]

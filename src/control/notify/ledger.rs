@@ -79,7 +79,10 @@ mod tests {
 
     fn quorum(service: &str, is_met: bool) -> Notice {
         let service = service.to_owned();
-        Notice::new(Duration::ZERO, Event::Quorum { service, is_met, weight: 0, needed: 1 })
+        Notice::new(
+            Duration::ZERO,
+            Event::Quorum { service, is_met, weight: 0, needed: 1, of: Default::default() },
+        )
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::verdict::{Failover, Grade, Reason, ReasonCode, Verdict};
 use super::{Age, Override, Timestamp};
+use crate::config::QuorumOf;
 use crate::failover::guard::Fault;
 use crate::failover::{Cause, Role, State, VirtualAddress};
 use crate::health::Health;
@@ -437,17 +438,27 @@ impl Counts {
 pub struct QuorumStatus {
     /// Whether it has it.
     pub is_met: bool,
-    /// The weight that takes connections, or may before its first verdict.
+    /// The weight, or number, of servers that take connections, or may before their first verdict.
     pub weight: u64,
     /// Below this an up service goes down; from this on a down one is up.
     pub needed: u64,
+    /// What both count.
+    #[serde(default, skip_serializing_if = "QuorumOf::is_weight")]
+    pub of: QuorumOf,
 }
 
 impl QuorumStatus {
     /// A service with `weight`, for which the next change is at `needed`.
     #[must_use]
     pub const fn new(is_met: bool, weight: u64, needed: u64) -> Self {
-        Self { is_met, weight, needed }
+        Self { is_met, weight, needed, of: QuorumOf::Weight }
+    }
+
+    /// The same, of servers or of weight.
+    #[must_use]
+    pub const fn counting(mut self, of: QuorumOf) -> Self {
+        self.of = of;
+        self
     }
 }
 
@@ -466,7 +477,8 @@ pub struct ServerStatus {
     /// For how long they have been saying so.
     #[serde(rename = "for_ms")]
     pub since: Age,
-    /// Why its last check failed, if it did; only while that matters.
+    /// What its agent says that keeps it from serving, and why its last check failed, if it did;
+    /// only while that matters.
     pub reason: Option<String>,
     /// How long ago a check last ended; `None` for never.
     #[serde(rename = "checked_ms")]
@@ -522,11 +534,11 @@ pub enum ServerState {
     Falling,
     /// Takes none, and passes checks.
     Rising,
-    /// Fails its checks.
+    /// Fails its checks, or its agent says so.
     Down,
-    /// Takes no new connections because an operator said so.
+    /// Takes no new connections because an operator or its agent said so.
     Draining,
-    /// Is out of the table because an operator said so.
+    /// Is out of the table because an operator said so, or its agent (`maint`).
     Disabled,
     /// Could take connections and waits for others to fail.
     Waiting,

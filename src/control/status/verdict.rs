@@ -150,7 +150,7 @@ pub enum ReasonCode {
     ReloadRefused,
     /// Nobody answers for a service.
     ServiceDown,
-    /// A service has less weight than its quorum.
+    /// A service has less weight, or fewer servers, than its quorum.
     QuorumLost,
     /// The sorry servers answer for a service.
     SorryServing,
@@ -465,7 +465,7 @@ fn service(service: &ServiceStatus) -> Option<Reason> {
         ServiceState::Up | ServiceState::Degraded
             if service.quorum.is_some_and(|quorum| !quorum.is_met) =>
         {
-            (ReasonCode::QuorumLost, format!("{name} has less weight than its quorum"))
+            (ReasonCode::QuorumLost, format!("{name} has less than its quorum"))
         }
         ServiceState::Degraded => (
             ReasonCode::ServiceDegraded,

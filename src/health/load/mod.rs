@@ -13,5 +13,5 @@ mod weight;
 
 pub use formula::LoadFormula;
 pub use output::{Load, OutputError};
-pub use source::{LoadMonitor, LoadSource};
+pub use source::{LoadCommand, LoadMonitor, LoadSource};
 pub use weight::{LoadWeight, Steer};

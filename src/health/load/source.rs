@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::LoadFormula;
 
-/// `load_monitor`, `load_formula`, `agent_port` and `agent_interval` of a service.
+/// `load_monitor`, `load_user`, `load_formula`, `agent_port` and `agent_interval` of a service.
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LoadMonitor {
@@ -25,9 +25,22 @@ pub struct LoadMonitor {
 pub enum LoadSource {
     /// An agent on the server, asked on this port, see [`AgentReport`](crate::health::AgentReport).
     Agent(u16),
-    /// A program and its arguments, of whose output [`Load::in_output`](super::Load::in_output)
-    /// takes the load. `%h` as a whole argument stands for the address of the server.
-    Command(Vec<String>),
+    /// A program, of whose output [`Load::in_output`](super::Load::in_output) takes the load.
+    Command(LoadCommand),
+}
+
+/// A program that measures the load of servers. It is run as a check's program is: without new
+/// privileges, with limits on time, memory and output.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct LoadCommand {
+    /// The program and its arguments. `%h` as a whole argument stands for the address of the
+    /// server.
+    pub arguments: Vec<String>,
+    /// Whom it runs as, by name or number of `/etc/passwd`, which takes root; the user of this
+    /// process where that is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 impl LoadMonitor {
@@ -75,7 +88,16 @@ impl LoadSource {
         if !arguments.iter().any(|argument| argument == "%h") {
             arguments.push("%h".to_owned());
         }
-        Some(Self::Command(arguments))
+        Some(Self::Command(LoadCommand { arguments, user: None }))
+    }
+
+    /// The same, run as `user` if it is a command.
+    #[must_use]
+    pub fn with_user(mut self, user: Option<String>) -> Self {
+        if let Self::Command(command) = &mut self {
+            command.user = user;
+        }
+        self
     }
 
     /// What nanny's `--loadcmd` stands for; `None` for `none` and an empty one. As in 0.8.6 a
@@ -90,11 +112,20 @@ impl LoadSource {
         Self::from_directive(value, command, LoadMonitor::PORT)
     }
 
+    /// Whom a command runs as, where that is said.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Agent(_) => None,
+            Self::Command(command) => command.user.as_deref(),
+        }
+    }
+
     /// The program and its arguments for one server; nothing for an agent.
     pub fn arguments_for(&self, server: IpAddr) -> impl Iterator<Item = String> {
         let arguments = match self {
             Self::Agent(_) => &[],
-            Self::Command(arguments) => arguments.as_slice(),
+            Self::Command(command) => command.arguments.as_slice(),
         };
         arguments.iter().map(move |argument| match argument.as_str() {
             "%h" => server.to_string(),
@@ -107,7 +138,7 @@ impl fmt::Display for LoadSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Agent(port) => write!(f, "agent on port {port}"),
-            Self::Command(arguments) => write!(f, "`{}`", arguments.join(" ")),
+            Self::Command(command) => write!(f, "`{}`", command.arguments.join(" ")),
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use super::formula::{historical, least, whole};
@@ -61,6 +63,8 @@ pub struct LoadWeight {
     empty: bool,
     mode: AgentMode,
     state: AgentState,
+    /// `maxconn:` of the agent's last line.
+    most: Option<NonZeroU32>,
 }
 
 impl LoadWeight {
@@ -76,6 +80,7 @@ impl LoadWeight {
             empty: false,
             mode: AgentMode::Ready,
             state: AgentState::Up,
+            most: None,
         }
     }
 
@@ -91,8 +96,8 @@ impl LoadWeight {
     pub fn configure(&mut self, formula: LoadFormula, full: Weight) {
         if (formula, full) != (self.formula, self.full) {
             let fresh = Self::new(formula, full).with_scale(self.scale);
-            let (empty, mode, state) = (self.empty, self.mode, self.state);
-            *self = Self { empty, mode, state, ..fresh };
+            let (empty, mode, state, most) = (self.empty, self.mode, self.state, self.most);
+            *self = Self { empty, mode, state, most, ..fresh };
         }
     }
 
@@ -112,6 +117,7 @@ impl LoadWeight {
         self.mode = report.mode.unwrap_or(self.mode);
         self.state = report.state.unwrap_or(self.state);
         self.empty = report.percent.map_or(self.empty, |percent| percent == 0);
+        self.most = report.max_connections.and_then(NonZeroU32::new);
         if !served && self.serves() {
             self.restart();
         }
@@ -141,6 +147,13 @@ impl LoadWeight {
             (AgentState::Up, mode) => Some(mode.word()),
             (state, _) => Some(state.word()),
         }
+    }
+
+    /// How many connections the agent wants the server to have at most. Unlike its other words
+    /// this holds for as long as it is said: HAProxy has no word to take it back.
+    #[must_use]
+    pub const fn max_connections(&self) -> Option<NonZeroU32> {
+        self.most
     }
 
     const fn serves(&self) -> bool {
@@ -195,6 +208,18 @@ mod tests {
 
     fn say(steered: &mut LoadWeight, line: &str) {
         steered.handle_report(&AgentReport::decode(line.as_bytes()).unwrap());
+    }
+
+    #[test]
+    fn a_limit_holds_for_as_long_as_the_agent_says_it() {
+        let mut steered = LoadWeight::new(LoadFormula::Smooth, weight(100));
+        let mut most = |line| {
+            say(&mut steered, line);
+            steered.configure(LoadFormula::Historical, weight(100));
+            steered.max_connections().map(NonZeroU32::get)
+        };
+        let said = ["up", "up maxconn:30", "75% maxconn:20", "maxconn:0", "maxconn:7", "ready"];
+        assert_eq!(said.map(&mut most), [None, Some(30), Some(20), None, Some(7), None]);
     }
 
     #[test]

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::Instant;
+
 /// What an administrator wants regardless of the checks, which go on meanwhile.
 ///
 /// Prints as `ready`, `drain`, `disabled`, `forced down` and `forced up`.
@@ -32,6 +34,15 @@ impl Override {
     #[must_use]
     pub const fn keeps_out(self) -> bool {
         matches!(self, Self::Drain | Self::Disabled | Self::ForceDown)
+    }
+
+    /// When the slow start began, if one is under way, once this is said in place of `ended`.
+    pub(super) fn ramp(self, ended: Self, ramp: Option<Instant>, now: Instant) -> Option<Instant> {
+        match self {
+            Self::None if ended.keeps_out() => Some(now),
+            Self::ForceUp => None,
+            _ => ramp,
+        }
     }
 }
 

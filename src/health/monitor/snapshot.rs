@@ -46,6 +46,15 @@ impl Snapshot {
     pub const fn forced(&self) -> Override {
         self.forced
     }
+
+    /// The same server under another word of the administrator, said at `now`: words may have been
+    /// said, taken back or have ended while nobody watched it.
+    #[must_use]
+    pub fn under(mut self, now: Instant, forced: Override) -> Self {
+        let ended = std::mem::replace(&mut self.forced, forced);
+        self.ramp = forced.ramp(ended, self.ramp, now);
+        self
+    }
 }
 
 impl Monitor {

@@ -448,6 +448,28 @@ fn a_drained_server_stays_drained_over_a_restart() {
 }
 
 #[test]
+fn a_word_that_ended_while_nobody_watched_ends_and_a_new_one_holds_from_the_first_moment() {
+    let eased = config().with_weight(weight(64)).with_slow_start(SlowStart::Historical);
+    let mut monitor = Monitor::new(at(0), eased);
+    check(&mut monitor, Ok(()));
+    let ready = remembered(&monitor, at(10));
+    for word in [Override::Drain, Override::Disabled, Override::ForceDown] {
+        monitor.handle_override(at(10), word);
+        let ended = remembered(&monitor, at(10)).under(at(20), Override::None);
+        let mut restored = Monitor::restore(at(20), eased, ended);
+        assert_eq!(weights(&drain(&mut restored)), [Some(2)], "{word}: a slow start");
+        assert_eq!(restored.status().forced, Override::None);
+        let said = ready.clone().under(at(20), word);
+        let mut restored = Monitor::restore(at(20), eased, said);
+        let told = weights(&drain(&mut restored));
+        assert!(told.iter().all(|weight| weight.unwrap_or(0) == 0), "{word}: {told:?}");
+        monitor.handle_override(at(10), Override::None);
+    }
+    let same = Monitor::restore(at(20), eased, ready.clone().under(at(20), Override::None));
+    assert_eq!(same.status().weight, Some(weight(64)), "nothing was said, so nothing ends");
+}
+
+#[test]
 fn a_snapshot_from_the_future_neither_panics_nor_stops_the_checks() {
     let mut monitor = Monitor::new(at(0), config().with_weight(weight(64)));
     for result in [Ok(()), Err(Failure::Refused), Ok(())] {

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::health::{AgentReport, Failure, Load, LoadSource, Stage};
-use crate::runtime::checks::{network, program};
+use crate::runtime::checks::{account, network, program};
 use crate::runtime::clock;
 
 /// The most time that one measurement has.
@@ -79,7 +79,9 @@ pub async fn measure(
             ask(SocketAddr::new(server, *port), limit).await.map(Reading::Report)
         }
         LoadSource::Command(_) => {
-            let output = program::output(source.arguments_for(server), limit).await?;
+            let user = source.user().map(account::find).transpose();
+            let account = user.map_err(|error| Failure::Inconclusive(error.to_string()))?;
+            let output = program::output(source.arguments_for(server), account, limit).await?;
             let load = Load::in_output(&output);
             load.map(Reading::Load).map_err(|error| Failure::Other(error.to_string()))
         }
@@ -109,8 +111,10 @@ async fn listen(agent: SocketAddr) -> Result<Vec<u8>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
     use std::io::Write as _;
     use std::net::TcpListener;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::thread;
 
     use super::*;
@@ -169,6 +173,27 @@ mod tests {
         assert!(matches!(measured("false").await, Err(Failure::Program { .. })));
         assert!(matches!(measured("true").await, Err(Failure::Other(_))));
         assert!(matches!(measured("/nonexistent/load").await, Err(Failure::Inconclusive(_))));
+    }
+
+    #[tokio::test]
+    async fn a_command_runs_as_its_own_user_without_new_privileges() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        let script = directory.path().join("load");
+        // Fails where it might get privileges; else its number is the load.
+        fs::write(&script, "grep -q NoNewPrivs:.1 /proc/self/status && id -u").unwrap();
+        let own = rustix::process::getuid();
+        let user = if own.is_root() { 65534 } else { own.as_raw() };
+        let measured = async |user: String| {
+            let command = format!("sh {}", script.display());
+            let source = LoadSource::from_directive(&command, "", 1).unwrap();
+            let server = IpAddr::from([127, 0, 0, 1]);
+            measure(&source.with_user(Some(user)), server, LIMIT).await
+        };
+        let expected = Load::new(f64::from(user)).unwrap();
+        assert_eq!(measured(user.to_string()).await, Ok(Reading::Load(expected)));
+        let unknown = measured("no-such-user".to_owned()).await;
+        assert!(matches!(unknown, Err(Failure::Inconclusive(_))), "{unknown:?}");
     }
 
     #[tokio::test]

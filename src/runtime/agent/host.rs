@@ -65,7 +65,7 @@ impl Sampler {
                 Ok(LoadFormula::percent_unused(used / f64::from(*full)))
             }
             Meter::Command(arguments, full) => {
-                let output = program::output(arguments.iter().cloned(), limit).await?;
+                let output = program::output(arguments.iter().cloned(), None, limit).await?;
                 let load = Load::in_output(&output);
                 let load = load.map_err(|error| Failure::Other(error.to_string()))?;
                 Ok(LoadFormula::percent_unused(load.get() / full))

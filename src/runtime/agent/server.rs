@@ -188,7 +188,7 @@ impl Sample {
     async fn take(settings: &Settings, sampler: &mut Sampler) -> Self {
         let limit = settings.interval;
         let readiness = match &settings.readiness {
-            Some(program) => program::output(program.iter().cloned(), limit).await.map(drop),
+            Some(program) => program::output(program.iter().cloned(), None, limit).await.map(drop),
             None => Ok(()),
         };
         let percent = sampler.percent(limit).await;

@@ -63,12 +63,7 @@ impl Program {
     }
 
     fn command(&self, server: SocketAddr) -> Command {
-        let mut command = confined(self.spec.arguments_for(server));
-        if let Some(account) = &self.account {
-            // The standard library drops the supplementary groups of root with it.
-            command.uid(account.user).gid(account.group);
-        }
-        command
+        owned_by(confined(self.spec.arguments_for(server)), self.account)
     }
 
     fn judge(&self, ended: &Ended) -> Result<(), Failure> {
@@ -100,18 +95,19 @@ impl Check for Program {
     }
 }
 
-/// Runs a program with the limits of a check's, as the user of this process, and returns what it
-/// printed; of much, the beginning. Dropping the future kills the program.
+/// Runs a program with the limits of a check's, as `account` or else as the user of this process,
+/// and returns what it printed; of much, the beginning. Dropping the future kills the program.
 ///
 /// # Errors
 /// Why it could not be started, or did not end within `limit` with status 0.
 pub(in crate::runtime) async fn output(
     arguments: impl Iterator<Item = String>,
+    account: Option<account::Account>,
     limit: Duration,
 ) -> Result<Vec<u8>, Failure> {
-    let trust = Trust::Confined { own_user: false };
-    let run = Run { command: confined(arguments), trust, limit: Budget::margin(limit) };
-    let ended = run.on_a_thread(()).await?;
+    let command = owned_by(confined(arguments), account);
+    let trust = Trust::Confined { own_user: account.is_some() };
+    let ended = Run { command, trust, limit: Budget::margin(limit) }.on_a_thread(()).await?;
     if ended.timed_out {
         return Err(Failure::TimedOut { stage: Stage::Check, after: limit });
     }
@@ -130,11 +126,8 @@ pub(in crate::runtime) async fn trusted(
     environment: (&str, &str),
     limit: Duration,
 ) -> Result<Ended, Failure> {
-    let mut command = confined(arguments);
+    let mut command = owned_by(confined(arguments), account);
     command.env(environment.0, environment.1);
-    if let Some(account) = account {
-        command.uid(account.user).gid(account.group);
-    }
     Run { command, trust: Trust::Full, limit }.on_a_thread(()).await
 }
 
@@ -144,6 +137,15 @@ fn confined(mut arguments: impl Iterator<Item = String>) -> Command {
     command.args(arguments).env_clear().env("PATH", PATH).env("LANG", "C").current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0);
+    command
+}
+
+/// The same, run as `account` where there is one.
+fn owned_by(mut command: Command, account: Option<account::Account>) -> Command {
+    if let Some(account) = account {
+        // The standard library drops the supplementary groups of root with it.
+        command.uid(account.user).gid(account.group);
+    }
     command
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::health::{Failure, LoadFormula, LoadMonitor, LoadSource, LoadWeight, Steer};
 use crate::net::Weight;
 use crate::runtime::agent::{Gauge, Reading};
+use crate::runtime::checks::{CheckError, account};
 
 /// Readings that may wait for the director.
 const QUEUE: usize = 256;
@@ -36,6 +38,9 @@ pub(super) enum News {
     /// The agent of a server keeps it from serving with this word and reason, or with `None` no
     /// longer does.
     Agent(ServerKey, Option<&'static str>, Option<String>),
+    /// The agent of a server wants it to have so many connections at most, or `None` to have any
+    /// number.
+    Most(ServerKey, Option<NonZeroU32>),
     /// The load of a server cannot be measured, or can be again.
     Measuring { server: IpAddr, monitor: String, failure: Option<Failure> },
 }
@@ -60,6 +65,8 @@ struct Measured {
 struct Followed {
     question: Question,
     weight: LoadWeight,
+    /// What the agent said last behind `#`.
+    reason: Option<String>,
 }
 
 impl Default for Loads {
@@ -68,6 +75,16 @@ impl Default for Loads {
         let (servers, gauges) = (BTreeMap::new(), BTreeMap::new());
         Self { servers, gauges, generation: 0, sender, readings }
     }
+}
+
+/// Whether the users are there that commands run as.
+///
+/// # Errors
+/// [`CheckError`]: which is not.
+pub(super) fn check_users(config: &Config) -> Result<(), CheckError> {
+    let monitors = config.active_virtuals().filter_map(|v| v.load_monitor.as_ref());
+    let users: BTreeSet<_> = monitors.filter_map(|monitor| monitor.source.user()).collect();
+    users.into_iter().try_for_each(|user| account::find(user).map(drop))
 }
 
 impl Loads {
@@ -91,6 +108,17 @@ impl Loads {
         self.servers.get(&server).map(|followed| followed.weight.steer())
     }
 
+    /// The word of its agent that keeps a server from serving, and its reason.
+    pub(super) fn hindrance(&self, server: ServerKey) -> Option<(&'static str, Option<&str>)> {
+        let followed = self.servers.get(&server)?;
+        Some((followed.weight.hindrance()?, followed.reason.as_deref()))
+    }
+
+    /// How many connections the agent of a server wants it to have at most.
+    pub(super) fn most(&self, server: ServerKey) -> Option<NonZeroU32> {
+        self.servers.get(&server)?.weight.max_connections()
+    }
+
     /// Follows the servers that `config` says and no others. Those that stay keep what is known.
     pub(super) fn configure(&mut self, config: &Config) {
         let mut before = std::mem::take(&mut self.servers);
@@ -100,8 +128,8 @@ impl Loads {
                 source: monitor.source.clone(),
                 interval: monitor.interval,
             };
-            let weight = kept(before.remove(&server), &question, monitor.formula, full);
-            self.servers.insert(server, Followed { question, weight });
+            let (weight, reason) = kept(before.remove(&server), &question, monitor.formula, full);
+            self.servers.insert(server, Followed { question, weight, reason });
         }
         let wanted: BTreeSet<_> =
             self.servers.values().map(|followed| followed.question.clone()).collect();
@@ -150,19 +178,22 @@ impl Loads {
 
 impl Followed {
     fn take(&mut self, server: ServerKey, reading: &Reading) -> impl Iterator<Item = News> + use<> {
-        let before = (self.weight.steer(), self.weight.hindrance());
-        let mut reason = None;
+        let state =
+            |weight: &LoadWeight| (weight.steer(), weight.hindrance(), weight.max_connections());
+        let before = state(&self.weight);
         match reading {
             Reading::Load(load) => self.weight.handle_load(*load),
             Reading::Report(report) => {
                 self.weight.handle_report(report);
-                reason.clone_from(&report.reason);
+                self.reason.clone_from(&report.reason);
             }
         }
-        let (steer, word) = (self.weight.steer(), self.weight.hindrance());
+        let (steer, word, most) = state(&self.weight);
+        let reason = self.reason.clone();
         let agent = (word != before.1).then_some(News::Agent(server, word, reason));
         let steered = (steer != before.0).then_some(News::Steer(server, steer));
-        agent.into_iter().chain(steered)
+        let limited = (most != before.2).then_some(News::Most(server, most));
+        agent.into_iter().chain(limited).chain(steered)
     }
 }
 
@@ -182,14 +213,14 @@ fn kept(
     question: &Question,
     formula: LoadFormula,
     full: Weight,
-) -> LoadWeight {
+) -> (LoadWeight, Option<String>) {
     match before {
         Some(followed) if followed.question.source == question.source => {
             let mut weight = followed.weight;
             weight.configure(formula, full);
-            weight
+            (weight, followed.reason)
         }
-        _ => LoadWeight::new(formula, full),
+        _ => (LoadWeight::new(formula, full), None),
     }
 }
 
@@ -259,6 +290,22 @@ mod tests {
         assert_eq!(loads.steer(server), Some(Steer::Out));
         loads.configure(&config("load_monitor = rup", ""));
         assert_eq!(loads.steer(server), Some(Steer::Weight(Weight::new(100).unwrap())));
+    }
+
+    #[tokio::test]
+    async fn a_limit_of_an_agent_is_news_when_it_comes_changes_and_goes() {
+        let mut loads = Loads::default();
+        loads.configure(&config("load_monitor = agent", ""));
+        let question = question(&loads);
+        let mut most = |line| {
+            let news = loads.take(&question, report(line), false);
+            news.into_iter().find_map(|news| match news {
+                News::Most(_, most) => Some(most.map_or(0, NonZeroU32::get)),
+                _ => None,
+            })
+        };
+        let lines = ["up", "maxconn:30 up", "maxconn:30 up", "maxconn:9 up", "up", "up"];
+        assert_eq!(lines.map(&mut most), [None, Some(30), None, Some(9), Some(0), None]);
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -323,7 +324,9 @@ impl Director {
     }
 
     fn configure_watch(&mut self) -> Result<(), StartError> {
-        let watched = self.watch.configure(&self.overrides.in_force(&self.config), &self.ways);
+        let users = load::check_users(&self.config).map_err(WatchError::from);
+        let config = self.overrides.in_force(&self.config);
+        let watched = users.and_then(|()| self.watch.configure(&config, &self.ways));
         watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })?;
         self.tell_monitors();
         Ok(())
@@ -335,6 +338,7 @@ impl Director {
             for server in service.active_servers() {
                 let server = ServerKey { service: service.key(), address: server.address };
                 self.desired.set_steer(server.service, server.address, self.loads.steer(server));
+                self.desired.set_most(server.service, server.address, self.loads.most(server));
             }
         }
     }
@@ -489,6 +493,10 @@ impl Director {
                     self.weigh(server, |desired, key, at| desired.set_steer(key, at, steer)).await;
                 }
                 News::Agent(server, word, reason) => self.tell_agent(server, word, reason),
+                News::Most(server, most) => {
+                    self.judge(server, |desired, key, at| desired.set_most(key, at, most)).await;
+                    self.tell_most(server, most);
+                }
                 News::Measuring { server, monitor, failure } => {
                     let reason = failure.as_ref().map(Failure::to_string);
                     self.tell(Event::LoadUnknown { server, monitor, reason });
@@ -547,6 +555,14 @@ impl Director {
         self.tell(Event::Agent { service, server: name, address, word, reason });
     }
 
+    fn tell_most(&self, server: ServerKey, most: Option<NonZeroU32>) {
+        let Some(names) = self.watch.names(server) else {
+            return;
+        };
+        let (service, name) = (names.service.clone(), names.server.clone());
+        self.tell(Event::MostConnections { service, server: name, address: server.address, most });
+    }
+
     fn tell_weight(&self, server: ServerKey) {
         let Some(names) = self.watch.names(server) else {
             return;
@@ -592,9 +608,9 @@ impl Director {
             return;
         };
         if now.is_met != before.is_none_or(|before| before.is_met) {
-            let QuorumState { is_met, weight, needed } = now;
+            let QuorumState { is_met, weight, needed, of } = now;
             let service = self.service_name(key);
-            self.tell(Event::Quorum { service, is_met, weight, needed });
+            self.tell(Event::Quorum { service, is_met, weight, needed, of });
         }
     }
 

@@ -1,6 +1,6 @@
 //! What operators do with servers: an order, what it does to the table, and what is remembered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -37,16 +37,27 @@ impl Target {
 impl Director {
     /// Tells every monitor what is wanted of its server.
     pub(super) fn tell_monitors(&self) {
-        let now = now();
-        for said in self.overrides.iter() {
-            for (v, server) in said.servers(&self.config) {
-                let key = ServerKey { service: v.key(), address: server.address };
-                self.watch.set_override(key, said.word.for_monitor(now));
-            }
+        for (key, word) in self.words() {
+            self.watch.set_override(key, word);
         }
     }
 
-    /// Reads what was said in an earlier life.
+    /// What is wanted of each server of which something is said.
+    fn words(&self) -> BTreeMap<ServerKey, health::Override> {
+        let now = now();
+        let keyed = |(v, server): (&Virtual, &RealServer)| ServerKey {
+            service: v.key(),
+            address: server.address,
+        };
+        let words = self.overrides.iter().flat_map(|said| {
+            let word = said.word.for_monitor(now);
+            said.servers(&self.config).map(move |one| (keyed(one), word))
+        });
+        words.collect()
+    }
+
+    /// Reads what was said in an earlier life. What is remembered of the health of servers was so
+    /// under what was said then.
     pub(super) async fn remember_overrides(&mut self) {
         let Some(store) = &self.store else { return };
         match store.read() {
@@ -60,6 +71,8 @@ impl Director {
         let ended = self.overrides.expire(now());
         self.tell_ended(ended, "its time is over").await;
         self.forget_strangers().await;
+        let words = self.words();
+        self.watch.obey(&words);
     }
 
     /// Forgets what is said of servers that the configuration does not have any more.

@@ -10,7 +10,7 @@ use crate::control::status::{
     Balancing, Counts, DataPlane, Process, QuorumStatus, Revision, ServerState, ServerStatus,
     ServiceState, ServiceStatus,
 };
-use crate::health::{self, Health};
+use crate::health::{self, Health, Steer};
 use crate::net::Weight;
 use crate::runtime::clock;
 use crate::time::Instant;
@@ -69,7 +69,7 @@ impl Moment<'_> {
         service.quorum = director
             .desired
             .quorum(key)
-            .map(|quorum| QuorumStatus::new(quorum.is_met, quorum.weight, quorum.needed));
+            .map(|q| QuorumStatus::new(q.is_met, q.weight, q.needed).counting(q.of));
         service.state = state_of(service.counts, !service.sorry_servers.is_empty());
         service.traffic = self.measured.and_then(|m| m.services.get(&key).copied());
         service
@@ -88,6 +88,8 @@ impl Moment<'_> {
             ServerState::Disabled
         } else if health.is_in() && said == Some(health::Override::Drain) {
             ServerState::Draining
+        } else if health.is_in() && self.director.loads.steer(key) == Some(Steer::Out) {
+            self.out_by_agent(key)
         } else if health.is_in() && self.director.desired.stands_by(key.service, key.address) {
             ServerState::Waiting
         } else if health.is_in() && self.weight(key).is_some_and(Weight::is_quiesced) {
@@ -96,6 +98,21 @@ impl Moment<'_> {
             health.into()
         };
         (state, status)
+    }
+
+    /// What a server is that its checks find well and its agent keeps out.
+    fn out_by_agent(&self, key: ServerKey) -> ServerState {
+        match self.director.loads.hindrance(key) {
+            Some(("maint", _)) => ServerState::Disabled,
+            _ => ServerState::Down,
+        }
+    }
+
+    /// What the agent of a server says that keeps it from serving.
+    fn agent(&self, key: ServerKey) -> Option<String> {
+        let (word, reason) = self.director.loads.hindrance(key)?;
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        Some(format!("the agent says {word}{reason}"))
     }
 
     fn server(
@@ -111,7 +128,9 @@ impl Moment<'_> {
         status.health = known.health;
         status.since = Age(self.now - known.since);
         let failing = !matches!(known.health, Health::Up | Health::Unknown);
-        status.reason = known.last_failure.filter(|_| failing).map(|failure| failure.to_string());
+        let failure = known.last_failure.filter(|_| failing).map(|failure| failure.to_string());
+        let reasons: Vec<_> = self.agent(key).into_iter().chain(failure).collect();
+        status.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         status.checked = known.last_checked.map(|at| Age(self.now - at));
         status.weight = self.weight(key);
         status.configured_weight = server.weight;

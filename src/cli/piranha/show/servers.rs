@@ -2,6 +2,7 @@
 
 use super::super::table::{Screen, Table, Tone, short};
 use super::{server_tone, service_tone};
+use crate::config::QuorumOf;
 use crate::control::status::{Balancing, ServerState, ServerStatus, ServiceStatus, Traffic};
 use crate::control::{Age, Override, Timestamp};
 use crate::net::Weight;
@@ -183,6 +184,9 @@ fn reason(server: &ServerStatus) -> String {
 fn service_reason(service: &ServiceStatus) -> String {
     let sorry = service.sorry_servers.iter().map(|sorry| format!("sorry server {sorry} answers"));
     let quorum = service.quorum.filter(|quorum| !quorum.is_met);
-    let quorum = quorum.map(|q| format!("weight {} of {} needed", q.weight, q.needed));
+    let quorum = quorum.map(|q| match q.of {
+        QuorumOf::Weight => format!("weight {} of {} needed", q.weight, q.needed),
+        QuorumOf::Servers => format!("{} of {} servers needed", q.weight, q.needed),
+    });
     sorry.chain(quorum).collect::<Vec<_>>().join("; ")
 }
