@@ -12,6 +12,7 @@
 
 pub mod announcer;
 pub mod guard;
+mod payload;
 pub mod pulse;
 pub mod vrrp;
 
@@ -21,6 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use self::guard::Fault;
+pub use self::payload::Payload;
 use crate::net::Family;
 use crate::time::Instant;
 
@@ -90,6 +92,12 @@ pub trait Heartbeat: Send {
     /// What can be said about this director and its peer.
     #[must_use]
     fn status(&self, now: Instant) -> Status;
+
+    /// Brings `status`, which [`status`](Self::status) made earlier, up to date. A driver tells of
+    /// itself many times a second: where the machine can, it allocates for what is new alone.
+    fn update_status(&self, now: Instant, status: &mut Status) {
+        *status = self.status(now);
+    }
 }
 
 impl<H: Heartbeat + ?Sized> Heartbeat for Box<H> {
@@ -135,6 +143,10 @@ impl<H: Heartbeat + ?Sized> Heartbeat for Box<H> {
 
     fn status(&self, now: Instant) -> Status {
         (**self).status(now)
+    }
+
+    fn update_status(&self, now: Instant, status: &mut Status) {
+        (**self).update_status(now, status);
     }
 }
 
@@ -244,7 +256,7 @@ pub enum Output {
         /// The path, which also says where to.
         path: PathId,
         /// The datagram.
-        payload: Vec<u8>,
+        payload: Payload,
     },
     /// Bring the addresses up, then report with [`Heartbeat::handle_completion`].
     Acquire {
@@ -440,6 +452,50 @@ pub struct Status {
     pub paths: Vec<Option<Instant>>,
     /// Datagrams that were not accepted, by reason.
     pub rejected: Vec<(String, u64)>,
+}
+
+impl Status {
+    /// Nothing is known yet.
+    const fn new(role: Role, since: Instant) -> Self {
+        Self {
+            role,
+            state: State::Starting,
+            since,
+            cause: None,
+            authenticated: false,
+            faults: Vec::new(),
+            maintenance: false,
+            declined: None,
+            peer: None,
+            paths: Vec::new(),
+            rejected: Vec::new(),
+        }
+    }
+
+    /// Takes over the texts and lists that differ: most never do.
+    fn adopt(&mut self, cause: &Option<Cause>, faults: &[Fault], declined: &Option<Declined>) {
+        if self.cause != *cause {
+            self.cause.clone_from(cause);
+        }
+        if self.faults != faults {
+            faults.clone_into(&mut self.faults);
+        }
+        if self.declined != *declined {
+            self.declined.clone_from(declined);
+        }
+    }
+
+    /// Takes over how often each reason occurred; those that never did are left out.
+    fn count_rejected(&mut self, counts: impl Iterator<Item = (&'static str, u64)> + Clone) {
+        let counts = counts.filter(|(_, count)| *count > 0);
+        let known = self.rejected.iter().map(|(reason, _)| reason.as_str());
+        if !known.eq(counts.clone().map(|(reason, _)| reason)) {
+            self.rejected = counts.clone().map(|(reason, _)| (reason.to_owned(), 0)).collect();
+        }
+        for ((_, told), (_, count)) in self.rejected.iter_mut().zip(counts) {
+            *told = count;
+        }
+    }
 }
 
 /// A decision not to act.

@@ -80,6 +80,12 @@ impl Beat {
         let _ = rustix::io::write(&self.pipe, &[1]);
     }
 
+    /// Whether the last beat was so long ago that the addresses are not held on its word any more.
+    #[must_use]
+    pub fn has_lapsed(&self, now: Instant) -> bool {
+        self.record.has_lapsed(now)
+    }
+
     /// When the next beat is due.
     #[must_use]
     pub const fn due(&self) -> Instant {
@@ -102,23 +108,24 @@ impl Listener {
 
     /// When the beats went on after a gap of the dead time, or now while they are missing.
     pub(super) fn resumed(&self, now: Instant) -> Option<Instant> {
-        let [last, resumed, dead_time] =
-            [&self.record.last, &self.record.resumed, &self.record.dead_time]
-                .map(|number| number.load(Ordering::Acquire));
-        let missing = last > 0 && now - Instant::from_nanos(last) > Duration::from_nanos(dead_time);
-        if missing {
+        if self.record.has_lapsed(now) {
             return Some(now);
         }
+        let resumed = self.record.resumed.load(Ordering::Acquire);
         (resumed > 0).then(|| Instant::from_nanos(resumed))
     }
 }
 
 impl Record {
+    fn has_lapsed(&self, now: Instant) -> bool {
+        let last = Instant::from_nanos(self.last.load(Ordering::Acquire));
+        let dead_time = Duration::from_nanos(self.dead_time.load(Ordering::Relaxed));
+        last > Instant::ZERO && now - last > dead_time
+    }
+
     fn note(&self, now: Instant) {
-        let last = Instant::from_nanos(self.last.load(Ordering::Relaxed));
-        let gap = Duration::from_nanos(self.dead_time.load(Ordering::Relaxed));
         // The gap first: whoever sees the new beat must see it too.
-        if last > Instant::ZERO && now - last > gap {
+        if self.has_lapsed(now) {
             self.resumed.store(now.as_nanos(), Ordering::Release);
         }
         self.last.store(now.as_nanos(), Ordering::Release);

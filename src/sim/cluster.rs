@@ -438,7 +438,7 @@ impl Cluster {
     fn carry_out(&mut self, node: NodeId, outputs: Vec<Output>) -> Result<(), Violation> {
         for output in outputs {
             match output {
-                Output::Send { path, payload } => self.send(node, path.0, payload),
+                Output::Send { path, payload } => self.send(node, path.0, payload.to_vec()),
                 Output::Acquire { id, .. } => self.queue(node, id, Job::Acquire),
                 Output::Release { id, .. } => self.queue(node, id, Job::Release),
                 Output::Announce { .. } => {

@@ -65,7 +65,7 @@ impl Original {
         let magic = if self.active { Magic::Running } else { Magic::Stopped };
         for path in 0..self.paths {
             self.outputs
-                .push_back(Output::Send { path: PathId(path), payload: magic.encode().to_vec() });
+                .push_back(Output::Send { path: PathId(path), payload: magic.encode().into() });
         }
     }
 

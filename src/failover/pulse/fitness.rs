@@ -4,15 +4,15 @@ use crate::failover::{Cause, Declined, Output};
 use crate::time::Instant;
 
 use super::Pulse;
-use super::rules::{Action, Event, decide};
+use super::rules::{Action, Event, Unfit, decide};
 
 impl Pulse {
     /// Why this node had better not hold the service.
-    pub(super) fn unfit(&self) -> Option<Cause> {
+    pub(super) fn unfit(&self) -> Option<Unfit<'_>> {
         if self.maintenance {
-            return Some(Cause::Maintenance);
+            return Some(Unfit::Maintenance);
         }
-        self.faults.first().cloned().map(Cause::Guard)
+        self.faults.first().map(Unfit::Guard)
     }
 
     /// Begins maintenance, or ends it.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::failover::{PathId, Role, State};
+use crate::failover::{PathId, Payload, Role, State};
 use crate::time::Instant;
 use crate::wire::pulse::{DecodeError, Echo, Heartbeat, Magic, Sealed, Step};
 
@@ -327,9 +327,9 @@ impl Link {
     }
 
     /// The next datagram for `path`.
-    pub(super) fn encode(&mut self, config: &Config, path: u8, word: Word) -> Vec<u8> {
+    pub(super) fn encode(&mut self, config: &Config, path: u8, word: Word) -> Payload {
         if config.version == Version::V1 {
-            return magic_of(word.state).encode().to_vec();
+            return magic_of(word.state).encode().into();
         }
         self.sent += 1;
         let session =
@@ -348,7 +348,7 @@ impl Link {
             step: word.step,
             unfit: word.unfit,
         };
-        heartbeat.encode(config.key.as_ref()).to_vec()
+        heartbeat.encode(config.key.as_ref()).into()
     }
 
     /// From here on believes only what was said after hearing this node again.
@@ -357,18 +357,13 @@ impl Link {
     }
 
     /// When each path last carried a datagram that was believed.
-    pub(super) fn paths(&self) -> Vec<Option<Instant>> {
-        self.paths.iter().map(|path| path.heard).collect()
+    pub(super) fn paths(&self) -> impl Iterator<Item = Option<Instant>> {
+        self.paths.iter().map(|path| path.heard)
     }
 
-    /// The reasons that occurred, with how often.
-    pub(super) fn rejected(&self) -> Vec<(String, u64)> {
-        Reject::ALL
-            .iter()
-            .zip(self.rejected)
-            .filter(|(_, count)| *count > 0)
-            .map(|(reject, count)| (reject.as_str().to_owned(), count))
-            .collect()
+    /// How often each reason occurred.
+    pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> + Clone {
+        Reject::ALL.iter().map(|reject| reject.as_str()).zip(self.rejected)
     }
 
     const fn count(&mut self, reject: Reject) {

@@ -99,6 +99,9 @@ const REPEAT: Duration = Duration::from_millis(5);
 /// keeps a flood of old ones from being echoed in full.
 const ANSWERS: u8 = 64;
 
+/// Room for outputs from the start: what a change of state brings about on a few paths.
+const OUTPUTS: usize = 32;
+
 /// Transitions one input can bring about before something else has to happen; a bound against
 /// rules that chase each other.
 const SETTLE_MAX: usize = 8;
@@ -133,7 +136,7 @@ impl Pulse {
             handed_by_command: false,
             last_id: 0,
             last_now: now,
-            outputs: VecDeque::new(),
+            outputs: VecDeque::with_capacity(OUTPUTS),
         }
     }
 
@@ -403,22 +406,24 @@ impl Heartbeat for Pulse {
         self.phase.state()
     }
 
-    fn status(&self, _now: Instant) -> Status {
-        Status {
-            role: self.config.role,
-            state: self.state(),
-            since: self.since,
-            cause: self.cause.clone(),
-            authenticated: self.config.key.is_some(),
-            faults: self.faults.clone(),
-            maintenance: self.maintenance,
-            declined: self.declined.clone(),
-            peer: self.peer.map(|Peer { heard, at, .. }| PeerStatus {
-                unfit: heard.unfit,
-                ..PeerStatus::new(heard.state, at, heard.same_configuration)
-            }),
-            paths: self.link.paths(),
-            rejected: self.link.rejected(),
-        }
+    fn status(&self, now: Instant) -> Status {
+        let mut status = Status::new(self.config.role, self.since);
+        self.update_status(now, &mut status);
+        status
+    }
+
+    fn update_status(&self, _now: Instant, status: &mut Status) {
+        (status.role, status.state) = (self.config.role, self.state());
+        status.since = self.since;
+        status.authenticated = self.config.key.is_some();
+        status.maintenance = self.maintenance;
+        status.adopt(&self.cause, &self.faults, &self.declined);
+        status.peer = self.peer.map(|Peer { heard, at, .. }| PeerStatus {
+            unfit: heard.unfit,
+            ..PeerStatus::new(heard.state, at, heard.same_configuration)
+        });
+        status.paths.clear();
+        status.paths.extend(self.link.paths());
+        status.count_rejected(self.link.rejected());
     }
 }

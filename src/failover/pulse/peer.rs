@@ -22,7 +22,7 @@ pub(super) struct Peer {
 }
 
 impl Pulse {
-    pub(super) fn facts(&self, now: Instant) -> Facts {
+    pub(super) fn facts(&self, now: Instant) -> Facts<'_> {
         Facts {
             wins: self.wins(),
             alone: self.config.is_alone(),

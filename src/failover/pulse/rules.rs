@@ -3,6 +3,7 @@
 //! Sources named at the arms: "0.8.6" is what Piranha's own pulse does (`docs/pulse-protocol.md`,
 //! "The original's rules"); the other words refer to the sections of the same page.
 
+use crate::failover::guard::Fault;
 use crate::failover::{ActionError, ActionId, Cause, State};
 use crate::time::Instant;
 
@@ -116,9 +117,26 @@ pub(super) enum View {
     Stopped,
 }
 
+/// Why a node had better not hold the service.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Unfit<'a> {
+    Maintenance,
+    /// This guard fails.
+    Guard(&'a Fault),
+}
+
+impl Unfit<'_> {
+    fn cause(self) -> Cause {
+        match self {
+            Self::Maintenance => Cause::Maintenance,
+            Self::Guard(fault) => Cause::Guard(fault.clone()),
+        }
+    }
+}
+
 /// What else a decision rests on.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Facts {
+pub(super) struct Facts<'a> {
     /// This node has precedence over its peer.
     pub(super) wins: bool,
     /// There is no peer.
@@ -130,7 +148,7 @@ pub(super) struct Facts {
     /// Why the peer could not take the service now.
     pub(super) peer_unable: Option<Cause>,
     /// Why this node had better not hold the service.
-    pub(super) unfit: Option<Cause>,
+    pub(super) unfit: Option<Unfit<'a>>,
     /// The reason is maintenance, which nothing overrules.
     pub(super) maintenance: bool,
     /// A hand-over to the peer may be tried: the last failure is a while ago.
@@ -199,7 +217,7 @@ impl Phase {
 
 /// What `event` means in `phase`. Changes nothing itself.
 #[expect(clippy::too_many_lines, reason = "one exhaustive table, read as one")]
-pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
+pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts<'_>) -> Action {
     use Phase as P;
     use View as V;
     match (phase, event) {
@@ -447,39 +465,39 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts) -> Action {
 
 /// Whether this node is the one to act when neither has the service. Version 1 does not tell the
 /// peer that this node is unfit, so this node waits longer instead.
-const fn goes_first(facts: &Facts) -> bool {
+const fn goes_first(facts: &Facts<'_>) -> bool {
     facts.wins && (facts.negotiates || facts.unfit.is_none())
 }
 
 /// Takes the service, also where a guard fails: that the peer has it not is certain.
-fn take(facts: &Facts, cause: Cause) -> Action {
+fn take(facts: &Facts<'_>, cause: Cause) -> Action {
     if facts.maintenance { Action::Withhold(Cause::Maintenance) } else { Action::Acquire(cause) }
 }
 
 /// The same from a start, which ends in any case.
-fn begin(facts: &Facts, cause: Cause) -> Action {
+fn begin(facts: &Facts<'_>, cause: Cause) -> Action {
     if facts.maintenance { Action::StandBy(Cause::Maintenance) } else { Action::Acquire(cause) }
 }
 
 /// Why silence is no reason to take over: whoever hears nothing and has a failing guard is likely to
 /// be the one who is cut off.
-fn cut_off(facts: &Facts) -> Option<Cause> {
-    facts.unfit.clone().filter(|_| !facts.alone)
+fn cut_off(facts: &Facts<'_>) -> Option<Cause> {
+    facts.unfit.filter(|_| !facts.alone).map(Unfit::cause)
 }
 
-fn give_up(facts: &Facts) -> Action {
-    match (&facts.unfit, &facts.peer_unable) {
+fn give_up(facts: &Facts<'_>) -> Action {
+    match (facts.unfit, &facts.peer_unable) {
         (None, _) => Action::Stay,
         (Some(_), Some(Cause::PeerActive)) => Action::Stay,
         (Some(_), Some(reason)) => Action::Withhold(reason.clone()),
         (Some(_), None) if !facts.may_offer => Action::Withhold(Cause::PeerRefused),
         (Some(_), None) if facts.negotiates => Action::Offer(Purpose::Yield),
-        (Some(reason), None) => Action::Release(reason.clone(), hand(0, Purpose::Yield)),
+        (Some(reason), None) => Action::Release(reason.cause(), hand(0, Purpose::Yield)),
     }
 }
 
 /// Where a finished release leads, unless the data plane broke down on the way.
-fn released(then: &After, facts: &Facts) -> Action {
+fn released(then: &After, facts: &Facts<'_>) -> Action {
     match then {
         After::Stop => Action::End(Cause::Stopping),
         After::Hand { id, purpose: Purpose::Stop } => {
@@ -513,19 +531,19 @@ const fn hand(id: u64, purpose: Purpose) -> After {
     After::Hand { id, purpose }
 }
 
-fn given_cause(purpose: Purpose, facts: &Facts) -> Cause {
+fn given_cause(purpose: Purpose, facts: &Facts<'_>) -> Cause {
     match purpose {
         Purpose::HandOver => Cause::Requested,
-        Purpose::Yield => facts.unfit.clone().unwrap_or(Cause::Requested),
+        Purpose::Yield => facts.unfit.map_or(Cause::Requested, Unfit::cause),
         Purpose::Stop => Cause::Stopping,
     }
 }
 
 /// A fit peer has precedence for no other reason than that.
-fn yielding_cause(facts: &Facts) -> Cause {
-    facts.unfit.clone().filter(|_| facts.negotiates).unwrap_or(Cause::PeerWins)
+fn yielding_cause(facts: &Facts<'_>) -> Cause {
+    facts.unfit.filter(|_| facts.negotiates).map_or(Cause::PeerWins, Unfit::cause)
 }
 
-const fn silent_cause(facts: &Facts) -> Cause {
+const fn silent_cause(facts: &Facts<'_>) -> Cause {
     if facts.alone { Cause::Alone } else { Cause::PeerDead }
 }

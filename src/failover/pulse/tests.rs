@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::act::REPEATS;
 use super::link::Word;
-use super::rules::{After, Facts, Purpose, View};
+use super::rules::{After, Facts, Purpose, Unfit, View};
 use super::*;
 use crate::failover::Role;
 use crate::failover::guard::Guard;
@@ -51,7 +51,7 @@ fn sent(outputs: &[Output]) -> Vec<Vec<u8>> {
     outputs
         .iter()
         .filter_map(|output| match output {
-            Output::Send { payload, .. } => Some(payload.clone()),
+            Output::Send { payload, .. } => Some(payload.to_vec()),
             _ => None,
         })
         .collect()
@@ -114,7 +114,7 @@ fn state(pulse: &Pulse) -> State {
 }
 
 fn rejections(pulse: &Pulse) -> Vec<(String, u64)> {
-    pulse.link.rejected()
+    pulse.status(at(0)).rejected
 }
 
 #[test]
@@ -124,11 +124,12 @@ fn the_table_of_transitions_is_the_published_one() {
 
 #[test]
 fn the_table_of_a_director_with_a_failing_guard_is_the_published_one() {
-    let unfit = no_carrier().map(Cause::Guard).into_iter().next();
+    let faults = no_carrier();
+    let unfit = faults.first().map(Unfit::Guard);
     insta::assert_snapshot!(table(&Facts { unfit, ..facts() }));
 }
 
-fn table(facts: &Facts) -> String {
+fn table(facts: &Facts<'_>) -> String {
     let mut table = String::new();
     let events = every_event();
     for (name, phase) in every_phase() {
@@ -153,7 +154,7 @@ fn table(facts: &Facts) -> String {
     table
 }
 
-fn facts() -> Facts {
+fn facts() -> Facts<'static> {
     Facts {
         wins: true,
         alone: false,
@@ -561,7 +562,7 @@ fn a_datagram_from_elsewhere_is_counted_by_its_reason() {
     let (mut primary, _) = pair();
     let stranger = ([203, 0, 113, 9], 539).into();
     let own = primary.link.encode(&primary.config, 0, word(State::Active));
-    let mut neighbour = own.clone();
+    let mut neighbour = own.to_vec();
     neighbour[15] ^= 1;
     let source = peer(Role::Primary);
     primary.handle_datagram(at(1), PathId(0), stranger, &own);

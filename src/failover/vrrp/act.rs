@@ -10,7 +10,7 @@ use crate::time::Instant;
 use crate::wire::vrrp::{Advertisement, Ends, RESIGNED};
 
 use super::rules::{Action, After, Phase};
-use super::{ASSERTIONS, Vrrp};
+use super::{ASSERTIONS, Path, Said, Vrrp};
 
 /// How often the farewell is said: there is no next one that would make up for its loss.
 const FAREWELLS: usize = 3;
@@ -169,15 +169,25 @@ impl Vrrp {
         }
     }
 
-    /// A path of whose family there is no address has no virtual router.
     fn send(&mut self, priority: u8) {
-        for (path, id) in self.config.paths.iter().zip(0..) {
-            let ends = Ends { source: path.local, destination: path.destination() };
-            let payload = self.advertisement(priority, path.family()).map(|a| a.encode(&ends));
-            if let Some(payload) = payload {
+        let said = self.said.take().filter(|said| said.priority == priority);
+        let said = said.unwrap_or_else(|| self.compose(priority));
+        for (payload, id) in said.payloads.iter().zip(0..) {
+            if let Some(payload) = payload.clone() {
                 self.outputs.push_back(Output::Send { path: PathId(id), payload });
             }
         }
+        self.said = Some(said);
+    }
+
+    /// A path of whose family there is no address has no virtual router.
+    fn compose(&self, priority: u8) -> Said {
+        let compose = |path: &Path| {
+            let ends = Ends { source: path.local, destination: path.destination() };
+            let advertisement = self.advertisement(priority, path.family())?;
+            Some(advertisement.encode(&ends).into())
+        };
+        Said { priority, payloads: self.config.paths.iter().map(compose).collect() }
     }
 
     /// With the link-local addresses first, as RFC 9568 section 5.2.9 wants it.

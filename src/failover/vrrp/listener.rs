@@ -154,14 +154,13 @@ impl Listener {
     }
 
     /// When each path last carried an advertisement that was accepted.
-    pub(super) fn paths(&self) -> Vec<Option<Instant>> {
-        self.heard.clone()
+    pub(super) fn paths(&self) -> &[Option<Instant>] {
+        &self.heard
     }
 
-    /// The reasons that occurred, with how often.
-    pub(super) fn rejected(&self) -> Vec<(String, u64)> {
-        let counts = Reject::ALL.iter().zip(self.rejected).filter(|(_, count)| *count > 0);
-        counts.map(|(reason, count)| (reason.as_str().to_owned(), count)).collect()
+    /// How often each reason occurred.
+    pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> + Clone {
+        Reject::ALL.iter().map(|reason| reason.as_str()).zip(self.rejected)
     }
 
     const fn count(&mut self, reject: Reject) {

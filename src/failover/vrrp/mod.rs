@@ -47,8 +47,8 @@ use crate::time::Instant;
 
 use super::guard::Fault;
 use super::{
-    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, PeerStatus, State,
-    Status, VirtualAddress,
+    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, Payload,
+    PeerStatus, State, Status, VirtualAddress,
 };
 
 pub use crate::wire::vrrp::{Password, Version};
@@ -97,12 +97,24 @@ pub struct Vrrp {
     updates: Vec<(ActionId, Vec<VirtualAddress>)>,
     last_id: u64,
     last_now: Instant,
+    /// What was last said, to be said again while it is the same.
+    said: Option<Said>,
     outputs: VecDeque<Output>,
+}
+
+/// The advertisement of one priority, for each path that has one.
+#[derive(Debug)]
+struct Said {
+    priority: u8,
+    payloads: Vec<Option<Payload>>,
 }
 
 /// Advertisements out of turn in one interval: a bound, so that a flood of rivals is not answered
 /// in full.
 const ASSERTIONS: u8 = 4;
+
+/// Room for outputs from the start: what a change of state brings about on two paths.
+const OUTPUTS: usize = 16;
 
 impl Vrrp {
     /// A router that begins to listen at `now`.
@@ -132,7 +144,8 @@ impl Vrrp {
             updates: Vec::new(),
             last_id: 0,
             last_now: now,
-            outputs: VecDeque::new(),
+            said: None,
+            outputs: VecDeque::with_capacity(OUTPUTS),
             config,
         }
     }
@@ -163,6 +176,7 @@ impl Vrrp {
         }
         self.fit_priority = config.priority;
         self.config = config;
+        self.said = None;
         self.adjust_priority();
         self.update_addresses();
         if self.phase.speaks() {
@@ -329,27 +343,28 @@ impl Heartbeat for Vrrp {
         self.phase.state()
     }
 
+    fn status(&self, now: Instant) -> Status {
+        let mut status = Status::new(self.config.role, self.since);
+        self.update_status(now, &mut status);
+        status
+    }
+
     /// The peer is whoever advertised last. No version of the protocol tells for sure who that
     /// was: it is never authenticated.
-    fn status(&self, _now: Instant) -> Status {
-        Status {
-            role: self.config.role,
-            state: self.state(),
-            since: self.since,
-            cause: self.cause.clone(),
-            authenticated: false,
-            faults: self.faults.clone(),
-            maintenance: self.maintenance,
-            declined: self.declined.clone(),
-            peer: self.heard.map(|heard| {
-                let state = match heard.standing {
-                    Standing::Resigned => State::Stopped,
-                    Standing::Higher | Standing::Equal | Standing::Lower => State::Active,
-                };
-                PeerStatus::new(state, heard.at, Some(heard.same_addresses))
-            }),
-            paths: self.listener.paths(),
-            rejected: self.listener.rejected(),
-        }
+    fn update_status(&self, _now: Instant, status: &mut Status) {
+        (status.role, status.state) = (self.config.role, self.state());
+        status.since = self.since;
+        status.maintenance = self.maintenance;
+        status.adopt(&self.cause, &self.faults, &self.declined);
+        status.peer = self.heard.map(|heard| {
+            let state = match heard.standing {
+                Standing::Resigned => State::Stopped,
+                Standing::Higher | Standing::Equal | Standing::Lower => State::Active,
+            };
+            PeerStatus::new(state, heard.at, Some(heard.same_addresses))
+        });
+        status.paths.clear();
+        status.paths.extend_from_slice(self.listener.paths());
+        status.count_rejected(self.listener.rejected());
     }
 }

@@ -171,10 +171,9 @@ impl Watchman {
 fn remove(leases: &[Lease]) -> io::Result<()> {
     let address =
         |lease: &Lease| LinkAddress::new(lease.index, lease.address).with_prefix(lease.prefix);
-    let requests: Vec<_> =
-        leases.iter().map(|lease| Request::RemoveAddress(address(lease))).collect();
+    let requests = leases.iter().map(|lease| Request::RemoveAddress(address(lease)));
     // One that is gone already is what was wanted.
-    Route::open()?.change(&requests).map(|_| ())
+    Route::open()?.change(requests).map(|_| ())
 }
 
 type Running = (Child, ChildStdin);

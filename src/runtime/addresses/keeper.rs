@@ -24,9 +24,12 @@ use crate::time::Instant;
 use crate::wire::ethernet::MacAddr;
 use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
 
-/// After a stall the heartbeat is given this long to give the service up before addresses that
-/// were lost meanwhile are put back: the partner may have them by now.
+/// After a stall of this thread a heartbeat that does not beat is given this long to give the
+/// service up before addresses that were lost meanwhile are put back: the partner may have them.
 const RECONSIDERATION: Duration = Duration::from_millis(200);
+
+/// One that beats has decided when it does so again, which is looked at this often.
+const RECHECK: Duration = Duration::from_millis(5);
 
 /// The time between two defences of an address (RFC 5227 section 1.1): two stations that both
 /// defend at once would not end.
@@ -61,10 +64,14 @@ pub(super) struct Keeper {
     lifetime: Lifetime,
     dead_time: Duration,
     renewal: Instant,
+    /// What was last renewed: room for the next time.
+    renewed: Vec<LinkAddress>,
     /// Whether leftovers of an earlier life were looked for.
     purged: bool,
     /// Until when nothing is put back or announced, after a stall.
     reconsidering: Instant,
+    /// The last stall of the heartbeat that is over and done with.
+    heeded: Instant,
 }
 
 /// An address that is served on.
@@ -114,8 +121,10 @@ impl Keeper {
             lifetime: lifetime(Duration::ZERO),
             dead_time: Duration::MAX,
             renewal: Instant::MAX,
+            renewed: Vec::new(),
             purged: false,
             reconsidering: Instant::ZERO,
+            heeded: Instant::ZERO,
         })
     }
 
@@ -124,7 +133,7 @@ impl Keeper {
         loop {
             let deadline = self.deadline();
             let input = self.next_input(&mut requests, deadline).await;
-            self.heed_stall(deadline);
+            self.heed_stall(deadline, &requests);
             match input {
                 Input::Request(Some(request)) => self.on_request(request),
                 Input::Report(Some(report)) => self.on_report(report),
@@ -159,18 +168,26 @@ impl Keeper {
         if self.is_reconsidering() { next.max(self.reconsidering) } else { next }
     }
 
-    /// Whoever wakes so late was stopped or suspended, or the heartbeat was, whose beats tell. It
-    /// notices as well, and decides.
-    fn heed_stall(&mut self, deadline: Instant) {
+    /// Whoever wakes late was stopped or suspended, and the partner may have the addresses by now.
+    /// The heartbeat notices as well, and decides.
+    fn heed_stall(&mut self, deadline: Instant, requests: &mpsc::UnboundedReceiver<Request>) {
         let now = clock::now();
-        let resumed = self.beats.as_ref().and_then(|beats| beats.resumed(now));
-        let resumed = resumed.or_else(|| (now - deadline > self.dead_time).then_some(now));
-        let until = resumed.map(|resumed| resumed + RECONSIDERATION);
-        if let Some(until) = until.filter(|until| *until > self.reconsidering && *until > now)
-            && self.renewal != Instant::MAX
-        {
+        let until = match &self.beats {
+            Some(beats) => match beats.resumed(now).filter(|resumed| *resumed > self.heeded) {
+                // It asks for what it decides before it beats again: nothing is outstanding.
+                Some(resumed) if resumed < now && requests.is_empty() => {
+                    (self.heeded, self.reconsidering) = (resumed, Instant::ZERO);
+                    return;
+                }
+                Some(_) => now + RECHECK,
+                None => return,
+            },
+            None if now - deadline > self.dead_time => now + RECONSIDERATION,
+            None => return,
+        };
+        if !self.held.is_empty() {
             self.reconsidering = until;
-            self.renewal = until;
+            self.renewal = if self.renewal == Instant::MAX { Instant::MAX } else { until };
         }
     }
 
@@ -325,15 +342,17 @@ impl Keeper {
     /// Puts every lease again, which also brings back what went unnoticed.
     fn renew(&mut self, now: Instant) {
         let lifetime = self.lifetime;
+        let mut leases = std::mem::take(&mut self.renewed);
+        leases.clear();
         let staying = self.held.values_mut().filter(|held| !held.leaving);
         for lease in staying.filter_map(|held| held.lease.as_mut()) {
             *lease = lease.clone().with_lifetime(lifetime);
+            leases.push(lease.clone());
         }
-        let staying = self.held.values().filter(|held| !held.leaving);
-        let leases: Vec<_> = staying.filter_map(|held| held.lease.clone()).collect();
         if let Err(ActionError(text)) = self.put(&leases) {
             self.tell(Event::Warning { text });
         }
+        self.renewed = leases;
         self.renewal = now + self.renewal_interval();
     }
 
@@ -503,9 +522,8 @@ impl Keeper {
 
     /// Puts these on their links; goes on after one that fails and tells of the first.
     fn put(&mut self, leases: &[LinkAddress]) -> Result<(), ActionError> {
-        let requests: Vec<_> = leases.iter().cloned().map(rtnetlink::Request::PutAddress).collect();
-        let outcomes =
-            self.route.change(&requests).map_err(|error| refused("addresses", &error))?;
+        let requests = leases.iter().cloned().map(rtnetlink::Request::PutAddress);
+        let outcomes = self.route.change(requests).map_err(|error| refused("addresses", &error))?;
         let mut failures = leases.iter().zip(outcomes).filter_map(|(lease, outcome)| {
             let error = outcome.err()?;
             let link = self.links.get(&lease.index()).map_or("its device", Link::name);
@@ -516,11 +534,9 @@ impl Keeper {
 
     /// Removes these and says why those stay that do. One that is gone already is what was wanted.
     fn remove(&mut self, leases: &[LinkAddress]) -> Vec<Option<io::Error>> {
-        let requests: Vec<_> =
-            leases.iter().cloned().map(rtnetlink::Request::RemoveAddress).collect();
-        match self.route.change(&requests) {
+        match self.route.change(leases.iter().cloned().map(rtnetlink::Request::RemoveAddress)) {
             Ok(outcomes) => {
-                let errors = outcomes.into_iter().map(io::Result::err);
+                let errors = outcomes.map(io::Result::err);
                 errors.map(|error| error.filter(|error| !is_gone(error))).collect()
             }
             Err(error) => {

@@ -21,10 +21,17 @@ const ATTEMPTS: usize = 5;
 /// The kernel answers within the send; only a lost answer takes this long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks.
+/// Room for the longest datagram the kernel sends; the parts of a listing have up to 32 KiB.
+const ROOM: usize = 64 * 1024;
+
+/// Asks. What goes out and what comes in stays in buffers of its own, so that putting an address
+/// again asks for no memory.
 pub(in crate::runtime) struct Route {
     socket: Socket,
     sequence: u32,
+    outbox: Vec<u8>,
+    inbox: Vec<u8>,
+    outcomes: Vec<i32>,
 }
 
 impl Route {
@@ -33,22 +40,28 @@ impl Route {
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         set_socket_timeout(socket.as_fd(), Timeout::Recv, Some(PATIENCE))?;
-        Ok(Self { socket, sequence: 0 })
+        let inbox = Vec::with_capacity(ROOM);
+        Ok(Self { socket, sequence: 0, outbox: Vec::new(), inbox, outcomes: Vec::new() })
     }
 
     /// Carries out `requests` in order, many in one send, and goes on after one that fails.
+    /// Returns what became of each.
     ///
     /// # Errors
     /// The operating system's, when the kernel is out of reach.
     pub(in crate::runtime) fn change(
         &mut self,
-        requests: &[Request],
-    ) -> io::Result<Vec<io::Result<()>>> {
-        let mut outcomes = Vec::with_capacity(requests.len());
-        for batch in requests.chunks(BATCH) {
-            self.change_batch(batch, &mut outcomes)?;
+        requests: impl IntoIterator<Item = Request>,
+    ) -> io::Result<impl Iterator<Item = io::Result<()>>> {
+        self.outcomes.clear();
+        let mut requests = requests.into_iter();
+        loop {
+            let (first, count) = self.send(requests.by_ref().take(BATCH))?;
+            if count == 0 {
+                return Ok(self.outcomes.iter().copied().map(outcome));
+            }
+            self.await_answers(first, count)?;
         }
-        Ok(outcomes)
     }
 
     pub(in crate::runtime) fn links(&mut self) -> io::Result<Vec<Link>> {
@@ -65,19 +78,17 @@ impl Route {
         })
     }
 
-    fn change_batch(
-        &mut self,
-        batch: &[Request],
-        outcomes: &mut Vec<io::Result<()>>,
-    ) -> io::Result<()> {
-        let first = self.send(batch)?;
+    /// Collects the answers to `count` requests, which have numbers from `first` on.
+    fn await_answers(&mut self, first: u32, count: u32) -> io::Result<()> {
         let mut answered = 0;
-        while answered < batch.len() {
-            for message in self.receive()? {
-                let expected = first.wrapping_add(u32::try_from(answered).unwrap_or(u32::MAX));
+        while answered < count {
+            receive(&self.socket, &mut self.inbox)?;
+            for message in messages(&self.inbox) {
                 match message {
-                    Message::Acknowledged { sequence, errno } if sequence == expected => {
-                        outcomes.push(outcome(errno));
+                    Message::Acknowledged { sequence, errno }
+                        if sequence == first.wrapping_add(answered) =>
+                    {
+                        self.outcomes.push(errno);
                         answered += 1;
                     }
                     // An answer to a request that was given up.
@@ -107,11 +118,12 @@ impl Route {
         request: &Request,
         pick: &impl Fn(Message) -> Option<T>,
     ) -> io::Result<Option<Vec<T>>> {
-        let asked = self.send(std::slice::from_ref(request))?;
+        let (asked, _one) = self.send(std::iter::once(request.clone()))?;
         let mut found = Vec::new();
         let mut whole = true;
         loop {
-            for message in self.receive()? {
+            receive(&self.socket, &mut self.inbox)?;
+            for message in messages(&self.inbox) {
                 match message {
                     Message::Done { sequence } if sequence == asked => {
                         return Ok(whole.then_some(found));
@@ -126,26 +138,25 @@ impl Route {
         }
     }
 
-    /// Returns the sequence number of the first.
-    fn send(&mut self, requests: &[Request]) -> io::Result<u32> {
+    /// Returns the sequence number of the first, and how many there are.
+    fn send(&mut self, requests: impl Iterator<Item = Request>) -> io::Result<(u32, u32)> {
         let first = self.sequence.wrapping_add(1);
-        let mut datagram = Vec::new();
+        self.outbox.clear();
         for request in requests {
             self.sequence = self.sequence.wrapping_add(1);
-            request.encode(self.sequence, &mut datagram);
+            request.encode(self.sequence, &mut self.outbox);
         }
-        self.socket.send(&datagram, 0)?;
-        Ok(first)
-    }
-
-    fn receive(&self) -> io::Result<Vec<Message>> {
-        receive(&self.socket)
+        if !self.outbox.is_empty() {
+            self.socket.send(&self.outbox, 0)?;
+        }
+        Ok((first, self.sequence.wrapping_sub(first).wrapping_add(1)))
     }
 }
 
 /// Listens.
 pub(in crate::runtime) struct Monitor {
     socket: AsyncFd<Socket>,
+    inbox: Vec<u8>,
 }
 
 impl Monitor {
@@ -157,28 +168,34 @@ impl Monitor {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind(&SocketAddr::new(0, GROUPS))?;
         socket.set_non_blocking(true)?;
-        Ok(Self { socket: AsyncFd::new(socket)? })
+        Ok(Self { socket: AsyncFd::new(socket)?, inbox: Vec::with_capacity(ROOM) })
     }
 
     /// What has changed; `Lost` among it if there was more than could be kept.
     pub(in crate::runtime) async fn next(&mut self) -> io::Result<Vec<Message>> {
         loop {
             let mut ready = self.socket.readable_mut().await?;
-            match receive(ready.get_inner()) {
+            match receive(ready.get_inner(), &mut self.inbox) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => {
                     return Ok(vec![Message::Lost]);
                 }
-                received => return received,
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(messages(&self.inbox).collect()),
             }
         }
     }
 }
 
-fn receive(socket: &Socket) -> io::Result<Vec<Message>> {
-    let (datagram, from) = socket.recv_from_full()?;
+/// Leaves one datagram of the kernel's in `inbox`, or nothing.
+fn receive(socket: &Socket, inbox: &mut Vec<u8>) -> io::Result<()> {
+    inbox.clear();
+    let (_length, from) = socket.recv_from(inbox, 0)?;
     // Any process may send here; only the kernel is number 0.
-    Ok(if from.port_number() == 0 { messages(&datagram).collect() } else { Vec::new() })
+    if from.port_number() != 0 {
+        inbox.clear();
+    }
+    Ok(())
 }
 
 fn outcome(errno: i32) -> io::Result<()> {

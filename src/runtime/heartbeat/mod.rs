@@ -1,6 +1,7 @@
 //! The driver of a [`Heartbeat`] machine: sockets, timers, and the link to the data plane.
 //!
-//! One thread, no disk, no name look-ups. What may take time (addresses, the data plane) happens
+//! One thread, no disk, no name look-ups, and while nothing changes no memory is asked for:
+//! heartbeats are sent, received and judged, and snapshots made, in what there is from the start. What may take time (addresses, the data plane) happens
 //! on the far side of the [`Link`] and comes back as a report.
 
 mod path;
@@ -152,6 +153,8 @@ pub struct Driver<M> {
     terms: Option<Arc<Terms>>,
     ends: Arc<[(SocketAddr, SocketAddr)]>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// The snapshot before the last, to be written over.
+    spare: Option<Arc<Snapshot>>,
     /// When the next snapshot is due.
     publication: Instant,
 }
@@ -185,6 +188,7 @@ impl<M: Reconfigure> Driver<M> {
         Self {
             ends: paths.iter().filter_map(ends).collect(),
             snapshots: watch::channel(None).0,
+            spare: None,
             publication: Instant::ZERO,
             terms: None,
             machine,
@@ -245,12 +249,23 @@ impl<M: Reconfigure> Driver<M> {
                 Input::Keys(keys) => self.on_keys(keys),
                 Input::Unlinked => self.on_unlinked(),
             }
-            if let Some(beat) = &mut self.beat {
-                beat.beat(clock::now());
-            }
+            self.beat();
             self.publish();
         }
         self.link
+    }
+
+    /// Shows that it lives. Who holds the addresses takes a beat after a gap for the word that the
+    /// machine knows of the gap, and has asked for what follows from it.
+    fn beat(&mut self) {
+        let now = clock::now();
+        if self.beat.as_ref().is_some_and(|beat| beat.has_lapsed(now)) {
+            self.wake();
+            self.feed(|machine, now| machine.handle_timeout(now));
+        }
+        if let Some(beat) = &mut self.beat {
+            beat.beat(now);
+        }
     }
 
     async fn next_input(&mut self) -> Input {
@@ -283,12 +298,27 @@ impl<M: Reconfigure> Driver<M> {
             return;
         }
         self.publication = now + SNAPSHOT_INTERVAL;
-        self.snapshots.send_replace(Some(Arc::new(Snapshot {
+        let snapshot = self.snapshot(now);
+        self.spare = self.snapshots.send_replace(Some(snapshot));
+    }
+
+    /// What there is to tell. Only where somebody still reads the one before the last a new one is
+    /// made.
+    fn snapshot(&mut self, now: Instant) -> Arc<Snapshot> {
+        if let Some(mut spare) = self.spare.take()
+            && let Some(snapshot) = Arc::get_mut(&mut spare)
+        {
+            snapshot.taken = now;
+            self.machine.update_status(now, &mut snapshot.status);
+            snapshot.terms.clone_from(&self.terms);
+            return spare;
+        }
+        Arc::new(Snapshot {
             taken: now,
             status: self.machine.status(now),
             terms: self.terms.clone(),
             paths: Arc::clone(&self.ends),
-        })));
+        })
     }
 
     /// Gives the machine an input and carries out what it makes of it.
@@ -310,8 +340,15 @@ impl<M: Reconfigure> Driver<M> {
             self.feed(|machine, now| machine.handle_timeout(now));
         }
         self.give_up_unanswered(now);
-        if let Some(refused) = self.refusals.news(now, || self.machine.status(now).rejected) {
-            (self.observer)(Event::HeartbeatsRefused { reasons: refused });
+        self.tell_of_refusals(now);
+    }
+
+    fn tell_of_refusals(&mut self, now: Instant) {
+        let last = self.snapshots.borrow();
+        let counts = last.as_ref().map_or(&[][..], |last| &last.status.rejected);
+        if let Some(reasons) = self.refusals.news(now, counts) {
+            drop(last);
+            (self.observer)(Event::HeartbeatsRefused { reasons });
         }
     }
 

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::attribute::{Malformed, attributes, bytes_at, text, write};
+use super::attribute::{Malformed, attributes, bytes_at, write};
 use crate::net::{Family, OutOfRange};
 
 /// `IFA_PROTO` of what this crate puts: the mark by which it knows its own (Linux 5.18).
@@ -53,13 +53,21 @@ impl Lifetime {
     }
 }
 
+/// The label of an address and the NUL behind it, in place: an address is put again and again, and
+/// that is to ask for no memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Label {
+    bytes: [u8; MAX_LABEL + 1],
+    length: usize,
+}
+
 /// An address of a link.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LinkAddress {
     index: u32,
     address: IpAddr,
     prefix: u8,
-    label: Option<Box<str>>,
+    label: Option<Label>,
     lifetime: Lifetime,
     protocol: Option<u8>,
 }
@@ -92,12 +100,11 @@ impl LinkAddress {
     /// # Errors
     /// [`OutOfRange`] unless it has 1 to 15 bytes, none of them NUL.
     pub fn with_label(mut self, label: &str) -> Result<Self, OutOfRange> {
-        if !(1..=MAX_LABEL).contains(&label.len()) || label.contains('\0') {
-            return Err(OutOfRange { what: "label of an address", allowed: "1 to 15 bytes" });
-        }
-        if self.address.is_ipv4() {
-            self.label = Some(label.into());
-        }
+        let allowed = !label.is_empty() && !label.contains('\0');
+        let label = Label::new(label.as_bytes()).filter(|_| allowed);
+        let label =
+            label.ok_or(OutOfRange { what: "label of an address", allowed: "1 to 15 bytes" })?;
+        self.label = self.address.is_ipv4().then_some(label);
         Ok(self)
     }
 
@@ -152,7 +159,7 @@ impl LinkAddress {
             write(out, BROADCAST, &broadcast.octets());
         }
         if let Some(label) = &self.label {
-            write(out, LABEL, &[label.as_bytes(), &[0]].concat());
+            write(out, LABEL, label.with_nul());
         }
         if let Some(protocol) = self.protocol {
             write(out, PROTOCOL, &[protocol]);
@@ -167,14 +174,17 @@ impl LinkAddress {
 
     /// What tells one address from another.
     pub(super) fn write_identity(&self, out: &mut Vec<u8>) {
-        let (family, octets) = match self.address {
-            IpAddr::V4(address) => (INET, address.octets().to_vec()),
-            IpAddr::V6(address) => (INET6, address.octets().to_vec()),
-        };
+        match self.address {
+            IpAddr::V4(address) => self.write_octets(INET, &address.octets(), out),
+            IpAddr::V6(address) => self.write_octets(INET6, &address.octets(), out),
+        }
+    }
+
+    fn write_octets(&self, family: u8, octets: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&[family, self.prefix, 0, 0]);
         out.extend_from_slice(&self.index.to_ne_bytes());
-        write(out, LOCAL, &octets);
-        write(out, ADDRESS, &octets);
+        write(out, LOCAL, octets);
+        write(out, ADDRESS, octets);
     }
 
     pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
@@ -187,7 +197,7 @@ impl LinkAddress {
             match kind {
                 LOCAL => local = Some(ip(family, value)?),
                 ADDRESS => peer = Some(ip(family, value)?),
-                LABEL => label = text(value),
+                LABEL => label = Label::new(value.strip_suffix(b"\0").unwrap_or(value)),
                 CACHE_INFO => lifetime = Lifetime(u32::from_ne_bytes(bytes_at(value, 4)?)),
                 PROTOCOL => protocol = value.first().copied(),
                 _ => {}
@@ -205,6 +215,20 @@ impl LinkAddress {
             IpAddr::V6(_) if self.lifetime.0 != FOREVER => 0,
             _ => self.lifetime.0,
         }
+    }
+}
+
+impl Label {
+    /// The label `text`; `None` for one that is too long.
+    fn new(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_LABEL + 1];
+        let place = bytes[..MAX_LABEL].get_mut(..text.len())?;
+        place.copy_from_slice(text);
+        Some(Self { bytes, length: text.len() })
+    }
+
+    fn with_nul(&self) -> &[u8] {
+        &self.bytes[..=self.length]
     }
 }
 
