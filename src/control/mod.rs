@@ -5,6 +5,7 @@
 //! - [`status`]: what is known of a director and its pair, and the verdict on it.
 //! - [`protocol`]: what clients and daemons say to each other over the control socket.
 //! - [`notify`]: which event is told to whom, and when.
+//! - [`peer`]: what the two nodes say to each other beside heartbeats.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
 //! - [`Overrides`]: what operators say of servers, apart from lvs.cf.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
@@ -16,6 +17,7 @@ mod event;
 mod history;
 pub mod notify;
 mod overrides;
+pub mod peer;
 pub mod protocol;
 pub mod status;
 pub mod supervision;
@@ -24,7 +26,7 @@ pub use age::{Age, Timestamp};
 pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;
 pub use history::{History, Record};
-pub use overrides::{Override, Overrides, TargetError, Word, find_servers, find_service};
+pub use overrides::{Override, Overrides, Stamp, TargetError, Word, find_servers, find_service};
 
 #[cfg(feature = "runtime")]
 pub use crate::runtime::control::{Client, ClientError, Heard};

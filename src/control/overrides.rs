@@ -6,6 +6,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ use crate::net::Weight;
 
 /// What an operator can want of a server, whatever its checks say; they go on.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
     /// What lvs.cf and the checks say: the end of any other word.
@@ -70,9 +71,22 @@ impl fmt::Display for Word {
     }
 }
 
+/// Which of several words on one server is the last one, on whichever node of the pair it was
+/// said: the later one, and of two at the same moment that of the node whose name is greater.
+///
+/// A word that is said where another is known is stamped later than that, whatever the clocks say.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Stamp {
+    /// When it was said, by the clock of its node or later.
+    pub at: Timestamp,
+    /// The node it was said on.
+    pub node: String,
+}
+
 /// An operator's word on one server of one service.
 #[non_exhaustive]
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Override {
     /// The virtual service's name in lvs.cf.
     pub service: String,
@@ -88,6 +102,9 @@ pub struct Override {
     pub since: Timestamp,
     /// When it ends by itself; `None` for never.
     pub until: Option<Timestamp>,
+    /// What makes it the last one.
+    #[serde(default)]
+    pub stamp: Stamp,
 }
 
 impl Override {
@@ -100,7 +117,38 @@ impl Override {
         since: Timestamp,
     ) -> Self {
         let (service, server, author) = (service.into(), server.into(), author.into());
-        Self { service, server, word, author, reason: None, since, until: None }
+        let stamp = Stamp { at: since, node: String::new() };
+        Self { service, server, word, author, reason: None, since, until: None, stamp }
+    }
+
+    /// The same, said on `node`.
+    #[must_use]
+    pub fn on(mut self, node: impl Into<String>) -> Self {
+        self.stamp.node = node.into();
+        self
+    }
+
+    /// The same, told on `node`: an author on another one is `author@node`.
+    #[must_use]
+    pub fn told_on(&self, node: &str) -> Self {
+        let mut told = self.clone();
+        let is_foreign = !self.stamp.node.is_empty() && self.stamp.node != node;
+        if is_foreign && !self.author.contains('@') {
+            told.author = format!("{}@{}", self.author, self.stamp.node);
+        }
+        told
+    }
+
+    /// Whether it is the end of another word.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.word == Word::Ready
+    }
+
+    /// Of two words on one server the greater one holds. An end has the stamp of what ended by
+    /// itself and is greater than that. The rest only makes sure that no two words are equal.
+    fn precedence(&self) -> impl Ord {
+        (&self.stamp, self.is_end(), self)
     }
 
     /// The servers in `config` of which it is said: none if that has no such server (any more).
@@ -118,7 +166,9 @@ impl Override {
 
 /// What operators say of all servers: one word of each at most, the last one.
 ///
-/// Outlives reload and restart: it is serde data, a list.
+/// Outlives reload and restart: it is serde data, a list. The ends of words are remembered too,
+/// so that two nodes which both have heard some come to the same by [merging](Self::merge), in
+/// whatever order and however often.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(from = "Vec<Override>", into = "Vec<Override>")]
 pub struct Overrides {
@@ -126,23 +176,55 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Notes a word in place of the one there was; [`Word::Ready`] takes that away.
-    pub fn set(&mut self, said: Override) {
+    /// Notes a word in place of the one there was; [`Word::Ready`] ends that.
+    pub fn set(&mut self, mut said: Override) {
         let key = (said.service.clone(), said.server.clone());
-        match said.word {
-            Word::Ready => self.words.remove(&key),
-            _ => self.words.insert(key, said),
-        };
+        if let Some(before) = self.words.get(&key) {
+            said.stamp.at = said.stamp.at.max(before.stamp.at.after(Duration::from_millis(1)));
+        }
+        self.words.insert(key, said);
     }
 
-    /// Takes away what has ended at `now`, and returns it.
+    /// Takes over those of `theirs` that are later than what is known here, and returns them.
+    ///
+    /// Commutative, associative and idempotent.
+    pub fn merge(&mut self, theirs: impl IntoIterator<Item = Override>) -> Vec<Override> {
+        let mut news = Vec::new();
+        for said in theirs {
+            if self.is_news(&said) {
+                news.push(said.clone());
+                self.words.insert((said.service.clone(), said.server.clone()), said);
+            }
+        }
+        news
+    }
+
+    /// What is known here, ends included, that `theirs` would take over.
+    #[must_use]
+    pub fn news_for(&self, theirs: &Self) -> Vec<Override> {
+        self.words.values().filter(|said| theirs.is_news(said)).cloned().collect()
+    }
+
+    /// Ends what has had its time at `now`, and returns it.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Override> {
-        self.take(|said| said.until.is_some_and(|until| until <= now))
+        let mut ended = Vec::new();
+        for said in self.words.values_mut() {
+            if !said.is_end() && said.until.is_some_and(|until| until <= now) {
+                ended.push(said.clone());
+                (said.word, said.until) = (Word::Ready, None);
+            }
+        }
+        ended
     }
 
-    /// Takes away what is said of servers that `config` does not have, and returns it.
+    /// Forgets what is said of servers that `config` does not have, and returns it. Its end is
+    /// not remembered: on the other node, whose configuration may have them, it goes on.
     pub fn forget_strangers(&mut self, config: &Config) -> Vec<Override> {
-        self.take(|said| said.servers(config).next().is_none())
+        let all = std::mem::take(&mut self.words).into_iter();
+        let (known, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            all.partition(|(_, said)| said.servers(config).next().is_some());
+        self.words = known;
+        gone.into_values().filter(|said| !said.is_end()).collect()
     }
 
     /// What is said of a server.
@@ -151,18 +233,24 @@ impl Overrides {
         if self.words.is_empty() {
             return None;
         }
-        self.words.get(&(service.to_owned(), server.to_owned()))
+        let said = self.words.get(&(service.to_owned(), server.to_owned()));
+        said.filter(|said| !said.is_end())
     }
 
     /// All of it, by service and server.
     pub fn iter(&self) -> impl Iterator<Item = &Override> {
+        self.words.values().filter(|said| !said.is_end())
+    }
+
+    /// The same, and the ends that are remembered.
+    pub fn iter_with_ends(&self) -> impl Iterator<Item = &Override> {
         self.words.values()
     }
 
     /// Whether nothing is said of any server.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.iter().next().is_none()
     }
 
     /// `config` with the weights that operators want.
@@ -183,18 +271,20 @@ impl Overrides {
         self.iter().any(|said| matches!(said.word, Word::Weight(_)))
     }
 
-    fn take(&mut self, ended: impl Fn(&Override) -> bool) -> Vec<Override> {
-        let (ended, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.words).into_values().partition(ended);
-        *self = kept.into();
-        ended
+    fn is_news(&self, said: &Override) -> bool {
+        let known = self.words.get(&(said.service.clone(), said.server.clone()));
+        known.is_none_or(|known| known.precedence() < said.precedence())
     }
 }
 
+/// What was written before there were stamps has those of when it was said.
 impl From<Vec<Override>> for Overrides {
     fn from(words: Vec<Override>) -> Self {
         let mut overrides = Self::default();
-        words.into_iter().for_each(|said| overrides.set(said));
+        overrides.merge(words.into_iter().map(|mut said| {
+            said.stamp.at = said.stamp.at.max(said.since);
+            said
+        }));
         overrides
     }
 }

@@ -13,7 +13,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Record, Timestamp, Word};
+use super::peer::PeerCall;
+use super::{Override, Overrides, Record, Timestamp, Word};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -33,6 +34,8 @@ pub enum Daemon {
     Pulse,
     /// Checks and the data plane.
     Lvs,
+    /// The connection to the partner, see [`peer`](super::peer).
+    Peer,
 }
 
 impl Daemon {
@@ -42,6 +45,7 @@ impl Daemon {
         match self {
             Self::Pulse => "pulse",
             Self::Lvs => "lvs",
+            Self::Peer => "peer",
         }
     }
 }
@@ -112,6 +116,59 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target: Option<String>,
     },
+    /// What operators say of servers with the ends of it, as [`Replicas`]; served by `lvs`.
+    Replicas {
+        /// Without the words if they have this digest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unless: Option<String>,
+    },
+    /// Take over what operators said on the other node where it is later than what is known
+    /// here; answered with [`Replicas`] without the words. Served by `lvs`.
+    Replicate {
+        /// What they said there, or some of it.
+        words: Vec<Override>,
+    },
+    /// The partner has what operators said here, up to this digest; or why it does not. Answered
+    /// with [`Done`]. Served by `lvs`, for the program that brings it there.
+    Replicated {
+        /// Of which words.
+        digest: String,
+        /// Why not all of it is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
+    /// Something about the partner and the connection to it, answered as [`PeerCall`] says.
+    /// Served by the program that has it.
+    Peer(PeerCall),
+    /// What somebody on the partner asks; answered as `call` is, where the partner may ask it.
+    /// Served by all, for the one that has the connection to the partner.
+    FromPartner {
+        /// In whose name: `user@node`.
+        author: String,
+        /// What.
+        call: Box<Self>,
+    },
+}
+
+impl Call {
+    /// Whether the partner may ask it: a fixed list. What it does not know of a later version it
+    /// does not pass on.
+    #[must_use]
+    pub const fn is_open_to_partner(&self) -> bool {
+        match self {
+            Self::Status { .. }
+            | Self::Events { .. }
+            | Self::Reload
+            | Self::HandOver { .. }
+            | Self::Maintenance { .. }
+            | Self::Operate(_)
+            | Self::ClearOverrides { .. }
+            | Self::Replicas { .. }
+            | Self::Replicate { .. } => true,
+            Self::Peer(call) => call.is_open_to_partner(),
+            Self::Replicated { .. } | Self::FromPartner { .. } => false,
+        }
+    }
 }
 
 /// Which servers a status tells.
@@ -167,8 +224,7 @@ impl Operation {
 pub struct Operated {
     /// The servers it concerned.
     pub servers: Vec<OperatedServer>,
-    /// Whether the partner knows of it. Not yet in this version: what is said of a server holds on
-    /// the node it was said to.
+    /// Whether the partner knows of it. If not, the status of `lvs` says why.
     pub replicated: bool,
 }
 
@@ -177,6 +233,25 @@ impl Operated {
     #[must_use]
     pub const fn new(servers: Vec<OperatedServer>) -> Self {
         Self { servers, replicated: false }
+    }
+}
+
+/// What operators say of servers, for the other node of the pair.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Replicas {
+    /// A digest of all of it, in hexadecimal.
+    pub digest: String,
+    /// All of it, ends included, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Overrides>,
+}
+
+impl Replicas {
+    /// With this digest.
+    #[must_use]
+    pub const fn new(digest: String, words: Option<Overrides>) -> Self {
+        Self { digest, words }
     }
 }
 

@@ -23,6 +23,8 @@ pub mod key;
 pub mod nanny;
 pub mod node;
 pub mod notify;
+#[cfg(feature = "peer")]
+pub mod peer;
 pub mod relay;
 pub mod supervisor;
 mod sys;

@@ -19,4 +19,5 @@ mod migration;
 mod nanny;
 mod notify;
 mod pair;
+mod peer;
 mod services;

@@ -9,12 +9,14 @@ pub mod config;
 mod events;
 mod node;
 mod notify;
+mod pair;
 mod place;
 mod server;
 mod service;
 mod show;
 mod span;
 mod status;
+mod sync;
 mod table;
 
 use std::io::{self, ErrorKind, Write};
@@ -54,6 +56,12 @@ enum Command {
     Failover(node::Failover),
     /// List what has happened, and what happens.
     Events(events::Command),
+    /// Pair this node with its partner, so that each can be asked and operated from the other.
+    #[command(subcommand, infer_subcommands = true)]
+    Pair(pair::Command),
+    /// Keep the connection to the partner, and both nodes in the same state.
+    #[command(subcommand, infer_subcommands = true)]
+    Sync(sync::Command),
     /// Check, explain, compare and bring over configurations.
     #[command(subcommand, infer_subcommands = true)]
     Config(config::Command),
@@ -75,6 +83,8 @@ impl Command {
             Self::Node(command) => command.run(),
             Self::Failover(command) => command.run(),
             Self::Events(command) => command.run(),
+            Self::Pair(command) => command.run(),
+            Self::Sync(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Notify(command) => command.run(),
             Self::Completion(command) => command.run(),

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::{CONFIG_FILE, Failure};
-use crate::control::protocol::{Daemon, Servers};
+use crate::control::protocol::{Daemon, Problem, ProblemCode, Servers};
 use crate::control::status::{Balancing, Status};
 use crate::control::{Client, ClientError};
 use crate::runtime::control::{self, directory};
+use crate::runtime::peer::partner_directory;
 
 /// Which director of this machine.
 #[derive(Clone, Debug, Args)]
@@ -19,10 +20,19 @@ pub(super) struct Place {
     /// The directory of its control sockets, if it was given one.
     #[arg(long, value_name = "DIR")]
     control: Option<PathBuf>,
+    /// Which node of the pair: `local`, `partner`, or its name.
+    #[arg(long, value_name = "NODE", default_value = LOCAL)]
+    node: String,
     /// Print JSON.
     #[arg(short, long)]
     pub(super) json: bool,
 }
+
+/// This node.
+const LOCAL: &str = "local";
+
+/// The other one.
+const PARTNER: &str = "partner";
 
 impl Place {
     /// What both daemons know, with these servers of each service.
@@ -43,11 +53,20 @@ impl Place {
 
     /// The same, for who can do without.
     pub(super) async fn client(&self, daemon: Daemon) -> Result<Client, ClientError> {
-        Client::connect(&self.directory(), daemon).await
+        let client = Client::connect(&self.directory(), daemon).await?;
+        let node = &client.hello().node;
+        if [LOCAL, PARTNER, node].contains(&self.node.as_str()) {
+            return Ok(client);
+        }
+        let message = format!("there is no node `{}` here: the partner is {node}", self.node);
+        Err(Problem::new(ProblemCode::NoSuchObject, message, "say --node partner").into())
     }
 
-    fn directory(&self) -> PathBuf {
-        directory(self.control.as_deref(), &self.configfile, Path::new(CONFIG_FILE))
+    /// The directory of the control sockets of the node that is meant.
+    pub(super) fn directory(&self) -> PathBuf {
+        let own = directory(self.control.as_deref(), &self.configfile, Path::new(CONFIG_FILE));
+        let is_own = self.node == LOCAL || self.node == control::node_name();
+        if is_own { own } else { partner_directory(&own) }
     }
 }
 

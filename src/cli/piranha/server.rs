@@ -167,8 +167,8 @@ fn tell(place: &Place, operated: &Operated, what: &str) -> Result<(), Failure> {
         format!("{service}/{server}: {what}{}\n", connections.unwrap_or_default())
     };
     print(operated.servers.iter().map(line).collect::<String>())?;
-    if !operated.servers.is_empty() {
-        eprintln!("on this node; the partner is not told in this version");
+    if !operated.servers.is_empty() && !operated.replicated {
+        eprintln!("on this node; the partner is not told yet: see `piranha pair status`");
     }
     Ok(())
 }

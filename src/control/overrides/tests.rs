@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::config::{Surroundings, load_in};
 
@@ -118,4 +120,123 @@ fn overrides_come_back_from_what_was_written() {
     overrides.set(said("web", "alpine", Word::Drain { deadline: Some(Timestamp(7)) }));
     let text = serde_json::to_string(&overrides).unwrap();
     assert_eq!(serde_json::from_str::<Overrides>(&text).unwrap(), overrides);
+}
+
+#[test]
+fn a_list_without_stamps_is_read_as_said_when_it_was() {
+    let text = r#"[{"service":"web","server":"alpha","word":"disable","author":"ann",
+        "reason":null,"since":1000,"until":null}]"#;
+    let overrides: Overrides = serde_json::from_str(text).unwrap();
+    assert_eq!(overrides.get("web", "alpha").unwrap().stamp.at, Timestamp(1000));
+}
+
+#[test]
+fn a_later_word_holds_though_the_clock_of_its_node_is_behind() {
+    let mut ahead = Overrides::default();
+    ahead.set(said("web", "alpha", Word::Disable).on("lb1"));
+    let mut behind = Overrides::default();
+    behind.merge(ahead.iter_with_ends().cloned());
+    behind.set(Override::new("web", "alpha", Word::Ready, "bob", Timestamp(5)).on("lb2"));
+    ahead.merge(behind.news_for(&ahead));
+    assert!(ahead.is_empty());
+    assert_eq!(ahead, behind);
+}
+
+#[test]
+fn an_author_on_the_other_node_is_told_with_it() {
+    let word = said("web", "alpha", Word::Disable).on("lb2");
+    assert_eq!(word.told_on("lb1").author, "ann@lb2");
+    assert_eq!(word.told_on("lb2").author, "ann");
+    let passed = Override { author: "bob@lb1".to_owned(), ..word };
+    assert_eq!(passed.told_on("lb1").author, "bob@lb1");
+}
+
+/// Words on three servers within a few moments of two nodes, ends among them.
+fn any_word() -> impl Strategy<Value = Override> {
+    let word = prop_oneof![
+        Just(Word::Ready),
+        Just(Word::Disable),
+        Just(Word::Drain { deadline: None }),
+        (0..3_u32).prop_map(|weight| Word::Weight(Weight::new(weight).unwrap())),
+    ];
+    let until = proptest::option::of((0..6_u64).prop_map(Timestamp));
+    (0..3_u8, word, 0..4_u64, 0..2_u8, until).prop_map(|(server, word, at, node, until)| {
+        let name = format!("s{server}");
+        let until = until.filter(|_| word != Word::Ready);
+        let said = Override::new("web", name, word, "ann", Timestamp(at)).on(format!("lb{node}"));
+        Override { until, ..said }
+    })
+}
+
+fn any_words() -> impl Strategy<Value = Vec<Override>> {
+    proptest::collection::vec(any_word(), 0..8)
+}
+
+fn merged(parts: &[&[Override]]) -> Overrides {
+    let mut all = Overrides::default();
+    parts.iter().for_each(|part| drop(all.merge(part.iter().cloned())));
+    all
+}
+
+/// What happens to one of two nodes.
+#[derive(Clone, Debug)]
+enum Step {
+    Said(usize, Override),
+    Time(u64),
+    /// What one node knows, whole or in part, comes to the other now, or never.
+    Passed {
+        from: usize,
+        most: usize,
+    },
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..2_usize, any_word()).prop_map(|(node, word)| Step::Said(node, word)),
+        (0..6_u64).prop_map(Step::Time),
+        (0..2_usize, 0..4_usize).prop_map(|(from, most)| Step::Passed { from, most }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn merging_is_commutative_associative_and_idempotent(
+        a in any_words(), b in any_words(), c in any_words(),
+    ) {
+        prop_assert_eq!(merged(&[&a, &b]), merged(&[&b, &a]));
+        let all = merged(&[&a, &b, &c]);
+        let mut right = merged(&[&b, &c]);
+        right.merge(merged(&[&a]).iter_with_ends().cloned());
+        prop_assert_eq!(&right, &all);
+        let mut twice = all.clone();
+        prop_assert!(twice.merge(all.iter_with_ends().cloned()).is_empty());
+        prop_assert_eq!(twice, all);
+    }
+
+    #[test]
+    fn two_nodes_come_to_the_same_after_any_partition(
+        steps in proptest::collection::vec(any_step(), 0..40),
+    ) {
+        let mut nodes = [Overrides::default(), Overrides::default()];
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Step::Said(node, word) => nodes[node].set(word.on(format!("lb{node}"))),
+                Step::Time(at) => {
+                    now = at.max(now);
+                    // Clocks differ: only one of them sees that a word has had its time.
+                    nodes[0].expire(Timestamp(now));
+                }
+                Step::Passed { from, most } => {
+                    let news = nodes[from].news_for(&nodes[1 - from]);
+                    nodes[1 - from].merge(news.into_iter().take(most));
+                }
+            }
+        }
+        let [mut first, mut second] = nodes;
+        first.merge(second.news_for(&first));
+        second.merge(first.news_for(&second));
+        prop_assert_eq!(&first, &second);
+        prop_assert!(first.news_for(&second).is_empty());
+    }
 }

@@ -267,6 +267,9 @@ pub struct Balancing {
     pub services: Vec<ServiceStatus>,
     /// What operators say of servers.
     pub overrides: Vec<Override>,
+    /// Whether the partner has that too; `None` where nothing brings it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication: Option<Replication>,
 }
 
 impl Balancing {
@@ -280,7 +283,29 @@ impl Balancing {
             traffic_age: None,
             services: Vec::new(),
             overrides: Vec::new(),
+            replication: None,
         }
+    }
+}
+
+/// Whether what operators say of servers is on the partner too.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Replication {
+    /// Whether all of it is.
+    pub in_step: bool,
+    /// How long ago that was found out.
+    #[serde(rename = "age_ms")]
+    pub age: Age,
+    /// Why not.
+    pub problem: Option<String>,
+}
+
+impl Replication {
+    /// As it was `age` ago.
+    #[must_use]
+    pub const fn new(in_step: bool, age: Age, problem: Option<String>) -> Self {
+        Self { in_step, age, problem }
     }
 }
 

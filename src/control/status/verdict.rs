@@ -160,6 +160,8 @@ pub enum ReasonCode {
     ServiceStarting,
     /// Operators keep servers out, or gave them another weight than lvs.cf.
     Overridden,
+    /// What operators say of servers is not on the partner.
+    NotReplicated,
 }
 
 impl ReasonCode {
@@ -189,7 +191,8 @@ impl ReasonCode {
             | Self::QuorumLost
             | Self::SorryServing
             | Self::ServiceDegraded
-            | Self::ServiceStarting => Grade::Warning,
+            | Self::ServiceStarting
+            | Self::NotReplicated => Grade::Warning,
             Self::NoPartner | Self::OnePath | Self::NotAuthenticated | Self::Overridden => {
                 Grade::Ok
             }
@@ -449,6 +452,19 @@ fn judge_balancing(lvs: &Balancing, reasons: &mut Vec<Reason>) {
             "see `piranha override list`",
         ));
     }
+    reasons.extend(not_replicated(lvs));
+}
+
+/// Nothing is missing on the partner while nothing is said, and nobody is told of a second in
+/// which it is on its way.
+fn not_replicated(lvs: &Balancing) -> Option<Reason> {
+    let problem = lvs.replication.as_ref()?.problem.as_ref()?;
+    if lvs.overrides.is_empty() {
+        return None;
+    }
+    let message = format!("what operators say of servers may not be on the partner: {problem}");
+    let mend = "see `piranha pair status`, and `piranha sync serve` on both nodes";
+    Some(Reason::new(ReasonCode::NotReplicated, None, message, mend))
 }
 
 fn service(service: &ServiceStatus) -> Option<Reason> {

@@ -283,19 +283,22 @@ impl Client {
 pub async fn status(directory: &Path, servers: Servers, service: Option<&str>) -> Status {
     let pulse = async {
         let mut client = Client::connect(directory, Daemon::Pulse).await?;
-        client.heartbeats().await
+        Ok((client.hello.node.clone(), client.heartbeats().await?))
     };
     let lvs = async {
         let mut client = Client::connect(directory, Daemon::Lvs).await?;
-        client.balancing(servers, service).await
+        Ok((client.hello.node.clone(), client.balancing(servers, service).await?))
     };
     let (pulse, lvs) = tokio::join!(pulse, lvs);
-    Status::new(super::node_name(), super::now(), reading(pulse), reading(lvs))
+    let names = [pulse.as_ref().ok().map(|half| &half.0), lvs.as_ref().ok().map(|half| &half.0)];
+    let name = names.into_iter().flatten().next().cloned();
+    let name = name.unwrap_or_else(super::node_name);
+    Status::new(name, super::now(), reading(pulse), reading(lvs))
 }
 
-fn reading<T>(result: Result<T, ClientError>) -> Reading<T> {
+fn reading<T>(result: Result<(String, T), ClientError>) -> Reading<T> {
     match result {
-        Ok(value) => Reading::Known(value),
+        Ok((_node, value)) => Reading::Known(value),
         Err(error) => Reading::Unknown { reason: error.to_string() },
     }
 }

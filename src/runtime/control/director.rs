@@ -11,11 +11,15 @@ use super::feed::{Chronicle, Feed};
 use super::node::wrong_daemon;
 use super::server::{Caller, Options, Serve, Served, start};
 use super::session::text;
-use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
+use crate::control::protocol::{Call, Daemon, Done, Operated, Problem, ProblemCode};
 use crate::runtime::director::Order;
 
 /// How long a director may take for an order, a reload of a large configuration included.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long an answer waits for the partner to know of it too. It does not have to: what is
+/// said is brought there whenever it can be reached.
+const REPLICATION_LIMIT: Duration = Duration::from_secs(2);
 
 /// Serves the control socket of `lvs`, asking the director behind `orders`.
 ///
@@ -57,19 +61,40 @@ impl Serve for Director {
             Call::Operate(operation) => {
                 let author = caller.user.clone();
                 let order = |answer| Order::Operate { author, operation, answer };
-                text(&self.ask(order).await??)
+                let operated = self.ask(order).await??;
+                text(&self.replicated(operated).await)
             }
             Call::ClearOverrides { target } => {
                 let author = caller.user.clone();
                 let order = |answer| Order::Clear { author, target, answer };
-                text(&self.ask(order).await??)
+                let operated = self.ask(order).await??;
+                text(&self.replicated(operated).await)
             }
+            Call::Replicas { unless } => {
+                text(&self.ask(|answer| Order::Replicas { unless, answer }).await?)
+            }
+            Call::Replicate { words } => {
+                text(&self.ask(|answer| Order::Replicate { words, answer }).await??)
+            }
+            Call::Replicated { digest, problem } => {
+                self.ask(|answer| Order::Replicated { digest, problem, answer }).await?;
+                text(&Done::new("noted"))
+            }
+            Call::Peer(_) => Err(wrong_daemon(Daemon::Lvs, Daemon::Peer)),
             _ => Err(wrong_daemon(Daemon::Lvs, Daemon::Pulse)),
         }
     }
 }
 
 impl Director {
+    /// Waits a moment for the partner to have it too.
+    async fn replicated(&self, mut operated: Operated) -> Operated {
+        let settled = self.ask(|answer| Order::Settled { answer });
+        let settled = tokio::time::timeout(REPLICATION_LIMIT, settled).await;
+        operated.replicated = matches!(settled, Ok(Ok(true)));
+        operated
+    }
+
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Problem> {
         let (sender, answer) = oneshot::channel();
         let asked = async {

@@ -51,7 +51,7 @@ pub fn now() -> Timestamp {
 
 /// What is remembered, and the way to hear more.
 #[derive(Clone)]
-pub(super) struct Chronicle {
+pub(in crate::runtime) struct Chronicle {
     history: Arc<std::sync::Mutex<History>>,
     news: broadcast::Sender<Record>,
 }

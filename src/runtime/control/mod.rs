@@ -20,6 +20,13 @@ pub use feed::{Feed, feed, now};
 pub use node::serve_node;
 pub use place::{directory, socket, state_file};
 pub use server::{Options, Served};
+#[cfg(feature = "peer")]
+pub(in crate::runtime) use {
+    feed::Chronicle,
+    node::wrong_daemon,
+    server::{Caller, Door, MAX_CLIENTS, Serve, open, start},
+    session::{busy, text, turn_away},
+};
 
 /// The name of this node, without its domain.
 #[must_use]

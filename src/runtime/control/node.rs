@@ -63,6 +63,7 @@ impl Serve for Node {
                 tracing::info!("pulse: {} asks for {what}{}", caller.user, because(reason));
                 text(&self.command(Command::Maintenance(on), events).await?)
             }
+            Call::Peer(_) => Err(wrong_daemon(Daemon::Pulse, Daemon::Peer)),
             _ => Err(wrong_daemon(Daemon::Pulse, Daemon::Lvs)),
         }
     }
@@ -197,7 +198,7 @@ fn heartbeats(snapshot: &Snapshot, now: Instant, process: Process) -> Heartbeats
 }
 
 /// The answer to a call that the other daemon serves.
-pub(super) fn wrong_daemon(this: Daemon, other: Daemon) -> Problem {
+pub(in crate::runtime) fn wrong_daemon(this: Daemon, other: Daemon) -> Problem {
     let message = format!("{this} does not serve this call");
     Problem::new(ProblemCode::WrongDaemon, message, format!("ask {other}, on {other}.sock"))
 }

@@ -20,14 +20,14 @@ use super::session::{self, Session};
 use crate::control::protocol::{Call, Daemon, Problem};
 
 /// Clients a daemon has at the same time; one more is told to come back.
-pub(super) const MAX_CLIENTS: usize = 64;
+pub(in crate::runtime) const MAX_CLIENTS: usize = 64;
 
 /// The pause after a client could not be accepted, for want of descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a daemon does for its clients.
 #[async_trait]
-pub(super) trait Serve: Send + Sync + 'static {
+pub(in crate::runtime) trait Serve: Send + Sync + 'static {
     /// Which daemon this is.
     fn daemon(&self) -> Daemon;
 
@@ -43,8 +43,21 @@ pub(super) trait Serve: Send + Sync + 'static {
 
 /// Who is at the other end, as the kernel says.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
-    pub(super) user: String,
+pub(in crate::runtime) struct Caller {
+    pub(in crate::runtime) user: String,
+    /// Whether it is root or the daemon's own user, not only a member of the group.
+    pub(in crate::runtime) is_owner: bool,
+    /// Whether it is somebody on the partner, for whom who has the connection speaks.
+    pub(in crate::runtime) is_partner: bool,
+}
+
+impl Caller {
+    /// Somebody on the partner, for whom this caller speaks. A member of the group can say so of
+    /// anybody, so it is named.
+    pub(super) fn speaks_for(&self, author: String) -> Self {
+        let user = if self.is_owner { author } else { format!("{author} by {}", self.user) };
+        Self { user, is_owner: false, is_partner: true }
+    }
 }
 
 /// Where a control socket is, and who may use it.
@@ -82,18 +95,31 @@ impl Drop for Served {
     }
 }
 
-/// Serves `service` on the socket of its daemon, on a thread of its own.
-pub(super) fn start(options: &Options, feed: Feed, service: Arc<dyn Serve>) -> io::Result<Served> {
-    let path = super::place::socket(&options.directory, service.daemon());
+/// A socket in the directory of `options`, and who may use it.
+pub(in crate::runtime) fn open(
+    options: &Options,
+    daemon: Daemon,
+) -> io::Result<(StdUnixListener, Door, Served)> {
+    let path = super::place::socket(&options.directory, daemon);
     let group = options.group.as_deref().and_then(accounts::group);
     fs::create_dir_all(&options.directory)?;
     let listener = listen(&path, group)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let door = Door { group, own: rustix::process::geteuid().as_raw() };
+    Ok((listener, door, Served { path }))
+}
+
+/// Serves `service` on the socket of its daemon, on a thread of its own.
+pub(in crate::runtime) fn start(
+    options: &Options,
+    feed: Feed,
+    service: Arc<dyn Serve>,
+) -> io::Result<Served> {
+    let (listener, door, served) = open(options, service.daemon())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(accept(listener, door, feed, service));
     })?;
-    Ok(Served { path })
+    Ok(served)
 }
 
 /// Binds `path`. A socket that nobody answers is left over from a daemon that was killed.
@@ -158,19 +184,20 @@ async fn accept(listener: StdUnixListener, door: Door, feed: Feed, service: Arc<
 
 /// Who may come in.
 #[derive(Clone, Copy, Debug)]
-struct Door {
+pub(in crate::runtime) struct Door {
     group: Option<u32>,
     own: u32,
 }
 
 impl Door {
-    fn let_in(self, stream: &UnixStream) -> Result<Caller, Problem> {
+    pub(in crate::runtime) fn let_in(self, stream: &UnixStream) -> Result<Caller, Problem> {
         let peer = rustix::net::sockopt::socket_peercred(stream).ok();
         let peer = peer.map(|peer| (peer.uid.as_raw(), peer.gid.as_raw()));
         let Some((uid, gid)) = peer else { return Err(session::not_allowed("nobody knows who")) };
         let user = accounts::user(uid);
         if self.admits(uid, gid, || member_of(stream)) {
-            Ok(Caller { user })
+            let is_owner = uid == 0 || uid == self.own;
+            Ok(Caller { user, is_owner, is_partner: false })
         } else {
             Err(session::not_allowed(&user))
         }

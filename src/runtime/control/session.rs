@@ -95,7 +95,8 @@ impl Session {
             }
         };
         let id = request.id;
-        match self.answer(request.call).await {
+        let caller = self.caller.clone();
+        match self.answer(caller, request.call).await {
             Ok(result) => {
                 let line = format!("{{\"id\":{id},\"result\":{result}}}\n");
                 write(&mut self.writer, line.as_bytes()).await
@@ -106,15 +107,20 @@ impl Session {
         }
     }
 
-    async fn answer(&mut self, call: Call) -> Result<String, Problem> {
+    async fn answer(&mut self, caller: Caller, call: Call) -> Result<String, Problem> {
         match call {
+            Call::FromPartner { author, call } if call.is_open_to_partner() => {
+                let caller = caller.speaks_for(author);
+                Box::pin(self.answer(caller, *call)).await
+            }
+            Call::FromPartner { author, .. } => Err(not_for_partner(&author)),
             Call::Events { after, follow: false } => text(&self.chronicle.events(after)),
             Call::Events { after, follow: true } => {
                 let (events, news) = self.chronicle.subscribe(after);
                 self.news = Some(news);
                 text(&events)
             }
-            call => self.service.serve(&self.caller, call, &self.chronicle).await,
+            call => self.service.serve(&caller, call, &self.chronicle).await,
         }
     }
 
@@ -133,19 +139,19 @@ impl Session {
 }
 
 /// The JSON text of a result.
-pub(super) fn text(result: &impl Serialize) -> Result<String, Problem> {
+pub(in crate::runtime) fn text(result: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(result).map_err(|error| {
         Problem::new(ProblemCode::System, error.to_string(), "this is a defect: report it")
     })
 }
 
 /// Tells a client why it cannot be served, and lets it go.
-pub(super) async fn turn_away(stream: UnixStream, error: Problem) {
+pub(in crate::runtime) async fn turn_away(stream: UnixStream, error: Problem) {
     let (_reader, mut writer) = stream.into_split();
     let _ = send(&mut writer, &Message::<()>::Refusal { id: None, error }).await;
 }
 
-pub(super) fn busy() -> Problem {
+pub(in crate::runtime) fn busy() -> Problem {
     let most = super::server::MAX_CLIENTS;
     Problem::new(
         ProblemCode::Busy,
@@ -159,6 +165,14 @@ pub(super) fn not_allowed(user: &str) -> Problem {
         ProblemCode::NotAllowed,
         format!("{user} may not use this socket"),
         "be root, the daemon's user, or a member of its control group",
+    )
+}
+
+fn not_for_partner(author: &str) -> Problem {
+    Problem::new(
+        ProblemCode::NotAllowed,
+        format!("{author} may not ask that from the other node"),
+        "ask it on this node",
     )
 }
 
@@ -238,7 +252,7 @@ mod tests {
         const HAPPENED: u64 = 5000;
         let (ours, theirs) = UnixStream::pair().unwrap();
         let chronicle = Chronicle::new();
-        let caller = Caller { user: "root".to_owned() };
+        let caller = Caller { user: "root".to_owned(), is_owner: true, is_partner: false };
         let session = Session::new(theirs, caller, Arc::new(Nothing), chronicle.clone());
         tokio::spawn(session.run());
         let mut reader = BufReader::new(ours);

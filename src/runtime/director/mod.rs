@@ -9,6 +9,7 @@ mod operate;
 mod order;
 mod plane;
 mod reconciler;
+mod replicate;
 mod status;
 mod store;
 mod warmth;
@@ -28,6 +29,7 @@ use self::memory::Memory;
 pub use self::order::Order;
 use self::plane::Plane;
 use self::reconciler::Reconciler;
+use self::replicate::Replication;
 pub use self::store::Store;
 use self::warmth::Warmth;
 pub use self::watch::WatchError;
@@ -113,6 +115,8 @@ pub struct Director {
     /// What operators say of servers, and where that is remembered.
     overrides: Overrides,
     store: Option<Store>,
+    /// Whether the partner has it too.
+    replication: Replication,
     /// Since when the configuration has been in force, and its digest.
     loaded: Instant,
     digest: u64,
@@ -154,6 +158,7 @@ impl Director {
         let watch = watch.map_err(|source| StartError::Watch { path: path.clone(), source })?;
         let mut director = Self {
             overrides: Overrides::default(),
+            replication: Replication::default(),
             store,
             path,
             orders,
@@ -387,6 +392,17 @@ impl Director {
             Order::Clear { author, target, answer } => {
                 let _gone = answer.send(self.clear(&author, target.as_deref()).await);
             }
+            Order::Replicas { unless, answer } => {
+                let _gone = answer.send(self.replicas(unless.as_deref()));
+            }
+            Order::Replicate { words, answer } => {
+                let _gone = answer.send(self.take_replicas(words).await);
+            }
+            Order::Replicated { digest, problem, answer } => {
+                self.on_replicated(digest, problem);
+                let _gone = answer.send(());
+            }
+            Order::Settled { answer } => self.settle(answer),
             Order::Reload { answer } => {
                 let _gone = answer.send(self.on_reload(reports).await);
             }

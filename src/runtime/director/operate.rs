@@ -14,7 +14,10 @@ use crate::control::supervision::Report;
 use crate::control::{Event, Override, TargetError, Word, find_servers};
 use crate::health;
 use crate::ipvs::ServiceKey;
-use crate::runtime::control::now;
+use crate::runtime::control::{node_name, now};
+
+/// The longest reason that is remembered.
+const MAX_REASON: usize = 1024;
 
 /// A server that is meant.
 #[derive(Clone)]
@@ -106,6 +109,7 @@ impl Director {
         operation: Operation,
         reports: &mpsc::UnboundedSender<Report>,
     ) -> Result<Operated, Problem> {
+        check_reason(operation.reason.as_deref())?;
         let targets = self.targets(&operation.target)?;
         if operation.word.keeps_out() && !operation.force {
             self.check_others_serve(&targets)?;
@@ -118,7 +122,7 @@ impl Director {
             // What is saved is said by lvs.cf from now on.
             let word = if operation.save { Word::Ready } else { operation.word };
             let Target { service, server, .. } = target;
-            let said = Override::new(service, server, word, author, now());
+            let said = Override::new(service, server, word, author, now()).on(node_name());
             let (reason, until) = (operation.reason.clone(), operation.until);
             self.overrides.set(Override { reason, until, ..said });
         }
@@ -152,7 +156,8 @@ impl Director {
         let mut taken = Vec::new();
         for Target { service, server, .. } in &targets {
             taken.extend(self.overrides.get(service, server).cloned());
-            self.overrides.set(Override::new(service, server, Word::Ready, author, now()));
+            let end = Override::new(service, server, Word::Ready, author, now());
+            self.overrides.set(end.on(node_name()));
         }
         if let Err(error) = self.store().await {
             self.overrides = before;
@@ -207,7 +212,7 @@ impl Director {
     }
 
     /// Puts the monitors of servers of which nothing is said any more at ease.
-    fn put_back(&mut self, ended: &[Override]) {
+    pub(super) fn put_back(&mut self, ended: &[Override]) {
         for said in ended {
             for (v, server) in said.servers(&self.config) {
                 let key = ServerKey { service: v.key(), address: server.address };
@@ -220,7 +225,7 @@ impl Director {
     }
 
     /// Brings the weights that operators want to the monitors, from where they get to the table.
-    fn put_weights(&mut self) {
+    pub(super) fn put_weights(&mut self) {
         let config = self.overrides.in_force(&self.config);
         // Accepted when it was read; a weight is all that differs.
         let _accepted = self.watch.configure(&config, &self.ways);
@@ -229,7 +234,7 @@ impl Director {
     }
 
     /// Remembers what is said now. The future has all it needs.
-    fn store(&self) -> impl Future<Output = Result<(), Problem>> + use<> {
+    pub(super) fn store(&self) -> impl Future<Output = Result<(), Problem>> + use<> {
         let remembered = self.store.clone().map(|store| (store, self.overrides.clone()));
         async {
             let Some((store, overrides)) = remembered else { return Ok(()) };
@@ -363,6 +368,15 @@ impl From<Lost> for Problem {
             "this is a defect: report it",
         )
     }
+}
+
+/// A reason is a line that people read, and goes to the partner in one request with others.
+fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
+    if reason.is_none_or(|reason| reason.len() <= MAX_REASON) {
+        return Ok(());
+    }
+    let message = format!("a reason has at most {MAX_REASON} bytes");
+    Err(Problem::new(ProblemCode::BadRequest, message, "say it in fewer words"))
 }
 
 fn no_such(error: &TargetError) -> Problem {

@@ -3,7 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::StartError;
-use crate::control::protocol::{Operated, Operation, Problem, Servers};
+use crate::control::Override;
+use crate::control::protocol::{Operated, Operation, Problem, Replicas, Servers};
 use crate::control::status::Balancing;
 
 /// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
@@ -37,6 +38,35 @@ pub enum Order {
         target: Option<String>,
         /// Where to.
         answer: oneshot::Sender<Result<Operated, Problem>>,
+    },
+    /// What operators say of servers, for the other node.
+    Replicas {
+        /// Without the words if they have this digest.
+        unless: Option<String>,
+        /// Where to.
+        answer: oneshot::Sender<Replicas>,
+    },
+    /// Take over what operators said on the other node.
+    Replicate {
+        /// What.
+        words: Vec<Override>,
+        /// Where to.
+        answer: oneshot::Sender<Result<Replicas, Problem>>,
+    },
+    /// The other node has what operators said up to this digest, or why not.
+    Replicated {
+        /// Of which words.
+        digest: String,
+        /// Why not.
+        problem: Option<String>,
+        /// Where to.
+        answer: oneshot::Sender<()>,
+    },
+    /// Wait until the other node has what operators said; answered with `false` where nothing
+    /// brings it there.
+    Settled {
+        /// Where to.
+        answer: oneshot::Sender<bool>,
     },
     /// Read the configuration again. The answer is in how many places the table differs.
     Reload {

@@ -13,6 +13,7 @@ use crate::control::status::{
 use crate::health::{self, Health, Steer};
 use crate::net::Weight;
 use crate::runtime::clock;
+use crate::runtime::control::node_name;
 use crate::time::Instant;
 
 /// One moment, at which everything is looked at.
@@ -38,7 +39,9 @@ impl Director {
         let wanted = self.config.active_virtuals();
         let wanted = wanted.filter(|v| service.is_none_or(|name| v.name == name));
         half.services = wanted.map(|v| moment.service(v)).collect();
-        half.overrides = self.overrides.iter().cloned().collect();
+        let node = node_name();
+        half.overrides = self.overrides.iter().map(|said| said.told_on(&node)).collect();
+        half.replication = self.replication.status(self.overrides_digest().as_str(), now);
         half
     }
 

@@ -1,0 +1,152 @@
+//! What is asked of the program that has the connection to the partner.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Code;
+use crate::control::{Age, Timestamp};
+use crate::health::Pin;
+
+/// What can be asked of [`Daemon::Peer`](crate::control::protocol::Daemon::Peer), as
+/// [`Call::Peer`](crate::control::protocol::Call::Peer).
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerCall {
+    /// Offer a code with which another node can be paired with this one; answered with
+    /// [`Offer`]. An earlier offer ends.
+    PairNew,
+    /// Pair with the node at `address` that offers `code`; answered with [`PairStatus`]. An
+    /// earlier partner is forgotten.
+    PairJoin {
+        /// Where it listens.
+        address: SocketAddr,
+        /// Its code, as it was printed.
+        code: String,
+        /// The fingerprint it printed, where that is to be compared too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Pin>,
+    },
+    /// Who is paired with this node; answered with [`PairStatus`].
+    PairStatus,
+    /// Forget the partner, and have it forget this node if it can be reached; answered with
+    /// [`Done`](crate::control::protocol::Done).
+    PairRemove,
+    /// Make a new key and have the partner know it by that; answered with
+    /// [`Done`](crate::control::protocol::Done).
+    PairRotate,
+    /// The node that asks goes over to the key of this fingerprint, and is known by either from
+    /// now on; answered with [`Done`](crate::control::protocol::Done). The partner's.
+    NextKey {
+        /// The hash of the key.
+        key: Pin,
+    },
+    /// The node that asks is no longer the partner; answered with
+    /// [`Done`](crate::control::protocol::Done). The partner's.
+    Farewell,
+}
+
+impl PeerCall {
+    /// Whether the partner may ask it.
+    #[must_use]
+    pub const fn is_open_to_partner(&self) -> bool {
+        match self {
+            Self::PairStatus | Self::NextKey { .. } | Self::Farewell => true,
+            Self::PairNew | Self::PairJoin { .. } | Self::PairRemove | Self::PairRotate => false,
+        }
+    }
+
+    /// Whether only the partner may: it is about the node that asks.
+    #[must_use]
+    pub const fn is_for_partner_only(&self) -> bool {
+        matches!(self, Self::NextKey { .. } | Self::Farewell)
+    }
+}
+
+/// A code that is offered.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Offer {
+    /// The code, for the administrator alone.
+    pub code: String,
+    /// When it ends.
+    pub until: Timestamp,
+    /// The key of this node.
+    pub fingerprint: Pin,
+    /// Where this node listens.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Offer {
+    /// An offer of `code` by the node with the key `fingerprint`, until then.
+    #[must_use]
+    pub fn new(
+        code: &Code,
+        until: Timestamp,
+        fingerprint: Pin,
+        addresses: Vec<SocketAddr>,
+    ) -> Self {
+        Self { code: code.to_string(), until, fingerprint, addresses }
+    }
+}
+
+/// Who is paired with a node.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PairStatus {
+    /// The name of the node.
+    pub node: String,
+    /// Its key.
+    pub fingerprint: Pin,
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// The partner, if there is one.
+    pub partner: Option<PartnerStatus>,
+    /// When the code that is offered ends, if one is.
+    pub offered_until: Option<Timestamp>,
+    /// Connections that were turned away, by reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+impl PairStatus {
+    /// A node that is paired with nobody.
+    #[must_use]
+    pub const fn new(node: String, fingerprint: Pin, addresses: Vec<SocketAddr>) -> Self {
+        let refused = BTreeMap::new();
+        Self { node, fingerprint, addresses, partner: None, offered_until: None, refused }
+    }
+}
+
+/// The node on the other end.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PartnerStatus {
+    /// Its name.
+    pub node: String,
+    /// Its key.
+    pub fingerprint: Pin,
+    /// Where it is reached.
+    pub address: SocketAddr,
+    /// Since when it has been the partner.
+    pub since: Timestamp,
+    /// How long ago it was last spoken with; `None` for never since this program started.
+    #[serde(rename = "heard_ms")]
+    pub heard: Option<Age>,
+    /// Why it could not be reached the last time, if it could not.
+    pub problem: Option<String>,
+}
+
+impl PartnerStatus {
+    /// The node of this name and key, at `address`, partner since `since`, not spoken with yet.
+    #[must_use]
+    pub const fn new(
+        node: String,
+        fingerprint: Pin,
+        address: SocketAddr,
+        since: Timestamp,
+    ) -> Self {
+        Self { node, fingerprint, address, since, heard: None, problem: None }
+    }
+}
