@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::servers::address;
 use crate::{Outcome, Settings};
+
+/// Where Debian's keepalived logs; free in the lab, which has no syslog.
+const SYSLOG: &str = "/dev/log";
 
 /// Servers of one virtual service.
 const GROUP: u32 = 100;
@@ -28,6 +32,10 @@ impl Kind {
         }
     }
 
+    const fn logs_to_syslog(self) -> bool {
+        matches!(self, Self::Keepalived)
+    }
+
     fn configuration(self, settings: &Settings, port: u16) -> String {
         match self {
             Self::Piranha { kernel } => {
@@ -41,13 +49,12 @@ impl Kind {
     fn says(self, line: &str) -> Option<bool> {
         let [up, down] = match self {
             Self::Piranha { .. } => ["[ active ] making", "[inactive] shutting down"],
-            Self::Keepalived => ["] success", "] timeout"],
+            Self::Keepalived => ["Adding service [", "Removing service ["],
         };
         if line.contains(up) {
             return Some(true);
         }
-        let failed = matches!(self, Self::Keepalived) && line.contains("] failed");
-        (failed || line.contains(down)).then_some(false)
+        line.contains(down).then_some(false)
     }
 }
 
@@ -56,6 +63,7 @@ pub(crate) struct Contender {
     child: Child,
     verdicts: Receiver<(Instant, bool)>,
     directory: PathBuf,
+    logs_to_syslog: bool,
 }
 
 impl Contender {
@@ -69,15 +77,20 @@ impl Contender {
             Kind::Keepalived => keepalived(&directory, &file),
         };
         command.env("RUNTIME_DIRECTORY", &directory);
+        let syslog = kind.logs_to_syslog().then(|| UnixDatagram::bind(SYSLOG));
+        let syslog = syslog.transpose().map_err(|error| format!("{SYSLOG}: {error}"))?;
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let log = child.stderr.take().ok_or("no log")?;
-        Ok(Self { child, verdicts: follow(kind, log), directory })
+        let stderr = child.stderr.take().ok_or("no log")?;
+        let verdicts = match syslog {
+            Some(syslog) => follow(kind, messages(syslog)),
+            None => follow(kind, BufReader::new(stderr).lines().map_while(Result::ok)),
+        };
+        Ok(Self { child, verdicts, directory, logs_to_syslog: kind.logs_to_syslog() })
     }
 
     /// When every server was up for the first time.
     pub(crate) fn wait_for_up(&self, servers: u32, deadline: Instant) -> Outcome<Instant> {
-        // keepalived takes every server for up and says nothing of the first success.
         let all = self.wait(true, servers, deadline);
         all.last().copied().ok_or_else(|| "no server came up".into())
     }
@@ -149,14 +162,29 @@ impl Drop for Contender {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.directory);
+        if self.logs_to_syslog {
+            let _ = fs::remove_file(SYSLOG);
+        }
     }
 }
 
-fn follow(kind: Kind, log: impl Read + Send + 'static) -> Receiver<(Instant, bool)> {
+/// The messages of a program that logs to syslog only.
+fn messages(syslog: UnixDatagram) -> impl Iterator<Item = String> {
+    let mut buffer = [0; 4096];
+    std::iter::from_fn(move || {
+        let length = syslog.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    })
+}
+
+fn follow(
+    kind: Kind,
+    log: impl Iterator<Item = String> + Send + 'static,
+) -> Receiver<(Instant, bool)> {
     let (sender, verdicts) = channel();
     std::thread::spawn(move || {
         let verbose = std::env::var_os("CHECK_PEERS_LOG").is_some();
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
+        for line in log {
             if verbose {
                 eprintln!("{line}");
             }
@@ -176,7 +204,7 @@ fn lvs(file: &Path) -> Outcome<Command> {
 
 fn keepalived(directory: &Path, file: &Path) -> Command {
     let mut command = Command::new("keepalived");
-    command.args(["-n", "-l", "-D", "-C", "-f"]).arg(file);
+    command.args(["-n", "-D", "-C", "-f"]).arg(file);
     command.arg("-p").arg(directory.join("pid")).arg("-c").arg(directory.join("checkers.pid"));
     command
 }
@@ -217,7 +245,7 @@ fn keepalived_conf(settings: &Settings, port: u16) -> String {
         let [.., c, d] = group.to_be_bytes();
         let _ = write!(
             text,
-            "virtual_server 127.79.{c}.{d} 7079 {{\nalpha\ndelay_loop {every}\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n"
+            "virtual_server 127.78.{c}.{d} 7079 {{\nalpha\ndelay_loop {every}\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n"
         );
         for number in members {
             let address = address(number);
