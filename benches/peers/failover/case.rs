@@ -98,12 +98,15 @@ impl Case {
         self.interval * halves / 2
     }
 
-    pub(crate) fn run(&self, contender: Contender) -> Outcome<Sample> {
+    /// Runs it once. The event comes at `phase`, a part of an interval, so that a series meets
+    /// heartbeats at every age.
+    pub(crate) fn run(&self, contender: Contender, phase: f64) -> Outcome<Sample> {
         let directory = tempfile::tempdir()?;
         let wire = Wire::new()?;
         let start = |number: u8| {
             std::fs::create_dir_all(directory.path().join(number.to_string()))?;
-            Director::start(contender, self, number, &wire.station(number), directory.path())
+            let config = contender.config(number, self);
+            Director::start(contender, &config, number, &wire.station(number), directory.path())
         };
         let mut watch = Watch::default();
         for vip in self.watched() {
@@ -121,7 +124,7 @@ impl Case {
         for director in [1, 2] {
             watch.own(&wire.namespace(director)?, vip(1));
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50) + self.interval.mul_f64(phase));
         let begin = Instant::now();
         self.strike(&wire, &first)?;
         thread::sleep(self.interval * 4 + Duration::from_millis(300));

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::Outcome;
 use crate::case::Case;
 
@@ -39,7 +41,7 @@ impl Contender {
         all.into_iter().take(count)
     }
 
-    fn config(self, number: u8, case: &Case) -> String {
+    pub(crate) fn config(self, number: u8, case: &Case) -> String {
         match self {
             Self::Keepalived => keepalived(number, case),
             Self::Pulse | Self::PulseVrrp => lvs_cf(number, case, self == Self::PulseVrrp),
@@ -65,6 +67,14 @@ impl Contender {
         })
     }
 
+    /// What the log says of a takeover.
+    pub(crate) const fn active_phrase(self) -> &'static str {
+        match self {
+            Self::Keepalived => "Entering MASTER STATE",
+            Self::Pulse | Self::PulseVrrp => "active, was acquiring",
+        }
+    }
+
     /// What the log says once a director without a say in the matter is ready.
     const fn standby_phrase(self) -> &'static str {
         match self {
@@ -84,12 +94,12 @@ pub(crate) struct Director {
 impl Director {
     pub(crate) fn start(
         contender: Contender,
-        case: &Case,
+        config: &str,
         number: u8,
         station: &str,
         directory: &Path,
     ) -> Outcome<Self> {
-        fs::write(directory.join(format!("{number}.conf")), contender.config(number, case))?;
+        fs::write(directory.join(format!("{number}.conf")), config)?;
         let log = directory.join(format!("{number}.log"));
         let words = contender.command(number, directory)?;
         let child = Command::new("ip")
@@ -104,8 +114,12 @@ impl Director {
     }
 
     pub(crate) fn await_standby(&self) -> Outcome<()> {
+        self.await_log(self.contender.standby_phrase())
+    }
+
+    pub(crate) fn await_log(&self, phrase: &str) -> Outcome<()> {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !fs::read_to_string(&self.log)?.contains(self.contender.standby_phrase()) {
+        while !fs::read_to_string(&self.log)?.contains(phrase) {
             if Instant::now() > deadline {
                 let log = fs::read_to_string(&self.log)?;
                 return Err(format!("{} is not ready:\n{log}", self.contender).into());
@@ -115,32 +129,42 @@ impl Director {
         Ok(())
     }
 
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Kills the `lvs` it has started, if it has one just now.
+    pub(crate) fn kill_lvs(&self) -> Outcome<()> {
+        let members = descendants(self.child.id()).into_iter();
+        members.filter(|pid| is_lvs(*pid)).try_for_each(|pid| kill(pid, Signal::KILL))
+    }
+
     /// Sends `signal` to the daemon alone, as its init system would.
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) -> Outcome<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Outcome<()> {
         kill(self.child.id(), signal)
     }
 
     /// Sends `signal` to the daemon and all its children but the guard of the addresses, if it has
     /// one: whatever kills a daemon seldom kills everything around it.
-    pub(crate) fn signal_daemon(&self, signal: rustix::process::Signal) -> Outcome<()> {
+    pub(crate) fn signal_daemon(&self, signal: Signal) -> Outcome<()> {
         let members = descendants(self.child.id());
         members.into_iter().filter(|pid| !is_guard(*pid)).try_for_each(|pid| kill(pid, signal))
     }
 
     /// Sends `signal` to everything.
-    pub(crate) fn signal_all(&self, signal: rustix::process::Signal) -> Outcome<()> {
+    pub(crate) fn signal_all(&self, signal: Signal) -> Outcome<()> {
         descendants(self.child.id()).into_iter().try_for_each(|pid| kill(pid, signal))
     }
 }
 
 impl Drop for Director {
     fn drop(&mut self) {
-        let _already_gone = self.signal_all(rustix::process::Signal::KILL);
+        let _already_gone = self.signal_all(Signal::KILL);
         let _already_gone = self.child.wait();
     }
 }
 
-fn kill(pid: u32, signal: rustix::process::Signal) -> Outcome<()> {
+fn kill(pid: u32, signal: Signal) -> Outcome<()> {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     match rustix::process::kill_process(pid.ok_or("no such pid")?, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -160,6 +184,11 @@ fn descendants(pid: u32) -> Vec<u32> {
 
 fn is_guard(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"--guard\0"))
+}
+
+fn is_lvs(pid: u32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).any(|word| word == b"--supervised")
 }
 
 /// The floating address `number`, from 1.

@@ -10,6 +10,7 @@
 
 mod case;
 mod contender;
+mod overload;
 mod table;
 mod watch;
 mod wire;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             Case::all().for_each(|case| println!("{case}"));
             Ok(())
         }
+        ["--overload", minutes] => minutes.parse().map_err(Into::into).and_then(overload::run),
         options => settings(options).and_then(|settings| compare(&settings)),
     };
     match done {
@@ -68,9 +70,11 @@ fn compare(settings: &Settings) -> Outcome<()> {
     let mut results = Results::default();
     for case in &cases {
         for round in 1..=settings.rounds {
+            // Evenly spread, whatever the number of rounds.
+            let phase = (round as f64 * 0.618_034).fract();
             let contenders = Contender::all(case);
             for contender in contenders.filter(|c| c.to_string().contains(&settings.director)) {
-                let sample = case.run(contender)?;
+                let sample = case.run(contender, phase)?;
                 eprintln!("round {round} {case}, {contender}: {sample}");
                 results.add(case, contender, sample);
             }

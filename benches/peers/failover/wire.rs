@@ -1,6 +1,7 @@
 //! Two directors and a client on a bridge, each in a network namespace.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use piranha::runtime::kernel::Namespace;
 
@@ -16,7 +17,9 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new() -> Outcome<Self> {
-        let wire = Self { prefix: format!("fo{}", std::process::id()) };
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let wire = Self { prefix: format!("fo{}n{number}", std::process::id()) };
         let prefix = &wire.prefix;
         sh(&format!(
             "set -e
@@ -39,6 +42,11 @@ impl Wire {
 
     pub(crate) fn station(&self, number: u8) -> String {
         format!("{}s{number}", self.prefix)
+    }
+
+    /// The namespace of the bridge, whose name is `wire`.
+    pub(crate) fn bridge(&self) -> String {
+        format!("{}w", self.prefix)
     }
 
     pub(crate) fn namespace(&self, number: u8) -> Outcome<Namespace> {
