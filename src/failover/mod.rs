@@ -12,6 +12,7 @@
 
 pub mod announcer;
 pub mod guard;
+mod held;
 mod payload;
 pub mod pulse;
 pub mod vrrp;
@@ -536,9 +537,4 @@ impl PeerStatus {
     pub const fn new(state: State, heard: Instant, same_configuration: Option<bool>) -> Self {
         Self { state, heard, same_configuration, unfit: false }
     }
-}
-
-/// The addresses of `left` that are not in `right`.
-fn difference(left: &[VirtualAddress], right: &[VirtualAddress]) -> Vec<VirtualAddress> {
-    left.iter().filter(|address| !right.contains(address)).cloned().collect()
 }

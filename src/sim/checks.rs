@@ -1,9 +1,14 @@
 //! What must never happen.
 
-use crate::failover::{Output, State, Status};
+use crate::failover::{Output, State, Status, Transition, VirtualAddress};
 
-use super::cluster::{Cluster, Node, NodeId, Violation};
+use super::cluster::{Cluster, NodeId, Violation};
+use super::kernel::Addresses;
 use super::scenario::Pair;
+use super::settings::Settings;
+
+/// The step of a datagram that asks for the service.
+const REQUEST: u8 = 5;
 
 impl Cluster {
     /// A datagram that proves nothing is answered at most.
@@ -23,22 +28,24 @@ impl Cluster {
 
     /// Two holders only for as long as the protocol allows.
     pub(super) fn check_overlap(&mut self) -> Result<(), Violation> {
-        if self.cut != [false; 2] || self.nodes.iter().any(|node| node.paused) {
+        let slept = self.nodes.iter().any(|node| node.paused);
+        if self.cut != [false; 2] || slept || self.now <= self.hung_until {
             self.disturbed = self.now;
         }
-        let holds = |node: &Node| node.kernel.touched && !node.kernel.stuck;
-        if !self.nodes.iter().all(holds) {
+        let [first, second] = &self.nodes;
+        if first.kernel.holds().and(second.kernel.holds()).is_empty() {
             self.overlap = None;
             return Ok(());
         }
         let begins = self.overlap.is_none();
         let since = *self.overlap.get_or_insert(self.now);
         // Version 1 has no counter, so that one late datagram is as good as a lost one.
-        let calm = self.now - self.disturbed > self.scenario.aftermath();
+        let scenario = self.scenario.slower(self.slowest);
+        let calm = self.now - self.disturbed > scenario.aftermath();
         let excused = !begins || !calm || self.scenario.pair != Pair::V2;
         self.require(excused, || "two holders although nothing went wrong".to_owned())?;
         let heard_for = self.now - since.max(self.disturbed);
-        self.require(heard_for <= self.scenario.overlap_bound(), || {
+        self.require(heard_for <= scenario.overlap_bound(), || {
             format!("two holders for {heard_for:?} although they hear each other")
         })
     }
@@ -46,11 +53,13 @@ impl Cluster {
     /// A director that slept through the peer's takeover does not go on as if it had not.
     pub(super) fn check_wakes_humble(&mut self, node: NodeId) -> Result<(), Violation> {
         let slept = self.nodes[node].paused_calmly.take();
-        let long = self.scenario.dead_time + self.scenario.keepalive;
+        let Settings { slowness, .. } = self.nodes[node].settings;
+        let long = (self.scenario.dead_time + self.scenario.keepalive) * slowness;
+        let long = long + self.scenario.drifted(long);
         let slept_long = slept.is_some_and(|since| self.now - since > long);
         let claims = matches!(self.state(node), State::Acquiring | State::Active);
         let knows = slept_long && !self.is_original(node);
-        self.require(!knows || !claims || !self.nodes[1 - node].kernel.up, || {
+        self.require(!knows || !claims || !self.is_up(1 - node), || {
             format!("lb{} goes on as active after a suspend", node + 1)
         })
     }
@@ -61,19 +70,19 @@ impl Cluster {
 
     /// What is up is what the director says.
     pub(super) fn check_claim(&self, node: NodeId) -> Result<(), Violation> {
-        let Some(machine) = &self.nodes[node].machine else {
+        if self.nodes[node].player.is_none() {
             return Ok(());
-        };
+        }
         let kernel = &self.nodes[node].kernel;
-        let state = machine.status(self.now).state;
+        let state = self.state(node);
         let honest = match state {
             // 0.8.6 does not wait for its actions.
             _ if self.is_original(node) => {
-                kernel.is_busy() || kernel.up == (state == State::Active)
+                kernel.is_busy() || self.is_up(node) == (state == State::Active)
             }
-            State::Active => kernel.up,
-            State::Starting | State::Standby | State::Stopped => !kernel.touched,
-            State::Failed => !kernel.touched || kernel.stuck,
+            State::Active => kernel.is_complete(),
+            State::Starting | State::Standby | State::Stopped => kernel.touched.is_empty(),
+            State::Failed => kernel.holds().is_empty(),
             State::Acquiring | State::Releasing => true,
         };
         self.require(honest, || {
@@ -94,8 +103,45 @@ impl Cluster {
         self.require(primary || !self.scenario.primary_must_win(), || {
             "the backup won a common start".to_owned()
         })?;
+        let comes_back = self.scenario.failback && !self.nodes[0].handed;
+        self.require(primary || !comes_back, || "there was no failback".to_owned())?;
         self.settled = Some(states);
         Ok(())
+    }
+
+    /// Only addresses that are up are announced.
+    pub(super) fn check_announcement(
+        &self,
+        node: NodeId,
+        addresses: &[VirtualAddress],
+    ) -> Result<(), Violation> {
+        let missing = Addresses::of(addresses).without(self.nodes[node].kernel.up);
+        self.require(missing.is_empty(), || {
+            format!("lb{} announces {missing:?}, which is not up", node + 1)
+        })
+    }
+
+    /// Nobody takes the service from a director that it hears.
+    pub(super) fn check_takeover(
+        &self,
+        node: NodeId,
+        transition: &Transition,
+    ) -> Result<(), Violation> {
+        let this = &self.nodes[node];
+        let dead_time = self.scenario.dead_time * this.settings.slowness;
+        let now = this.clock.at(self.now);
+        let heard = this.ear.last.is_some_and(|word| word.claims && now - word.at < dead_time);
+        self.require(transition.to != State::Acquiring || !heard, || {
+            format!("lb{} takes over from a peer that it hears ({})", node + 1, transition.cause)
+        })
+    }
+
+    /// A cold director does not ask for the service.
+    pub(super) fn check_request(&self, node: NodeId, payload: &[u8]) -> Result<(), Violation> {
+        let asks = self.scenario.pair == Pair::V2 && payload.get(62) == Some(&REQUEST);
+        self.require(!asks || !self.nodes[node].cold, || {
+            format!("lb{} asks for the service though it is cold", node + 1)
+        })
     }
 
     pub(super) fn require(

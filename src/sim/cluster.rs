@@ -6,19 +6,23 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::failover::guard::{Fault, Guard};
-use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State};
+use crate::failover::{
+    ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status, VirtualAddress,
+};
 use crate::time::Instant;
 
-use super::kernel::{Job, Kernel};
+use super::kernel::{Addresses, Job};
 use super::machines::{address, standard_machine};
+use super::node::{Ear, Node, Player};
 use super::random::Random;
-use super::scenario::{Scenario, Span};
+use super::scenario::{Pair, Scenario, Span};
+use super::settings::Settings;
 use super::trace::{show, show_all};
 
 /// One of the two directors: 0 is the primary, 1 the backup.
 pub type NodeId = usize;
 
-/// Makes the machine of a director: which one, with which boot id, starting when.
+/// Makes machines of one's own: which director's, with which boot id, starting when by its clock.
 type Factory = Box<dyn FnMut(&Scenario, NodeId, u64, Instant) -> Box<dyn Heartbeat>>;
 
 /// Plays the run that `seed` stands for.
@@ -69,7 +73,8 @@ impl fmt::Display for Violation {
 pub struct Cluster {
     pub(super) scenario: Scenario,
     pub(super) random: Random,
-    factory: Factory,
+    /// Makes the machines, unless they are the standard ones.
+    factory: Option<Factory>,
     pub(super) now: Instant,
     sequence: u64,
     agenda: BinaryHeap<Reverse<Entry>>,
@@ -77,8 +82,12 @@ pub struct Cluster {
     /// Whether datagrams sent by a node are dropped.
     pub(super) cut: [bool; 2],
     pub(super) faulty: bool,
+    /// How many times slower than at first the timers were at most.
+    pub(super) slowest: u32,
     /// The last moment at which something was wrong.
     pub(super) disturbed: Instant,
+    /// Until when a kernel hangs.
+    pub(super) hung_until: Instant,
     pub(super) overlap: Option<Instant>,
     outage: Option<Instant>,
     longest_outage: Duration,
@@ -87,21 +96,6 @@ pub struct Cluster {
     /// The state every director has to keep once the pair settled.
     pub(super) settled: Option<[State; 2]>,
     pub(super) trace: Option<VecDeque<String>>,
-}
-
-/// A director's machine and what surrounds it.
-#[derive(Default)]
-pub(super) struct Node {
-    pub(super) machine: Option<Box<dyn Heartbeat>>,
-    pub(super) kernel: Kernel,
-    /// Which process and kernel queue a scheduled event was meant for.
-    pub(super) epoch: u64,
-    pub(super) wake: u64,
-    pub(super) paused: bool,
-    /// Since when it is paused, if the peer was there then and nothing else was wrong.
-    pub(super) paused_calmly: Option<Instant>,
-    /// What arrived while paused.
-    pub(super) inbox: VecDeque<Input>,
 }
 
 #[derive(Clone, Debug)]
@@ -122,6 +116,7 @@ pub(super) enum Input {
     DataPlane(bool),
     /// Whether a guard fails.
     Guards(bool),
+    Warmth(bool),
 }
 
 #[derive(Clone, Debug)]
@@ -132,7 +127,10 @@ pub(super) enum Event {
     Boot { node: NodeId },
     Resume { node: NodeId },
     PlaneUp { node: NodeId },
-    GuardsMended { node: NodeId },
+    Guards { node: NodeId, fail: bool },
+    Warm { node: NodeId, epoch: u64 },
+    GiveUp { node: NodeId, epoch: u64, id: ActionId },
+    Reload { node: NodeId, settings: Settings },
     MaintenanceOver { node: NodeId },
     Heal,
     Fault,
@@ -151,6 +149,9 @@ const OUTPUTS_MAX: usize = 64;
 /// Datagrams a paused director's socket holds.
 const INBOX_MAX: usize = 32;
 
+/// Where a director's clock may begin.
+const EPOCH_MAX: Duration = Duration::from_secs(1000);
+
 /// Steps shown with a violation.
 const TRACE_MAX: usize = 80;
 
@@ -158,7 +159,7 @@ impl Cluster {
     /// The pair that `scenario` describes, before its first moment.
     #[must_use]
     pub fn new(scenario: Scenario) -> Self {
-        Self::with_machines(scenario, standard_machine)
+        Self::build(scenario, None)
     }
 
     /// The same with machines of one's own: another protocol, or one broken on purpose to see
@@ -168,16 +169,22 @@ impl Cluster {
     where
         F: FnMut(&Scenario, NodeId, u64, Instant) -> Box<dyn Heartbeat> + 'static,
     {
+        Self::build(scenario, Some(Box::new(factory)))
+    }
+
+    fn build(scenario: Scenario, factory: Option<Factory>) -> Self {
         let mut cluster = Self {
             random: Random::new(scenario.seed),
-            factory: Box::new(factory),
+            factory,
             now: Instant::ZERO,
             sequence: 0,
             agenda: BinaryHeap::new(),
             nodes: [Node::default(), Node::default()],
             cut: [false; 2],
             faulty: true,
+            slowest: 1,
             disturbed: Instant::ZERO,
+            hung_until: Instant::ZERO,
             overlap: None,
             outage: Some(Instant::ZERO),
             longest_outage: Duration::ZERO,
@@ -187,6 +194,12 @@ impl Cluster {
             scenario,
         };
         for node in 0..2 {
+            cluster.nodes[node].settings = Settings::of(&cluster.scenario);
+            cluster.nodes[node].clock.drift = cluster.scenario.drift[node];
+            if cluster.scenario.drift[node] != 0 {
+                let epoch = cluster.random.duration(Duration::ZERO, EPOCH_MAX);
+                cluster.nodes[node].clock.epoch = epoch;
+            }
             cluster.schedule(cluster.scenario.starts[node], Event::Boot { node });
         }
         cluster.schedule(cluster.scenario.faults_end, Event::FaultsEnd);
@@ -194,15 +207,23 @@ impl Cluster {
         cluster
     }
 
-    /// Plays the faults to their end and checks that the pair settles and stays settled.
+    /// Plays the faults to their end and checks that the pair settles and stays settled, whatever
+    /// is changed in its configuration.
     ///
     /// # Errors
     /// The first [`Violation`].
     pub fn play(&mut self) -> Result<(), Violation> {
-        let settle = self.scenario.faults_end + self.scenario.settle_bound();
-        self.run_until(Instant::ZERO + settle)?;
+        self.run_until(Instant::ZERO + self.scenario.faults_end)?;
+        let settle = self.scenario.slower(self.slowest).settle_bound();
+        self.run_for(settle)?;
         self.check_settled()?;
-        self.run_for(self.scenario.dead_time * 3)
+        if self.scenario.reloads {
+            for node in [0, 1, 1, 0] {
+                self.reload_one_first(node, self.scenario.keepalive)?;
+                self.run_for(self.scenario.dead_time * self.slowest)?;
+            }
+        }
+        self.run_for(self.scenario.dead_time * self.slowest * 3)
     }
 
     /// Lets `span` pass.
@@ -238,24 +259,28 @@ impl Cluster {
     /// The state of a director, [`State::Stopped`] while it does not run.
     #[must_use]
     pub fn state(&self, node: NodeId) -> State {
-        let machine = self.nodes[node].machine.as_ref();
-        machine.map_or(State::Stopped, |machine| machine.status(self.now).state)
+        self.machine(node).map_or(State::Stopped, Heartbeat::state)
     }
 
     /// A director's machine, while it runs.
     #[must_use]
     pub fn machine(&self, node: NodeId) -> Option<&dyn Heartbeat> {
-        self.nodes[node].machine.as_deref()
+        self.nodes[node].player.as_ref().map(Player::machine)
     }
 
     /// The director whose addresses are up, if it is exactly one.
     #[must_use]
     pub fn owner(&self) -> Option<NodeId> {
-        match [self.nodes[0].kernel.up, self.nodes[1].kernel.up] {
+        match [0, 1].map(|node| self.is_up(node)) {
             [true, false] => Some(0),
             [false, true] => Some(1),
             [true, true] | [false, false] => None,
         }
+    }
+
+    /// Whether a director has addresses up.
+    pub(super) const fn is_up(&self, node: NodeId) -> bool {
+        !self.nodes[node].kernel.up.is_empty()
     }
 
     /// The longest time since the last call during which no director had the addresses up.
@@ -267,11 +292,7 @@ impl Cluster {
     pub fn crash(&mut self, node: NodeId) {
         self.note(|| format!("lb{} crashes", node + 1));
         self.disturbed = self.now;
-        self.nodes[node] = Node {
-            epoch: self.nodes[node].epoch + 1,
-            wake: self.nodes[node].wake + 1,
-            ..Node::default()
-        };
+        self.nodes[node] = self.nodes[node].crashed();
         self.account();
     }
 
@@ -283,8 +304,8 @@ impl Cluster {
     /// Suspends a director, as SIGSTOP or a hypervisor does.
     pub fn pause(&mut self, node: NodeId, span: Duration) {
         self.note(|| format!("lb{} is suspended for {span:?}", node + 1));
-        let peer_runs = self.nodes[1 - node].machine.is_some();
-        let calm = self.now - self.disturbed > self.scenario.dead_time
+        let peer_runs = self.nodes[1 - node].player.is_some();
+        let calm = self.now - self.disturbed > self.scenario.dead_time * self.slowest * 2
             && peer_runs
             && !self.nodes[node].paused;
         self.nodes[node].paused_calmly = calm.then_some(self.now);
@@ -307,6 +328,8 @@ impl Cluster {
         if self.scenario.has_original() {
             self.disturbed = self.now;
         }
+        self.nodes[node].handed |=
+            matches!(command, Command::HandOver | Command::Maintenance(true));
         self.feed(node, Input::Command(command))
     }
 
@@ -327,6 +350,15 @@ impl Cluster {
         self.feed(node, Input::Guards(fail))
     }
 
+    /// Lets a director know its servers and connections, or no longer.
+    ///
+    /// # Errors
+    /// The [`Violation`] it caused.
+    pub fn warmth(&mut self, node: NodeId, warm: bool) -> Result<(), Violation> {
+        self.nodes[node].cold = !warm;
+        self.feed(node, Input::Warmth(warm))
+    }
+
     fn step(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Deliver(datagram) => self.feed(datagram.to, Input::Datagram(datagram)),
@@ -338,7 +370,17 @@ impl Cluster {
             Event::Boot { node } => self.boot(node),
             Event::Resume { node } => self.resume(node),
             Event::PlaneUp { node } => self.data_plane(node, true),
-            Event::GuardsMended { node } => self.guards(node, false),
+            Event::Guards { node, fail } if self.faulty || !fail => self.guards(node, fail),
+            Event::Warm { node, epoch } if self.nodes[node].epoch == epoch => {
+                self.warmth(node, true)
+            }
+            Event::Guards { .. } | Event::Warm { .. } => Ok(()),
+            Event::GiveUp { node, epoch, id } => self.give_up(node, epoch, id),
+            Event::Reload { node, settings } if self.faulty => self.reload(node, settings),
+            Event::Reload { node, settings } if self.settled.is_some() => {
+                self.reload(node, settings)
+            }
+            Event::Reload { .. } => Ok(()),
             Event::MaintenanceOver { node } => self.command(node, Command::Maintenance(false)),
             Event::Heal => {
                 self.cut([false; 2]);
@@ -350,15 +392,33 @@ impl Cluster {
     }
 
     pub(super) fn boot(&mut self, node: NodeId) -> Result<(), Violation> {
-        if self.nodes[node].machine.is_some() {
+        if self.nodes[node].player.is_some() {
             return Ok(());
         }
         self.disturbed = self.now;
         let boot = self.random.bits() | 1;
         self.note(|| format!("lb{} starts, boot id {boot:#x}", node + 1));
-        let machine = (self.factory)(&self.scenario, node, boot, self.now);
-        self.nodes[node].machine = Some(machine);
+        self.nodes[1 - node].ear.floor = self.nodes[1 - node].ear.sent;
+        let this = &mut self.nodes[node];
+        this.ear = Ear { boot, ..Ear::default() };
+        this.paths = this.settings.paths;
+        let (now, settings) = (this.clock.at(self.now), this.settings);
+        this.player = Some(match &mut self.factory {
+            Some(factory) => Player::Other(factory(&self.scenario, node, boot, now)),
+            None => standard_machine(&self.scenario, node, settings, boot, now),
+        });
+        self.begin_cold(node)?;
         self.feed(node, Input::Timeout)
+    }
+
+    fn begin_cold(&mut self, node: NodeId) -> Result<(), Violation> {
+        if self.scenario.cold.is_zero() || !self.faulty {
+            return Ok(());
+        }
+        let span = self.random.duration(Duration::ZERO, self.scenario.cold);
+        let epoch = self.nodes[node].epoch;
+        self.schedule(span, Event::Warm { node, epoch });
+        self.warmth(node, false)
     }
 
     pub(super) fn resume(&mut self, node: NodeId) -> Result<(), Violation> {
@@ -373,7 +433,9 @@ impl Cluster {
             self.feed(node, input)?;
         }
         self.feed(node, Input::Timeout)?;
-        self.check_wakes_humble(node)
+        self.nodes[node].ear.wake();
+        self.check_wakes_humble(node)?;
+        self.read_again(node)
     }
 
     /// Hands an input to a director, or keeps it until the director runs again.
@@ -382,37 +444,72 @@ impl Cluster {
             self.keep(node, input);
             return Ok(());
         }
-        let now = self.now;
-        let Some(mut machine) = self.nodes[node].machine.take() else {
+        let now = self.nodes[node].clock.at(self.now);
+        let Some(player) = &mut self.nodes[node].player else {
             return Ok(());
         };
+        let machine = player.machine_mut();
         let worthless = matches!(&input, Input::Datagram(datagram) if datagram.worthless);
         let before = worthless.then(|| machine.status(now));
         let unasked = machine.poll_output();
-        apply(machine.as_mut(), now, node, &input);
-        let mut outputs = Vec::new();
-        while let Some(output) = machine.poll_output() {
-            outputs.push(output);
-        }
+        apply(machine, now, node, &input);
         let after = worthless.then(|| machine.status(now));
         let due = machine.poll_timeout();
-        self.nodes[node].machine = Some(machine);
-        self.note(|| format!("lb{} {} -> {}", node + 1, show(&input), show_all(&outputs)));
-
         self.require(unasked.is_none(), || format!("output without input: {unasked:?}"))?;
-        self.require(outputs.len() <= OUTPUTS_MAX, || "too many outputs".to_owned())?;
-        if let (Some(before), Some(after)) = (before, after) {
-            self.check_unimpressed(&before, &after, &outputs)?;
-        }
         if let (Input::Timeout, Some(due)) = (&input, due) {
             self.require(due > now, || format!("deadline {due} is already over"))?;
         }
+        if let Input::Datagram(datagram) = &input {
+            self.overhear(node, datagram);
+        }
+        let before = before.zip(after);
+        self.drain_after(node, before, || show(&input))?;
         if let Input::Datagram(datagram) = input {
             self.remember(datagram);
+        }
+        Ok(())
+    }
+
+    /// Carries out what a director has to say to something that was done to it.
+    pub(super) fn drain(
+        &mut self,
+        node: NodeId,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), Violation> {
+        self.drain_after(node, None, what)
+    }
+
+    /// The same; `unimpressed` is its status before and after, where nothing may have changed.
+    fn drain_after(
+        &mut self,
+        node: NodeId,
+        unimpressed: Option<(Status, Status)>,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), Violation> {
+        let Some(player) = &mut self.nodes[node].player else {
+            return Ok(());
+        };
+        let machine = player.machine_mut();
+        let outputs: Vec<Output> = std::iter::from_fn(|| machine.poll_output()).collect();
+        let due = machine.poll_timeout();
+        self.note(|| format!("lb{} {} -> {}", node + 1, what(), show_all(&outputs)));
+        self.require(outputs.len() <= OUTPUTS_MAX, || "too many outputs".to_owned())?;
+        if let Some((before, after)) = unimpressed {
+            self.check_unimpressed(&before, &after, &outputs)?;
         }
         self.schedule_wake(node, due);
         self.carry_out(node, outputs)?;
         self.check_claim(node)
+    }
+
+    /// Notes what a director must have learnt from a datagram.
+    fn overhear(&mut self, node: NodeId, datagram: &Datagram) {
+        let boot = self.nodes[1 - node].ear.boot;
+        let this = &mut self.nodes[node];
+        let real = !datagram.worthless && datagram.path < this.paths;
+        if real && self.scenario.pair == Pair::V2 {
+            this.ear.hear(this.clock.at(self.now), boot, datagram);
+        }
     }
 
     fn keep(&mut self, node: NodeId, input: Input) {
@@ -425,12 +522,13 @@ impl Cluster {
         }
     }
 
-    fn schedule_wake(&mut self, node: NodeId, due: Option<Instant>) {
+    pub(super) fn schedule_wake(&mut self, node: NodeId, due: Option<Instant>) {
         self.nodes[node].wake += 1;
         if let Some(due) = due {
             let late = self.random.duration(Duration::ZERO, self.scenario.lateness);
             let wake = self.nodes[node].wake;
-            let wait = (due - self.now) + late;
+            let clock = self.nodes[node].clock;
+            let wait = clock.wait(due - clock.at(self.now)) + late;
             self.schedule(wait, Event::Wake { node, wake });
         }
     }
@@ -438,36 +536,60 @@ impl Cluster {
     fn carry_out(&mut self, node: NodeId, outputs: Vec<Output>) -> Result<(), Violation> {
         for output in outputs {
             match output {
-                Output::Send { path, payload } => self.send(node, path.0, payload.to_vec()),
-                Output::Acquire { id, .. } => self.queue(node, id, Job::Acquire),
-                Output::Release { id, .. } => self.queue(node, id, Job::Release),
-                Output::Announce { .. } => {
-                    let up = self.nodes[node].kernel.up;
-                    self.require(up, || format!("lb{} announces what is not up", node + 1))?;
+                Output::Send { path, payload } => {
+                    self.check_request(node, &payload)?;
+                    self.send(node, path.0, payload.to_vec());
                 }
+                Output::Acquire { id, addresses } => self.queue(node, id, Job::Acquire, &addresses),
+                Output::Release { id, addresses } => self.queue(node, id, Job::Release, &addresses),
+                Output::Announce { addresses } => self.check_announcement(node, &addresses)?,
                 Output::Transition(transition) if transition.to == State::Stopped => {
                     self.exit(node);
                 }
-                Output::Transition(_) | Output::Declined { .. } => {}
+                Output::Transition(transition) => self.check_takeover(node, &transition)?,
+                Output::Declined { .. } => {}
             }
         }
         Ok(())
     }
 
-    fn queue(&mut self, node: NodeId, id: ActionId, job: Job) {
-        if self.nodes[node].kernel.push(id, job) {
+    fn queue(&mut self, node: NodeId, id: ActionId, job: Job, addresses: &[VirtualAddress]) {
+        let epoch = self.nodes[node].epoch;
+        self.nodes[node].unanswered.push(id);
+        if self.nodes[node].kernel.push(id, job, Addresses::of(addresses)) {
             self.schedule_finish(node, job);
         }
+        self.schedule(self.scenario.answer_limit, Event::GiveUp { node, epoch, id });
         self.account();
     }
 
+    /// Whoever drives the machine waits no longer for an answer.
+    fn give_up(&mut self, node: NodeId, epoch: u64, id: ActionId) -> Result<(), Violation> {
+        let this = &mut self.nodes[node];
+        let waits = this.epoch == epoch && this.unanswered.contains(&id);
+        if !waits || self.scenario.hangs == 0 {
+            return Ok(());
+        }
+        this.unanswered.retain(|known| *known != id);
+        this.kernel.give_up(id);
+        self.disturbed = self.now;
+        let error = ActionError("no answer".to_owned());
+        self.feed(node, Input::Completion(id, Err(error)))
+    }
+
     fn schedule_finish(&mut self, node: NodeId, job: Job) {
+        let hangs = self.scenario.hangs > 0 && self.mishap(self.scenario.hangs);
         let Span { min, max } = match job {
+            _ if hangs => self.scenario.hang,
             Job::Acquire => self.scenario.acquire,
             Job::Release => self.scenario.release,
         };
         let duration = self.random.duration(min, max);
         let epoch = self.nodes[node].epoch;
+        if hangs {
+            self.note(|| format!("the kernel of lb{} hangs for {duration:?}", node + 1));
+            self.hung_until = self.hung_until.max(self.now + duration);
+        }
         self.schedule(duration, Event::Finish { node, epoch });
     }
 
@@ -479,9 +601,10 @@ impl Cluster {
         if failed {
             self.disturbed = self.now;
         }
-        let Some((id, _)) = self.nodes[node].kernel.finish(!failed) else {
+        let Some(id) = self.nodes[node].kernel.finish(!failed) else {
             return Ok(());
         };
+        self.nodes[node].unanswered.retain(|known| *known != id);
         if let Some(next) = self.nodes[node].kernel.current() {
             self.schedule_finish(node, next);
         }
@@ -497,7 +620,7 @@ impl Cluster {
 
     /// Keeps the books on how long nobody had the addresses up.
     fn account(&mut self) {
-        let served = self.nodes.iter().any(|node| node.kernel.up);
+        let served = [0, 1].iter().any(|node| self.is_up(*node));
         match (served, self.outage) {
             (true, Some(since)) => {
                 self.longest_outage = self.longest_outage.max(self.now - since);
@@ -558,6 +681,7 @@ fn apply(machine: &mut dyn Heartbeat, now: Instant, node: NodeId, input: &Input)
         Input::Completion(id, result) => machine.handle_completion(now, *id, result.clone()),
         Input::Command(command) => machine.handle_command(now, *command),
         Input::DataPlane(usable) => machine.handle_data_plane(now, *usable),
+        Input::Warmth(warm) => machine.handle_warmth(now, *warm),
         Input::Guards(false) => machine.handle_guards(now, &[]),
         Input::Guards(true) => {
             let link = Guard::Link("eth0".to_owned());

@@ -5,6 +5,59 @@ use std::time::Duration;
 use crate::failover::Command;
 
 use super::cluster::{Cluster, Event, NodeId, Violation};
+use super::scenario::Scenario;
+use super::settings::Settings;
+
+/// The kinds of larger faults.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Crash,
+    Pause,
+    Partition,
+    OneWay,
+    DataPlane,
+    HandOver,
+    Stop,
+    Guards,
+    Maintenance,
+    Jump,
+    Reload,
+    Cold,
+}
+
+/// In the order in which seeds choose among them.
+const KINDS: [Kind; 12] = [
+    Kind::Crash,
+    Kind::Pause,
+    Kind::Partition,
+    Kind::OneWay,
+    Kind::DataPlane,
+    Kind::HandOver,
+    Kind::Stop,
+    Kind::Guards,
+    Kind::Maintenance,
+    Kind::Jump,
+    Kind::Reload,
+    Kind::Cold,
+];
+
+impl Kind {
+    const fn is_in(self, scenario: &Scenario) -> bool {
+        match self {
+            Self::Guards | Self::Maintenance => scenario.guards,
+            Self::Jump => scenario.jumps,
+            Self::Reload => scenario.reloads,
+            Self::Cold => !scenario.cold.is_zero(),
+            Self::Crash
+            | Self::Pause
+            | Self::Partition
+            | Self::OneWay
+            | Self::DataPlane
+            | Self::HandOver
+            | Self::Stop => true,
+        }
+    }
+}
 
 impl Cluster {
     pub(super) fn end_faults(&mut self) -> Result<(), Violation> {
@@ -16,7 +69,13 @@ impl Cluster {
             self.boot(node)?;
             self.data_plane(node, true)?;
             self.guards(node, false)?;
+            self.warmth(node, true)?;
             self.command(node, Command::Maintenance(false))?;
+        }
+        if self.scenario.reloads {
+            let settings = Settings::of(&self.scenario);
+            self.reload(0, settings)?;
+            self.reload(1, settings)?;
         }
         Ok(())
     }
@@ -29,37 +88,68 @@ impl Cluster {
         self.schedule_fault();
         let node = usize::from(self.random.chance(50));
         let span = self.random.duration(Duration::ZERO, self.scenario.dead_time * 3);
-        let kinds = if self.scenario.guards { 9 } else { 7 };
-        match self.random.below(kinds) {
-            0 => {
+        let kinds = KINDS.iter().filter(|kind| kind.is_in(&self.scenario));
+        let chosen = self.random.below(kinds.clone().count() as u64);
+        let chosen = kinds.copied().nth(usize::try_from(chosen).unwrap_or(0));
+        chosen.map_or(Ok(()), |kind| self.inflict(kind, node, span))
+    }
+
+    fn inflict(&mut self, kind: Kind, node: NodeId, span: Duration) -> Result<(), Violation> {
+        match kind {
+            Kind::Crash => {
                 self.crash(node);
                 self.boot_after(node, span);
             }
-            1 => self.pause(node, span),
-            2 => {
+            Kind::Pause => self.pause(node, span),
+            Kind::Partition => {
                 self.cut([true; 2]);
                 self.schedule(span, Event::Heal);
             }
-            3 => {
+            Kind::OneWay => {
                 self.cut([node == 0, node == 1]);
                 self.schedule(span, Event::Heal);
             }
-            4 => {
+            Kind::DataPlane => {
                 self.data_plane(node, false)?;
                 self.schedule(span, Event::PlaneUp { node });
             }
-            5 => self.command(node, Command::HandOver)?,
-            6 => self.command(node, Command::Stop)?,
-            7 => {
-                self.guards(node, true)?;
-                self.schedule(span, Event::GuardsMended { node });
-            }
-            _ => {
+            Kind::HandOver => self.command(node, Command::HandOver)?,
+            Kind::Stop => self.command(node, Command::Stop)?,
+            Kind::Guards => self.flap(node, span),
+            Kind::Maintenance => {
                 self.command(node, Command::Maintenance(true))?;
                 self.schedule(span, Event::MaintenanceOver { node });
             }
+            Kind::Jump => self.jump(node, span),
+            Kind::Reload => self.reload_one_first(node, span)?,
+            Kind::Cold => {
+                self.warmth(node, false)?;
+                let epoch = self.nodes[node].epoch;
+                self.schedule(span, Event::Warm { node, epoch });
+            }
         }
         Ok(())
+    }
+
+    /// A guard fails and is mended, up to four times within `span`.
+    fn flap(&mut self, node: NodeId, span: Duration) {
+        let times = 1 + u32::try_from(self.random.below(4)).unwrap_or(0);
+        for turn in 0..times {
+            let phase = span / times;
+            self.schedule(phase * turn, Event::Guards { node, fail: true });
+            self.schedule(phase * turn + phase / 2, Event::Guards { node, fail: false });
+        }
+    }
+
+    /// Its clock is suddenly `span` ahead, as after a move to another host.
+    fn jump(&mut self, node: NodeId, span: Duration) {
+        self.note(|| format!("the clock of lb{} jumps by {span:?}", node + 1));
+        self.disturbed = self.now;
+        self.nodes[node].clock.epoch += span;
+        self.nodes[node].ear.wake();
+        let due =
+            self.nodes[node].player.as_ref().and_then(|player| player.machine().poll_timeout());
+        self.schedule_wake(node, due);
     }
 
     pub(super) fn schedule_fault(&mut self) {

@@ -1,11 +1,19 @@
 //! The deterministic simulator of whole clusters.
 //!
 //! Two directors run in virtual time against a network and a kernel that lose, delay, duplicate,
-//! reorder, corrupt, replay, stall and fail as one seed tells them to. [`Scenario::from_seed`]
+//! reorder, corrupt, replay, stall, hang and fail as one seed tells them to. Their clocks differ,
+//! drift and jump; their guards flap; their configuration and keys change while they run, first
+//! on one and then on the other. [`Scenario::from_seed`]
 //! draws the faults, [`run`] plays them, and the checkers of [`Cluster`] look at every step:
 //!
 //! - Never two holders for longer than [`Scenario::overlap_bound`] once the directors hear each
 //!   other, and no new overlap at all when nothing has disturbed them for a while.
+//! - Nobody takes the service from a director that it hears. What a director must have heard is
+//!   told by the network, not by the director.
+//! - A change of configuration, or of keys in the right order, changes no state, causes no
+//!   takeover and no overlap.
+//! - A director that is cold does not ask for the service; one that is warm and fails back has it
+//!   in the end.
 //! - Nothing is announced before it is known to be up; what is up is what the state says.
 //! - No output without an input, and no deadline that is already over.
 //! - A forged or replayed datagram changes nothing but a counter.
@@ -20,9 +28,11 @@ mod faults;
 mod kernel;
 mod machines;
 mod network;
+mod node;
 mod original;
 mod random;
 mod scenario;
+mod settings;
 mod trace;
 
 pub use cluster::{Cluster, NodeId, Violation, run};

@@ -3,10 +3,13 @@
 use crate::wire::pulse::Magic;
 
 use super::cluster::{Cluster, Datagram, Event, NodeId};
-use super::scenario::Span;
+use super::scenario::{Scenario, Span};
 
 /// Datagrams an attacker remembers.
 const DELIVERED_MAX: usize = 256;
+
+/// The most of a hundred datagrams that are lost.
+const LOSS_MAX: u64 = 97;
 
 impl Cluster {
     pub(super) fn remember(&mut self, datagram: Datagram) {
@@ -20,8 +23,9 @@ impl Cluster {
     }
 
     pub(super) fn send(&mut self, from: NodeId, path: u8, bytes: Vec<u8>) {
+        self.nodes[from].ear.sent += 1;
         let datagram = Datagram { to: 1 - from, path, bytes, worthless: false };
-        if self.cut[from] || self.mishap(self.scenario.loss) {
+        if self.cut[from] || self.mishap(self.loss(from, path)) {
             self.disturbed = self.now;
             return;
         }
@@ -39,6 +43,13 @@ impl Cluster {
         } else {
             self.deliver(datagram);
         }
+    }
+
+    /// Hardly ever all is lost.
+    fn loss(&self, from: NodeId, path: u8) -> u64 {
+        let Scenario { loss, lopsided, path_loss, .. } = &self.scenario;
+        let beside = path_loss.get(usize::from(path)).copied().unwrap_or(0);
+        (loss + lopsided[from] + beside).min(LOSS_MAX)
     }
 
     pub(super) fn deliver(&mut self, datagram: Datagram) {

@@ -73,6 +73,26 @@ pub struct Scenario {
     pub guards: bool,
     /// When everything that goes wrong stops.
     pub faults_end: Duration,
+    /// How much faster than time each director's clock runs, in parts per million.
+    pub drift: [i32; 2],
+    /// Whether clocks that jump ahead are among the faults: of machines that were moved, or slept.
+    pub jumps: bool,
+    /// Whether the configuration changes while directors run, first on one of them: timers,
+    /// priority, addresses, paths (from the next start on) and keys. That is no fault: nothing may
+    /// come of it.
+    pub reloads: bool,
+    /// Chance that an action takes [`hang`](Self::hang) instead.
+    pub hangs: u64,
+    /// How long the kernel takes when it hangs.
+    pub hang: Span,
+    /// Whoever does not answer for so long is taken to have failed, and does what was asked later.
+    pub answer_limit: Duration,
+    /// How long a director that started is cold; never if zero.
+    pub cold: Duration,
+    /// Chance beside [`loss`](Self::loss) that what each director sends is lost.
+    pub lopsided: [u64; 2],
+    /// Chance beside that for each path.
+    pub path_loss: [u64; 2],
 }
 
 impl Scenario {
@@ -102,6 +122,15 @@ impl Scenario {
             fault_interval: Duration::ZERO,
             guards: false,
             faults_end: millis(2000),
+            drift: [0; 2],
+            jumps: false,
+            reloads: false,
+            hangs: 0,
+            hang: Span { min: Duration::ZERO, max: Duration::ZERO },
+            answer_limit: Duration::from_secs(5),
+            cold: Duration::ZERO,
+            lopsided: [0; 2],
+            path_loss: [0; 2],
         }
     }
 
@@ -138,7 +167,25 @@ impl Scenario {
         scenario.draw_starts(&mut random);
         scenario.draw_faults(&mut random);
         scenario.guards = random.chance(50);
+        scenario.draw_wider(&mut random);
         scenario
+    }
+
+    /// The same run without what was added to the simulator later, for seeds that were found
+    /// before.
+    #[must_use]
+    pub fn as_of_old(self) -> Self {
+        Self {
+            guards: false,
+            drift: [0; 2],
+            jumps: false,
+            reloads: false,
+            hangs: 0,
+            cold: Duration::ZERO,
+            lopsided: [0; 2],
+            path_loss: [0; 2],
+            ..self
+        }
     }
 
     fn draw_starts(&mut self, random: &mut Random) {
@@ -166,6 +213,28 @@ impl Scenario {
         }
     }
 
+    /// What the first faults left out. Each is in some seeds only, so that it is also seen alone.
+    fn draw_wider(&mut self, random: &mut Random) {
+        if random.chance(50) {
+            let mut drift = || i32::try_from(random.below(40_001)).unwrap_or(0) - 20_000;
+            self.drift = [drift(), drift()];
+        }
+        self.jumps = random.chance(30);
+        // 0.8.6 reads its file again by restarting.
+        self.reloads = !self.has_original() && random.chance(50);
+        self.answer_limit = (self.acquire.max + self.release.max) * 2;
+        let limit = self.answer_limit;
+        self.hang = Span { min: limit / 2, max: limit * [1, 3][pick(random.below(2))] };
+        let hangs = random.chance(30) && !self.has_original();
+        self.hangs = if hangs { random.below(20) } else { 0 };
+        if random.chance(40) {
+            self.cold = self.dead_time * [1, 4][pick(random.below(2))];
+        }
+        let mut some = |most| if random.chance(20) { random.below(most) } else { 0 };
+        self.lopsided = [some(80), some(80)];
+        self.path_loss = [some(90), some(90)];
+    }
+
     /// Whether one of the pair is Piranha 0.8.6.
     #[must_use]
     pub const fn has_original(&self) -> bool {
@@ -178,10 +247,27 @@ impl Scenario {
     #[must_use]
     pub fn primary_must_win(&self) -> bool {
         let apart = self.starts[0].abs_diff(self.starts[1]);
+        let silence = self.dead_time + self.keepalive;
+        let losses = self.lopsided.iter().chain(&self.path_loss).sum::<u64>() + self.loss;
         self.fault_interval.is_zero()
-            && self.failure == 0
-            && apart + self.lateness < self.keepalive
-            && (!self.has_original() || self.loss + self.corrupt == 0)
+            && self.failure + self.hangs == 0
+            && apart + self.lateness + self.drifted(silence) < self.keepalive
+            && (!self.has_original() || losses + self.corrupt == 0)
+    }
+
+    /// By how much two clocks differ at most after `span`.
+    #[must_use]
+    pub fn drifted(&self, span: Duration) -> Duration {
+        let millionths: u32 = self.drift.iter().map(|drift| drift.unsigned_abs()).sum();
+        span * millionths / 1_000_000
+    }
+
+    /// The same with all timers `times` slower, for what is promised of them.
+    #[must_use]
+    pub(super) fn slower(&self, times: u32) -> Self {
+        let times = times.max(1);
+        let (keepalive, dead_time) = (self.keepalive * times, self.dead_time * times);
+        Self { keepalive, dead_time, ..self.clone() }
     }
 
     /// How long both may hold the addresses although they hear each other: until the next
@@ -195,6 +281,7 @@ impl Scenario {
             + self.acquire.max
             + self.release.max * 2
             + self.lateness * 4
+            + self.drifted(self.keepalive * keepalives)
     }
 
     /// How long after the last disturbance an overlap may still begin: a dead time until a silent
@@ -202,15 +289,18 @@ impl Scenario {
     /// is taken back, and what the actions take.
     #[must_use]
     pub fn aftermath(&self) -> Duration {
-        self.dead_time * 3 + self.keepalive * 2 + self.overlap_bound()
+        let timers = self.dead_time * 3 + self.keepalive * 2;
+        timers + self.drifted(timers) + self.overlap_bound()
     }
 
     /// How long after the faults stopped the pair may need until one is active and the other on
     /// standby: a start (a dead time and a keepalive), a retry, the patience with an idle peer
-    /// and a hand-over that fails (a dead time each), failback (two), and what the actions take.
+    /// and a hand-over that fails (a dead time each), failback (two), what the actions take, and what hangs.
     #[must_use]
     pub fn settle_bound(&self) -> Duration {
-        self.dead_time * 6 + self.keepalive * 4 + self.overlap_bound() * 2
+        let timers = self.dead_time * 6 + self.keepalive * 4;
+        let hang = if self.hangs > 0 { self.hang.max * 2 } else { Duration::ZERO };
+        timers + self.drifted(timers) + hang + self.overlap_bound() * 2
     }
 }
 

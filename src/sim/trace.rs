@@ -17,7 +17,8 @@ pub(super) fn show(input: &Input) -> String {
         | Input::Completion(..)
         | Input::Command(_)
         | Input::DataPlane(_)
-        | Input::Guards(_) => format!("{input:?}"),
+        | Input::Guards(_)
+        | Input::Warmth(_) => format!("{input:?}"),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::failover::{
-    ActionError, ActionId, Cause, Output, State, Transition, VirtualAddress, difference,
-};
+use crate::failover::held::Updated;
+use crate::failover::{ActionError, ActionId, Cause, Output, State, Transition, VirtualAddress};
 use crate::time::Instant;
 use crate::wire::pulse::Step;
 
@@ -102,16 +101,16 @@ impl Pulse {
         self.end_maintenance(now, &cause);
         let from = self.phase.state();
         let action = ActionId(self.next_id());
-        self.held.clone_from(&self.config.addresses);
+        self.held.begin(&self.config.addresses);
         self.phase = Phase::Acquiring { action };
         self.speak(now);
-        self.outputs.push_back(Output::Acquire { id: action, addresses: self.held.clone() });
+        self.outputs.push_back(Output::Acquire { id: action, addresses: self.held.all().to_vec() });
         self.report(now, from, State::Acquiring, cause);
     }
 
     pub(super) fn confirm(&mut self, now: Instant) {
         self.handed_by_command = false;
-        self.announce(now, self.held.clone());
+        self.announce(now, self.held.confirmed());
         self.enter(now, Phase::Active, Cause::Acquired);
         self.update_addresses();
     }
@@ -122,7 +121,7 @@ impl Pulse {
         }
         let from = self.phase.state();
         let action = ActionId(self.next_id());
-        self.updates.clear();
+        self.held.end();
         self.phase = Phase::Releasing { action, then };
         self.speak(now);
         self.push_release(action);
@@ -138,7 +137,7 @@ impl Pulse {
     }
 
     pub(super) fn push_release(&mut self, id: ActionId) {
-        self.outputs.push_back(Output::Release { id, addresses: self.held.clone() });
+        self.outputs.push_back(Output::Release { id, addresses: self.held.all().to_vec() });
     }
 
     pub(super) fn fail(&mut self, now: Instant, cause: Cause, holding: bool) {
@@ -184,17 +183,15 @@ impl Pulse {
         if !matches!(self.phase, Phase::Active | Phase::Offering(_)) {
             return;
         }
-        let wanted = self.config.addresses.clone();
-        let removed = difference(&self.held, &wanted);
-        let added = difference(&wanted, &self.held);
-        self.held = wanted;
+        let (removed, added) = self.held.change(&self.config.addresses);
         if !removed.is_empty() {
             let id = ActionId(self.next_id());
+            self.held.expect(id, false, removed.clone());
             self.outputs.push_back(Output::Release { id, addresses: removed });
         }
         if !added.is_empty() {
             let id = ActionId(self.next_id());
-            self.updates.push((id, added.clone()));
+            self.held.expect(id, true, added.clone());
             self.outputs.push_back(Output::Acquire { id, addresses: added });
         }
     }
@@ -206,20 +203,17 @@ impl Pulse {
         id: ActionId,
         result: Result<(), ActionError>,
     ) {
-        let Some(index) = self.updates.iter().position(|(known, _)| *known == id) else {
-            return;
-        };
-        let (_, addresses) = self.updates.swap_remove(index);
-        match result {
-            Ok(()) => self.announce(now, addresses),
-            Err(error) => {
-                self.decline(now, Cause::ActionFailed(error));
-            }
+        match self.held.finish(id, result) {
+            Updated::Nothing => {}
+            Updated::Up(addresses) => self.announce(now, addresses),
+            Updated::Failed(error) => self.decline(now, Cause::ActionFailed(error)),
         }
     }
 
     pub(super) fn announce(&mut self, now: Instant, addresses: Vec<VirtualAddress>) {
         self.next_announcement = now + self.config.keepalive;
-        self.outputs.push_back(Output::Announce { addresses });
+        if !addresses.is_empty() {
+            self.outputs.push_back(Output::Announce { addresses });
+        }
     }
 }

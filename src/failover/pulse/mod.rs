@@ -32,11 +32,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::failover::guard::Fault;
+use crate::failover::held::Held;
 use crate::time::Instant;
 
 use super::{
     ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, PeerStatus, State,
-    Status, VirtualAddress,
+    Status,
 };
 
 pub use config::{Builder, Config, ConfigError, Path, Version};
@@ -73,10 +74,7 @@ pub struct Pulse {
     warm: bool,
     /// Whether it was told that a failback waits for that.
     told_of_cold: bool,
-    /// The addresses asked to be up, or that may still be: what a release has to cover.
-    held: Vec<VirtualAddress>,
-    /// Addresses that a reload added while active, by the action that brings them up.
-    updates: Vec<(ActionId, Vec<VirtualAddress>)>,
+    held: Held,
     /// Silence counts from here, or from when the peer was last heard.
     listening: Instant,
     /// Silence is not concluded before this moment: the node was late and may have missed some.
@@ -125,8 +123,7 @@ impl Pulse {
             next_offer: now,
             warm: true,
             told_of_cold: false,
-            held: Vec::new(),
-            updates: Vec::new(),
+            held: Held::default(),
             listening: now,
             grace: now,
             next_heartbeat: now,
@@ -154,7 +151,6 @@ impl Pulse {
     /// [`ConfigError::NeedsRestart`] if the role, version, paths, cluster or boot id differ.
     /// Nothing was changed.
     pub fn handle_config(&mut self, now: Instant, config: Config) -> Result<(), ConfigError> {
-        let now = self.advance(now);
         let fixed = [
             ("role", config.role == self.config.role),
             ("protocol version", config.version == self.config.version),
@@ -165,9 +161,15 @@ impl Pulse {
         if let Some((what, _)) = fixed.iter().find(|(_, same)| !same) {
             return Err(ConfigError::NeedsRestart(what));
         }
+        let now = self.advance(now);
+        let same_timers =
+            (config.keepalive, config.dead_time) == (self.config.keepalive, self.config.dead_time);
         self.config = config;
-        self.next_heartbeat = self.next_heartbeat.min(now + self.config.keepalive);
         self.update_addresses();
+        if !same_timers && self.phase != Phase::Stopped && !self.config.is_alone() {
+            // The peer's patience rests on it, and so does what counts as a stall from here on.
+            self.speak(now);
+        }
         self.settle(now);
         Ok(())
     }

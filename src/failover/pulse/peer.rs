@@ -155,6 +155,7 @@ impl Pulse {
         let patience = self.patience_after(now, before, heard.state);
         self.peer = Some(Peer { heard, at: now, patience });
         self.defend(now, before, heard.state);
+        self.forget_withdrawn(&heard);
         // Only a node that knows what it is can answer a step.
         if self.phase == Phase::Starting {
             self.settle(now);
@@ -172,7 +173,17 @@ impl Pulse {
         let rival = holds(state) && now >= self.next_announcement;
         let rival_gone = before.is_some_and(holds) && !holds(state);
         if active && self.wins() && (rival || rival_gone) {
-            self.announce(now, self.held.clone());
+            self.announce(now, self.held.confirmed());
+        }
+    }
+
+    /// An active peer that does not repeat its offer has withdrawn it: nothing is agreed any more.
+    fn forget_withdrawn(&mut self, heard: &Heard) {
+        if let Phase::Standby { accepted: accepted @ Some(_) } = &mut self.phase
+            && heard.state == State::Active
+            && accepted.map(Step::Offer) != Some(heard.step)
+        {
+            *accepted = None;
         }
     }
 

@@ -8,8 +8,8 @@ use super::act::REPEATS;
 use super::link::Word;
 use super::rules::{After, Facts, Purpose, Unfit, View};
 use super::*;
-use crate::failover::Role;
 use crate::failover::guard::Guard;
+use crate::failover::{Role, VirtualAddress};
 use crate::wire::pulse::{Magic, Sealed, Step};
 
 const KEEPALIVE: Duration = Duration::from_millis(100);
@@ -525,6 +525,37 @@ fn a_reload_that_needs_a_restart_changes_nothing() {
     let error = primary.handle_config(at(10), config).unwrap_err();
     assert_eq!(error, ConfigError::NeedsRestart("role"));
     assert_eq!(primary.config.keepalive, KEEPALIVE);
+}
+
+#[test]
+fn a_reload_to_shorter_timers_is_told_at_once_and_is_no_stall() {
+    let mut primary =
+        pulse(builder(Role::Primary, 1).dead_time(KEEPALIVE * 30).keepalive(KEEPALIVE * 10));
+    let mut backup = pulse(builder(Role::Backup, 2));
+    primary.handle_timeout(at(0));
+    exchange(at(0), &mut primary, &mut backup);
+    backup.speak(at(900));
+    exchange(at(900), &mut primary, &mut backup);
+    primary.handle_config(at(950), builder(Role::Primary, 1).build().unwrap()).unwrap();
+    assert_eq!(state(&primary), State::Active);
+    assert_eq!(sent(&drain(&mut primary)).len(), 1);
+    assert_eq!(primary.poll_timeout(), Some(at(950) + KEEPALIVE));
+}
+
+#[test]
+fn an_offer_that_was_withdrawn_does_not_keep_a_primary_from_asking_for_the_service() {
+    let mut primary = pulse(builder(Role::Primary, 1).failback(true));
+    let mut backup = pulse(builder(Role::Backup, 2).force_active(true));
+    backup.handle_timeout(at(0));
+    exchange(at(0), &mut backup, &mut primary);
+    primary.phase = Phase::Standby { accepted: Some(9) };
+    for tick in 1..=10 {
+        let now = at(tick * 50);
+        primary.handle_timeout(now);
+        backup.handle_timeout(now);
+        exchange(now, &mut primary, &mut backup);
+    }
+    assert_eq!(state(&primary), State::Active);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::failover::held::Updated;
 use crate::failover::{
-    ActionError, ActionId, Cause, Output, PathId, State, Transition, VirtualAddress, difference,
+    ActionError, ActionId, Cause, Output, PathId, State, Transition, VirtualAddress,
 };
 use crate::net::Family;
 use crate::time::Instant;
@@ -99,17 +100,17 @@ impl Vrrp {
     pub(super) fn acquire(&mut self, now: Instant, cause: Cause) {
         let from = self.phase.state();
         let action = self.next_id();
-        self.held.clone_from(&self.config.addresses);
+        self.held.begin(&self.config.addresses);
         self.phase = Phase::Acquiring { action };
         self.speak(now);
-        self.outputs.push_back(Output::Acquire { id: action, addresses: self.held.clone() });
+        self.outputs.push_back(Output::Acquire { id: action, addresses: self.held.all().to_vec() });
         self.report(now, from, cause);
         self.end_maintenance(now);
     }
 
     fn confirm(&mut self, now: Instant) {
         self.yielded = false;
-        self.announce(now, self.held.clone());
+        self.announce(now, self.held.confirmed());
         self.enter(now, Phase::Active, Cause::Acquired);
         self.update_addresses();
     }
@@ -117,7 +118,7 @@ impl Vrrp {
     fn release(&mut self, now: Instant, cause: Cause, then: After, speaks: bool) {
         let from = self.phase.state();
         let action = self.next_id();
-        self.updates.clear();
+        self.held.end();
         self.phase = Phase::Releasing { action, then, speaks };
         self.push_release(action);
         self.report(now, from, cause);
@@ -132,7 +133,7 @@ impl Vrrp {
     }
 
     fn push_release(&mut self, id: ActionId) {
-        self.outputs.push_back(Output::Release { id, addresses: self.held.clone() });
+        self.outputs.push_back(Output::Release { id, addresses: self.held.all().to_vec() });
     }
 
     fn fail(&mut self, now: Instant, cause: Cause, holding: bool) {
@@ -151,7 +152,7 @@ impl Vrrp {
             self.assertions_left = left;
         }
         if self.phase == Phase::Active && self.next_announcement <= now {
-            self.announce(now, self.held.clone());
+            self.announce(now, self.held.confirmed());
         }
     }
 
@@ -213,7 +214,9 @@ impl Vrrp {
 
     fn announce(&mut self, now: Instant, addresses: Vec<VirtualAddress>) {
         self.next_announcement = now + self.config.interval;
-        self.outputs.push_back(Output::Announce { addresses });
+        if !addresses.is_empty() {
+            self.outputs.push_back(Output::Announce { addresses });
+        }
     }
 
     /// Brings the addresses in line with the configuration while this router is active.
@@ -221,17 +224,15 @@ impl Vrrp {
         if self.phase != Phase::Active {
             return;
         }
-        let wanted = self.config.addresses.clone();
-        let removed = difference(&self.held, &wanted);
-        let added = difference(&wanted, &self.held);
-        self.held = wanted;
+        let (removed, added) = self.held.change(&self.config.addresses);
         if !removed.is_empty() {
             let id = self.next_id();
+            self.held.expect(id, false, removed.clone());
             self.outputs.push_back(Output::Release { id, addresses: removed });
         }
         if !added.is_empty() {
             let id = self.next_id();
-            self.updates.push((id, added.clone()));
+            self.held.expect(id, true, added.clone());
             self.outputs.push_back(Output::Acquire { id, addresses: added });
         }
     }
@@ -243,13 +244,10 @@ impl Vrrp {
         id: ActionId,
         result: Result<(), ActionError>,
     ) {
-        let Some(index) = self.updates.iter().position(|(known, _)| *known == id) else {
-            return;
-        };
-        let (_, addresses) = self.updates.swap_remove(index);
-        match result {
-            Ok(()) => self.announce(now, addresses),
-            Err(error) => self.decline(now, Cause::ActionFailed(error)),
+        match self.held.finish(id, result) {
+            Updated::Nothing => {}
+            Updated::Up(addresses) => self.announce(now, addresses),
+            Updated::Failed(error) => self.decline(now, Cause::ActionFailed(error)),
         }
     }
 

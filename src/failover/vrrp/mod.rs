@@ -46,9 +46,10 @@ use crate::net::Family;
 use crate::time::Instant;
 
 use super::guard::Fault;
+use super::held::Held;
 use super::{
     ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, Payload,
-    PeerStatus, State, Status, VirtualAddress,
+    PeerStatus, State, Status,
 };
 
 pub use crate::wire::vrrp::{Password, Version};
@@ -91,10 +92,7 @@ pub struct Vrrp {
     faults: Vec<Fault>,
     maintenance: bool,
     declined: Option<Declined>,
-    /// The addresses asked to be up, or that may still be: what a release has to cover.
-    held: Vec<VirtualAddress>,
-    /// Addresses that a reload added while active, by the action that brings them up.
-    updates: Vec<(ActionId, Vec<VirtualAddress>)>,
+    held: Held,
     last_id: u64,
     last_now: Instant,
     /// What was last said, to be said again while it is the same.
@@ -140,8 +138,7 @@ impl Vrrp {
             faults: Vec::new(),
             maintenance: false,
             declined: None,
-            held: Vec::new(),
-            updates: Vec::new(),
+            held: Held::default(),
             last_id: 0,
             last_now: now,
             said: None,
@@ -164,7 +161,6 @@ impl Vrrp {
     /// [`ConfigError::NeedsRestart`] if the role, version, virtual router or paths differ. Nothing
     /// was changed.
     pub fn handle_config(&mut self, now: Instant, config: Config) -> Result<(), ConfigError> {
-        let now = self.advance(now);
         let fixed = [
             ("role", config.role == self.config.role),
             ("version of VRRP", config.version == self.config.version),
@@ -174,6 +170,7 @@ impl Vrrp {
         if let Some((what, _)) = fixed.iter().find(|(_, same)| !same) {
             return Err(ConfigError::NeedsRestart(what));
         }
+        let now = self.advance(now);
         self.fit_priority = config.priority;
         self.config = config;
         self.said = None;

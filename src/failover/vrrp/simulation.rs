@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::*;
-use crate::failover::Role;
 use crate::failover::guard::Guard;
+use crate::failover::{Role, VirtualAddress};
 use crate::sim::Random;
 use crate::wire::ip::Packet;
 use crate::wire::vrrp::{HOPS, PROTOCOL};

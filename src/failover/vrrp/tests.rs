@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::rules::{Action, After};
 use super::*;
-use crate::failover::Role;
 use crate::failover::guard::Guard;
+use crate::failover::{Role, VirtualAddress};
 use crate::wire::ip::Packet;
 use crate::wire::vrrp::{Advertisement, Ends, HOPS, PROTOCOL};
 
@@ -494,7 +494,7 @@ fn both_families_are_one_router_that_lives_as_long_as_either_is_heard() {
     assert_eq!(backup.state(), State::Standby);
     assert_eq!(backup.status(Instant::ZERO).peer.unwrap().same_configuration, Some(true));
     let (backup, _) = active(builder);
-    assert_eq!(backup.held.len(), 2);
+    assert_eq!(backup.held.all().len(), 2);
 }
 
 #[test]
