@@ -18,6 +18,7 @@ use crate::runtime::control::{Feed, Served, feed, serve_director, state_file};
 use crate::runtime::director::{Director, StartError, Store};
 use crate::runtime::fos::Group;
 use crate::runtime::heartbeat::{Link, Observer};
+use crate::runtime::metrics::Metrics;
 use crate::runtime::notify::Notifier;
 use crate::runtime::relay::raise_descriptor_limit;
 use crate::runtime::supervisor;
@@ -110,14 +111,16 @@ async fn start(
     feed: Feed,
 ) -> Result<(Link, Option<Served>), Failure> {
     let options = arguments.control.options(&arguments.configfile);
+    let metrics = Metrics::new(options.directory.clone(), observer.clone());
     let store = Store::new(state_file(&options, &arguments.configfile));
     let started = Director::start_with(arguments.configfile, Some(store), observer.clone()).await;
     let director = match started {
         Err(StartError::Failover(path)) => {
             let group = Group::start(path, observer.clone()).await?;
-            return Ok((group.with_notifier(notifier.clone()).spawn(), None));
+            let group = group.with_notifier(notifier.clone()).with_metrics(metrics);
+            return Ok((group.spawn(), None));
         }
-        director => director?.with_notifier(notifier.clone()),
+        director => director?.with_notifier(notifier.clone()).with_metrics(metrics),
     };
     let served = serve_director(&options, feed, director.control());
     Ok((director.spawn(), control::or_warn(served, &options, observer)))

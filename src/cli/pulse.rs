@@ -16,9 +16,10 @@ use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::Command;
 use crate::runtime::addresses;
+use crate::runtime::announced::Announced;
 use crate::runtime::beat::{self, Listener};
 use crate::runtime::configuration;
-use crate::runtime::control::{feed, serve_node};
+use crate::runtime::control::{Traffic, feed, serve_node};
 use crate::runtime::heartbeat::{Control, Link, Observer, Snapshot};
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
@@ -95,7 +96,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let notifier = notifier(&arguments, &config)?;
     let (observer, feed) = feed(notifier.observer(log::observer()));
     let (beat, beats) = beat::pair()?;
-    let mut link = link(&arguments, &config, beats, &observer)?;
+    let announced = Announced::default();
+    let mut link = link(&arguments, &config, beats, &announced, &observer)?;
     let terms = first_report(&mut link).await?;
     observer(isolation::isolate());
     let node = Node::new(&config, terms, link, arguments.forceactive, observer.clone())?;
@@ -105,7 +107,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let _served = if arguments.test_start {
         None
     } else {
-        let served = serve_node(&options, feed, node.snapshots(), control.clone());
+        let traffic = Traffic::new(node.meters(), announced);
+        let served = serve_node(&options, feed, node.snapshots(), control.clone(), traffic);
         control::or_warn(served, &options, &observer)
     };
     let mut reloads = Reloads::new(node.snapshots());
@@ -164,6 +167,7 @@ fn link(
     arguments: &Arguments,
     config: &Config,
     beats: Listener,
+    announced: &Announced,
     observer: &Observer,
 ) -> Result<Link, Failure> {
     if arguments.test_start {
@@ -186,6 +190,7 @@ fn link(
         guard,
         beats: Some(beats),
         isolated: true,
+        announced: announced.clone(),
         ..addresses::Options::default()
     };
     Ok(addresses::keep(lvs, options, observer.clone())?)

@@ -7,6 +7,7 @@
 #[cfg(feature = "kernel")]
 pub mod addresses;
 pub mod agent;
+pub mod announced;
 pub mod beat;
 pub mod checks;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod isolation;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod key;
+pub mod metrics;
 pub mod nanny;
 pub mod node;
 pub mod notify;

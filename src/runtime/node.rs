@@ -12,7 +12,7 @@ use super::beat::Beat;
 use super::clock;
 use super::configuration;
 use super::guards;
-use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure, Snapshot};
+use super::heartbeat::{Control, Driver, Link, Meters, Observer, Path, Reconfigure, Snapshot};
 use super::key::{self, KeyFileError};
 use super::vrrp;
 use crate::config::{Config, HeartbeatVersion};
@@ -143,6 +143,12 @@ impl Node {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
         self.driver.snapshots()
+    }
+
+    /// What goes over its heartbeat paths, also while it runs.
+    #[must_use]
+    pub fn meters(&self) -> Arc<Meters> {
+        self.driver.meters()
     }
 
     /// Runs until it was told to stop and the service is given up.

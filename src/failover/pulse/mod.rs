@@ -35,8 +35,8 @@ use crate::failover::guard::Fault;
 use crate::time::Instant;
 
 use super::{
-    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, PeerStatus, State,
-    Status, VirtualAddress,
+    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathCounters, PathId,
+    PeerStatus, State, Status, VirtualAddress,
 };
 
 pub use config::{Builder, Config, ConfigError, Path, Version};
@@ -425,5 +425,9 @@ impl Heartbeat for Pulse {
         status.paths.clear();
         status.paths.extend(self.link.paths());
         status.count_rejected(self.link.rejected());
+    }
+
+    fn path_counters(&self, now: Instant, path: PathId) -> PathCounters {
+        self.link.path_counters(now, path)
     }
 }

@@ -47,8 +47,8 @@ use crate::time::Instant;
 
 use super::guard::Fault;
 use super::{
-    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, Payload,
-    PeerStatus, State, Status, VirtualAddress,
+    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathCounters, PathId,
+    Payload, PeerStatus, State, Status, VirtualAddress,
 };
 
 pub use crate::wire::vrrp::{Password, Version};
@@ -366,5 +366,9 @@ impl Heartbeat for Vrrp {
         status.paths.clear();
         status.paths.extend_from_slice(self.listener.paths());
         status.count_rejected(self.listener.rejected());
+    }
+
+    fn path_counters(&self, _now: Instant, path: PathId) -> PathCounters {
+        self.listener.path_counters(path)
     }
 }

@@ -3,6 +3,7 @@
 //! This is `lvs` as a library. It runs warm on a standby: the checks are current and the table is
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
+mod counting;
 mod load;
 mod memory;
 mod operate;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::counting::Falls;
 use self::load::{Loads, News};
 use self::memory::Memory;
 pub use self::order::Order;
@@ -38,6 +40,7 @@ use self::ways::Ways;
 use super::clock;
 use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
+use super::metrics::Metrics;
 use super::notify::Notifier;
 use crate::config::{Config, ServiceKind};
 use crate::control::supervision::{Report, Request, Terms};
@@ -107,6 +110,7 @@ pub struct Director {
     memory: Memory,
     loads: Loads,
     drained: BTreeSet<ServerKey>,
+    falls: Falls,
     warmth: Warmth,
     observer: Observer,
     orders: mpsc::Receiver<Order>,
@@ -125,6 +129,7 @@ pub struct Director {
     /// Why the last change to the table failed, if it did.
     failure: Option<String>,
     notifier: Option<Notifier>,
+    metrics: Option<Metrics>,
 }
 
 impl Director {
@@ -176,9 +181,11 @@ impl Director {
             memory,
             loads: Loads::default(),
             drained: BTreeSet::new(),
+            falls: Falls::default(),
             warmth: Warmth::new(clock::now()),
             observer,
             notifier: None,
+            metrics: None,
         };
         director.remember_overrides().await;
         director.ways.configure(&director.config);
@@ -219,6 +226,14 @@ impl Director {
     pub fn with_notifier(mut self, notifier: Notifier) -> Self {
         notifier.configure(&self.config);
         self.notifier = Some(notifier);
+        self
+    }
+
+    /// Has `metrics` listen where the configuration says from time to time.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        metrics.configure(&self.config);
+        self.metrics = Some(metrics);
         self
     }
 
@@ -287,6 +302,9 @@ impl Director {
         if let Some(notifier) = &self.notifier {
             notifier.configure(&self.config);
         }
+        if let Some(metrics) = &self.metrics {
+            metrics.configure(&self.config);
+        }
         self.tell_quorums(&quorums_before);
         self.drained.clear();
         self.configure_plane().await?;
@@ -333,6 +351,7 @@ impl Director {
         let config = self.overrides.in_force(&self.config);
         let watched = users.and_then(|()| self.watch.configure(&config, &self.ways));
         watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })?;
+        self.falls.retain(|server| self.watch.names(server).is_some());
         self.tell_monitors();
         Ok(())
     }
@@ -384,6 +403,9 @@ impl Director {
         match order {
             Order::Status { servers, service, answer } => {
                 let _gone = answer.send(self.status(servers, service.as_deref()));
+            }
+            Order::Counters { answer } => {
+                let _gone = answer.send(self.counters());
             }
             Order::Operate { author, operation, answer } => {
                 let outcome = self.operate(&author, operation, reports).await;
@@ -482,6 +504,7 @@ impl Director {
                 .await;
             }
             health::Output::Changed { from, to, reason } => {
+                self.falls.on_health(clock::now(), server, to);
                 self.tell_health(server, from, to, reason.to_string());
                 if matches!(to, Health::Down | Health::Up) {
                     self.judge(server, |desired, key, address| {

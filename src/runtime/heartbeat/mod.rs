@@ -4,6 +4,7 @@
 //! heartbeats are sent, received and judged, and snapshots made, in what there is from the start. What may take time (addresses, the data plane) happens
 //! on the far side of the [`Link`] and comes back as a report.
 
+mod meters;
 mod path;
 mod refusals;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+pub use self::meters::Meters;
 pub use self::path::Path;
 use self::path::readable;
 use self::refusals::Refusals;
@@ -155,6 +157,7 @@ pub struct Driver<M> {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// The snapshot before the last, to be written over.
     spare: Option<Arc<Snapshot>>,
+    meters: Arc<Meters>,
     /// When the next snapshot is due.
     publication: Instant,
 }
@@ -188,6 +191,7 @@ impl<M: Reconfigure> Driver<M> {
         Self {
             ends: paths.iter().filter_map(ends).collect(),
             snapshots: watch::channel(None).0,
+            meters: Arc::new(Meters::new(paths.len())),
             spare: None,
             publication: Instant::ZERO,
             terms: None,
@@ -230,6 +234,11 @@ impl<M: Reconfigure> Driver<M> {
     /// new one; reading it costs the driver nothing.
     pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
         self.snapshots.subscribe()
+    }
+
+    /// What goes over its paths, until now whenever it is read.
+    pub fn meters(&self) -> Arc<Meters> {
+        Arc::clone(&self.meters)
     }
 
     /// Runs until the machine has stopped, which [`Command::Stop`] brings about.
@@ -298,6 +307,9 @@ impl<M: Reconfigure> Driver<M> {
             return;
         }
         self.publication = now + SNAPSHOT_INTERVAL;
+        for (place, id) in (0..self.paths.len()).zip(0..) {
+            self.meters.set(place, self.machine.path_counters(now, PathId(id)));
+        }
         let snapshot = self.snapshot(now);
         self.spare = self.snapshots.send_replace(Some(snapshot));
     }
@@ -464,8 +476,10 @@ impl<M: Reconfigure> Driver<M> {
 
     /// Sends without waiting: a heartbeat that cannot leave now is worth nothing later.
     fn send(&self, path: PathId, payload: &[u8]) {
-        if let Some(path) = self.paths.get(usize::from(path.0)) {
-            let _ = path.socket.try_send_to(payload, path.peer);
+        let place = usize::from(path.0);
+        if let Some(path) = self.paths.get(place) {
+            let sent = path.socket.try_send_to(payload, path.peer);
+            self.meters.send(place, sent.is_ok());
         }
     }
 
