@@ -17,6 +17,7 @@ pub mod director;
 pub mod fos;
 pub mod guards;
 pub mod heartbeat;
+pub mod herald;
 pub mod isolation;
 #[cfg(feature = "kernel")]
 pub mod kernel;
@@ -30,4 +31,5 @@ pub mod peer;
 pub mod relay;
 pub mod supervisor;
 mod sys;
+pub mod systemd;
 mod vrrp;

@@ -14,6 +14,7 @@ use super::configuration;
 use super::guards;
 use super::heartbeat::{Control, Driver, Link, Meters, Observer, Path, Reconfigure, Snapshot};
 use super::key::{self, KeyFileError};
+use super::systemd::Watchdog;
 use super::vrrp;
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
@@ -131,6 +132,12 @@ impl Node {
             self.driver = self.driver.with_beat(beat, dead_time);
         }
         self
+    }
+
+    /// Has the thread of the heartbeats show the service manager that it lives.
+    #[must_use]
+    pub fn with_watchdog(self, watchdog: Watchdog) -> Self {
+        Self { driver: self.driver.with_watchdog(watchdog), ..self }
     }
 
     /// Where to send commands while it runs.

@@ -42,6 +42,7 @@ use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
 use super::metrics::Metrics;
 use super::notify::Notifier;
+use super::systemd::Watchdog;
 use crate::config::{Config, ServiceKind};
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, Overrides, QuorumState, whole_table};
@@ -130,6 +131,7 @@ pub struct Director {
     failure: Option<String>,
     notifier: Option<Notifier>,
     metrics: Option<Metrics>,
+    watchdog: Option<Watchdog>,
 }
 
 impl Director {
@@ -186,6 +188,7 @@ impl Director {
             observer,
             notifier: None,
             metrics: None,
+            watchdog: None,
         };
         director.remember_overrides().await;
         director.ways.configure(&director.config);
@@ -229,6 +232,12 @@ impl Director {
         self
     }
 
+    /// Has the loop that keeps the table right show the service manager that it turns.
+    #[must_use]
+    pub fn with_watchdog(self, watchdog: Watchdog) -> Self {
+        Self { watchdog: Some(watchdog), ..self }
+    }
+
     /// Has `metrics` listen where the configuration says from time to time.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
@@ -259,6 +268,7 @@ impl Director {
         let _ = reports.send(self.configured());
         let _ = reports.send(Report::Warm(false));
         loop {
+            let fed = self.watchdog.as_ref().map(Watchdog::due);
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Stop { drain }) => return self.stop(drain).await,
@@ -272,6 +282,10 @@ impl Director {
                     audit = self.audit().await;
                     self.look_for_warmth(&reports);
                 }
+                () = clock::sleep_until_or_forever(fed) => {}
+            }
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.feed(clock::now());
             }
         }
     }

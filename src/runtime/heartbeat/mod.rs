@@ -23,6 +23,7 @@ use super::beat::Beat;
 use super::clock;
 use super::guards::Watch;
 use super::key::{self, KeyFileError};
+use super::systemd::Watchdog;
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::guard::Fault;
@@ -151,6 +152,7 @@ pub struct Driver<M> {
     guards: Option<Watch>,
     keys: KeyReader,
     beat: Option<Beat>,
+    watchdog: Option<Watchdog>,
     observer: Observer,
     terms: Option<Arc<Terms>>,
     ends: Arc<[(SocketAddr, SocketAddr)]>,
@@ -205,6 +207,7 @@ impl<M: Reconfigure> Driver<M> {
             guards: None,
             keys: KeyReader::new(),
             beat: None,
+            watchdog: None,
             observer,
         }
     }
@@ -222,6 +225,12 @@ impl<M: Reconfigure> Driver<M> {
         beat.set_dead_time(dead_time);
         self.beat = Some(beat);
         self
+    }
+
+    /// Shows the service manager that it lives.
+    #[must_use]
+    pub fn with_watchdog(self, watchdog: Watchdog) -> Self {
+        Self { watchdog: Some(watchdog), ..self }
     }
 
     /// Says which terms the machine was made with, for the snapshots.
@@ -259,6 +268,9 @@ impl<M: Reconfigure> Driver<M> {
                 Input::Unlinked => self.on_unlinked(),
             }
             self.beat();
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.feed(clock::now());
+            }
             self.publish();
         }
         self.link
@@ -280,7 +292,9 @@ impl<M: Reconfigure> Driver<M> {
     async fn next_input(&mut self) -> Input {
         let given_up = self.unanswered.iter().map(|unanswered| unanswered.deadline);
         let beat = self.beat.as_ref().map(Beat::due);
-        let due = self.machine.poll_timeout().into_iter().chain(beat).chain([self.publication]);
+        let fed = self.watchdog.as_ref().map(Watchdog::due);
+        let due = self.machine.poll_timeout().into_iter().chain(beat).chain(fed);
+        let due = due.chain([self.publication]);
         let deadline = due.chain(given_up).min();
         tokio::select! {
             biased;
