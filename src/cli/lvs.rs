@@ -4,13 +4,16 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::control::{self, ControlArguments};
+use super::log::LogArguments;
 use super::{Failure, finish, log, read_config};
+use crate::control::Event;
 use crate::control::supervision::{Report, Request};
 use crate::failover::{ActionId, VirtualAddress};
 use crate::runtime::addresses;
@@ -18,9 +21,11 @@ use crate::runtime::control::{Feed, Served, feed, serve_director, state_file};
 use crate::runtime::director::{Director, StartError, Store};
 use crate::runtime::fos::Group;
 use crate::runtime::heartbeat::{Link, Observer};
+use crate::runtime::metrics::Metrics;
 use crate::runtime::notify::Notifier;
 use crate::runtime::relay::raise_descriptor_limit;
 use crate::runtime::supervisor;
+use crate::runtime::systemd::{Manager, Watchdog};
 
 /// The data plane and the health checks of a director.
 ///
@@ -47,9 +52,8 @@ struct Arguments {
     drain: u64,
     #[command(flatten)]
     control: ControlArguments,
-    /// Log details.
-    #[arg(short, long)]
-    verbose: bool,
+    #[command(flatten)]
+    log: LogArguments,
     /// Take orders from the pulse at the other end of standard input.
     #[arg(long, hide = true)]
     supervised: bool,
@@ -63,7 +67,7 @@ pub fn main() -> ExitCode {
     if arguments.supervised {
         supervisor::die_with_parent();
     }
-    let _written_at_the_end = log::init(arguments.verbose);
+    let _written_at_the_end = log::init("lvs", arguments.log);
     if let Err(error) = raise_descriptor_limit() {
         tracing::warn!(%error, "cannot raise the number of file descriptors; fewer connections fit");
     }
@@ -86,13 +90,25 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         return check(&arguments.configfile).await;
     }
     let drain = Duration::from_secs(arguments.drain);
+    let manager = Manager::from_environment();
     let notifier = Notifier::start()?;
-    let (observer, feed) = feed(notifier.observer(log::observer()));
+    let (observer, feed) = feed(notifier.observer(telling(manager.clone())));
     let (link, _served) = start(arguments, &notifier, &observer, feed).await?;
     let link = addresses::keep(link, addresses::Options::default(), observer)?;
-    let result = alone(link, drain).await;
+    let result = alone(link, drain, manager.as_ref()).await;
     notifier.finish(super::LAST_WORDS).await;
     result
+}
+
+/// Logs each event, and tells the service manager what becomes of a reload.
+fn telling(manager: Option<Manager>) -> Observer {
+    let log = log::observer();
+    Arc::new(move |event: Event| {
+        if matches!(event, Event::Reloaded { .. } | Event::ReloadFailed { .. }) {
+            manager.iter().for_each(Manager::ready);
+        }
+        log(event);
+    })
 }
 
 async fn check(path: &Path) -> Result<(), Failure> {
@@ -110,21 +126,29 @@ async fn start(
     feed: Feed,
 ) -> Result<(Link, Option<Served>), Failure> {
     let options = arguments.control.options(&arguments.configfile);
+    let metrics = Metrics::new(options.directory.clone(), observer.clone());
     let store = Store::new(state_file(&options, &arguments.configfile));
     let started = Director::start_with(arguments.configfile, Some(store), observer.clone()).await;
     let director = match started {
         Err(StartError::Failover(path)) => {
             let group = Group::start(path, observer.clone()).await?;
-            return Ok((group.with_notifier(notifier.clone()).spawn(), None));
+            let group = group.with_notifier(notifier.clone()).with_metrics(metrics);
+            return Ok((group.spawn(), None));
         }
-        director => director?.with_notifier(notifier.clone()),
+        director => director?.with_notifier(notifier.clone()).with_metrics(metrics),
+    };
+    // pulse is watched itself where it runs this.
+    let manager = Manager::from_environment();
+    let director = match manager.as_ref().and_then(Watchdog::from_environment) {
+        Some(watchdog) => director.with_watchdog(watchdog),
+        None => director,
     };
     let served = serve_director(&options, feed, director.control());
     Ok((director.spawn(), control::or_warn(served, &options, observer)))
 }
 
 /// Runs until a signal ends it.
-async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
+async fn alone(mut link: Link, drain: Duration, manager: Option<&Manager>) -> Result<(), Failure> {
     let mut held = Vec::new();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -136,6 +160,9 @@ async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
             _ = hangup.recv() => Request::Reload,
             report = link.reports.recv() => match report {
                 Some(report) => {
+                    if matches!(report, Report::Done { id: ActionId(0), result: Ok(()) }) {
+                        manager.into_iter().for_each(Manager::ready);
+                    }
                     for request in follow(report, &mut held)? {
                         let _ = link.requests.send(request);
                     }
@@ -144,6 +171,11 @@ async fn alone(mut link: Link, drain: Duration) -> Result<(), Failure> {
                 None => return Ok(()),
             },
         };
+        match request {
+            Request::Stop { .. } => manager.into_iter().for_each(Manager::stopping),
+            Request::Reload => manager.into_iter().for_each(Manager::reloading),
+            _ => {}
+        }
         // The end of the reports, above, says when there is nobody to send to.
         let _ = link.requests.send(request);
     }

@@ -11,19 +11,23 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::control::{self, ControlArguments};
+use super::log::LogArguments;
 use super::{Failure, finish, log, read_config};
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::Command;
 use crate::runtime::addresses;
+use crate::runtime::announced::Announced;
 use crate::runtime::beat::{self, Listener};
 use crate::runtime::configuration;
-use crate::runtime::control::{feed, serve_node};
+use crate::runtime::control::{Traffic, feed, serve_node};
 use crate::runtime::heartbeat::{Control, Link, Observer, Snapshot};
+use crate::runtime::herald::Herald;
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
 use crate::runtime::notify::{self, Notifier};
 use crate::runtime::supervisor::{LvsCommand, supervise};
+use crate::runtime::systemd::{Manager, Watchdog};
 
 /// How long `lvs` may take to get its table ready, as in 0.8.6.
 const LVS_START: Duration = Duration::from_secs(10);
@@ -57,9 +61,8 @@ struct Arguments {
     drain: u64,
     #[command(flatten)]
     control: ControlArguments,
-    /// Log details.
-    #[arg(short, long)]
-    verbose: bool,
+    #[command(flatten)]
+    log: LogArguments,
     /// Be the guard of the addresses of the pulse at the other end of standard input.
     #[arg(long, hide = true)]
     guard: bool,
@@ -73,7 +76,7 @@ struct Arguments {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let _written_at_the_end = log::init(arguments.verbose);
+    let _written_at_the_end = log::init("pulse", arguments.log);
     if arguments.guard {
         return finish("pulse", super::on_one_thread(async { Ok(addresses::guard().await?) }));
     }
@@ -95,26 +98,39 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let notifier = notifier(&arguments, &config)?;
     let (observer, feed) = feed(notifier.observer(log::observer()));
     let (beat, beats) = beat::pair()?;
-    let mut link = link(&arguments, &config, beats, &observer)?;
+    let announced = Announced::default();
+    let mut link = link(&arguments, &config, beats, &announced, &observer)?;
     let terms = first_report(&mut link).await?;
     observer(isolation::isolate());
     let node = Node::new(&config, terms, link, arguments.forceactive, observer.clone())?;
+    let manager = Manager::from_environment();
+    let watchdog = manager.as_ref().and_then(Watchdog::from_environment);
     let node = node.with_beat(beat);
+    let node = match watchdog {
+        Some(watchdog) => node.with_watchdog(watchdog),
+        None => node,
+    };
     let control = node.control();
     let options = arguments.control.options(&arguments.configfile);
     let _served = if arguments.test_start {
         None
     } else {
-        let served = serve_node(&options, feed, node.snapshots(), control.clone());
+        let traffic = Traffic::new(node.meters(), announced);
+        let served = serve_node(&options, feed, node.snapshots(), control.clone(), traffic);
         control::or_warn(served, &options, &observer)
     };
+    let herald = manager.map(|manager| Herald::start(manager, options.directory.clone()));
+    let herald = herald.transpose()?;
     let mut reloads = Reloads::new(node.snapshots());
     let running = node.run();
     tokio::pin!(running);
     let link = loop {
         tokio::select! {
             link = &mut running => break link,
-            control_message = signals.next() => pass_on(&control, control_message),
+            control_message = signals.next() => {
+                herald.iter().for_each(|herald| tell_manager(herald, &control_message));
+                pass_on(&control, control_message);
+            }
             () = reloads.next() => notifier.reload(),
         }
     };
@@ -155,8 +171,8 @@ impl Reloads {
 fn notifier(arguments: &Arguments, config: &Config) -> Result<Notifier, Failure> {
     let file = arguments.configfile.clone().into_os_string();
     let own = [OsString::from("--notifier"), OsString::from("--configfile"), file];
-    let verbose = arguments.verbose.then(|| OsString::from("--verbose"));
-    let own = own.into_iter().chain(verbose).collect();
+    let log = arguments.log.options().into_iter().map(OsString::from);
+    let own = own.into_iter().chain(log).collect();
     Ok(Notifier::start_process(std::env::current_exe()?, own, config)?)
 }
 
@@ -164,6 +180,7 @@ fn link(
     arguments: &Arguments,
     config: &Config,
     beats: Listener,
+    announced: &Announced,
     observer: &Observer,
 ) -> Result<Link, Failure> {
     if arguments.test_start {
@@ -177,7 +194,7 @@ fn link(
         program: program.clone(),
         config: arguments.configfile.clone(),
         control: Some(arguments.control.options(&arguments.configfile)),
-        verbose: arguments.verbose,
+        options: arguments.log.options(),
     };
     let lvs = supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;
@@ -186,6 +203,7 @@ fn link(
         guard,
         beats: Some(beats),
         isolated: true,
+        announced: announced.clone(),
         ..addresses::Options::default()
     };
     Ok(addresses::keep(lvs, options, observer.clone())?)
@@ -197,6 +215,15 @@ async fn first_report(link: &mut Link) -> Result<Terms, Failure> {
         Ok(Some(Report::Broken { reason })) => Err(Failure::new(reason)),
         Ok(_) => Err(Failure::new("lvs did not get ready")),
         Err(_) => Err(Failure::new("lvs did not get ready in 10 s")),
+    }
+}
+
+/// Before it happens: a manager that asked for it waits for the word.
+fn tell_manager(herald: &Herald, message: &Control) {
+    match message {
+        Control::Reload => herald.reloading(),
+        Control::Command(Command::Stop) => herald.stopping(),
+        _ => {}
     }
 }
 

@@ -104,6 +104,9 @@ pub struct Config {
     pub active_cmd: Option<String>,
     /// `inactive_cmd`: what runs when this node turns inactive, and once at start.
     pub inactive_cmd: Option<String>,
+    /// `metrics`: where metrics and health can be read. Nowhere by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<SocketAddr>,
     /// `notify_*`: where events go. Nowhere by default.
     #[serde(default, skip_serializing_if = "Notify::is_default")]
     pub notify: Notify,

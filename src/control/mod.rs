@@ -4,6 +4,7 @@
 //!   the last of them.
 //! - [`status`]: what is known of a director and its pair, and the verdict on it.
 //! - [`protocol`]: what clients and daemons say to each other over the control socket.
+//! - [`Counters`]: what a daemon has counted; [`metrics`]: an exposition of it and of the status.
 //! - [`notify`]: which event is told to whom, and when.
 //! - [`peer`]: what the two nodes say to each other beside heartbeats.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
@@ -12,9 +13,11 @@
 //!   be in force.
 
 mod age;
+mod counters;
 mod desired;
 mod event;
 mod history;
+pub mod metrics;
 pub mod notify;
 mod overrides;
 pub mod peer;
@@ -23,6 +26,10 @@ pub mod status;
 pub mod supervision;
 
 pub use age::{Age, Timestamp};
+pub use counters::{
+    BOUNDS, Counters, EventCounters, Histogram, PathTraffic, ServerCounters, ServiceCounters,
+    name_of,
+};
 pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;
 pub use history::{History, Record};

@@ -80,6 +80,8 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         service: Option<String>,
     },
+    /// What was counted since the daemon began, as [`Counters`](super::Counters); served by both.
+    Counters,
     /// The events that are remembered, as [`Events`]; served by both.
     Events {
         /// Only those after this number.
@@ -157,6 +159,7 @@ impl Call {
     pub const fn is_open_to_partner(&self) -> bool {
         match self {
             Self::Status { .. }
+            | Self::Counters
             | Self::Events { .. }
             | Self::Reload
             | Self::HandOver { .. }

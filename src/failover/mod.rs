@@ -19,6 +19,7 @@ pub mod vrrp;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,15 @@ pub trait Heartbeat: Send {
     fn update_status(&self, now: Instant, status: &mut Status) {
         *status = self.status(now);
     }
+
+    /// What has become of the datagrams that came in on `path`, until `now`.
+    ///
+    /// A protocol that does not count may leave this as it is: nothing.
+    #[must_use]
+    fn path_counters(&self, now: Instant, path: PathId) -> PathCounters {
+        let _ = (now, path);
+        PathCounters::default()
+    }
 }
 
 impl<H: Heartbeat + ?Sized> Heartbeat for Box<H> {
@@ -149,6 +159,10 @@ impl<H: Heartbeat + ?Sized> Heartbeat for Box<H> {
     fn update_status(&self, now: Instant, status: &mut Status) {
         (**self).update_status(now, status);
     }
+
+    fn path_counters(&self, now: Instant, path: PathId) -> PathCounters {
+        (**self).path_counters(now, path)
+    }
 }
 
 /// Which of the pair a director was configured to be.
@@ -173,7 +187,7 @@ impl fmt::Display for Role {
 
 /// What a director is doing about the service right now.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Listening for the peer before the first decision.
@@ -211,6 +225,41 @@ impl fmt::Display for State {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct PathId(pub u8);
+
+/// What became of the datagrams that came in on one path.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PathCounters {
+    /// Accepted.
+    pub received: u64,
+    /// Not accepted; [`Status::rejected`] has the reasons, of all paths together.
+    pub refused: u64,
+    /// Those that should have come since the first one, and did not: silences of more than one and
+    /// a half intervals of the peer, in intervals. None with VRRP, where a standby says nothing.
+    pub missed: u64,
+}
+
+impl PathCounters {
+    /// A datagram was accepted `silence` after the one before it; `interval` is the peer's.
+    pub(crate) fn accept(&mut self, silence: Option<Duration>, interval: Duration) {
+        self.received += 1;
+        self.missed += silence.map_or(0, |silence| missed(silence, interval));
+    }
+
+    /// The same while the path has been silent for `silence` by now.
+    #[must_use]
+    pub(crate) fn during(self, silence: Option<Duration>, interval: Duration) -> Self {
+        let missing = silence.map_or(0, |silence| missed(silence, interval));
+        Self { missed: self.missed.saturating_add(missing), ..self }
+    }
+}
+
+/// How many of those sent every `interval` are missing after `silence`. What is late by less than
+/// half an interval is not.
+fn missed(silence: Duration, interval: Duration) -> u64 {
+    let intervals = (silence + interval / 2).as_nanos().checked_div(interval.as_nanos());
+    u64::try_from(intervals.unwrap_or_default()).unwrap_or(u64::MAX).saturating_sub(1)
+}
 
 /// Ties the completion of an action to the [`Output`] that asked for it. Never used twice in the
 /// life of a machine, so that a late completion cannot be taken for another's.

@@ -14,6 +14,14 @@ pub fn now() -> Instant {
     Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
+/// Microseconds of `CLOCK_MONOTONIC`, by which a service manager counts.
+#[must_use]
+pub(super) fn monotonic_micros() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+    seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)
+}
+
 /// Waits until [`now`] has reached `deadline`; at once if it has.
 ///
 /// tokio's timers have a granularity of a millisecond and stand still while the machine is

@@ -7,6 +7,7 @@
 #[cfg(feature = "kernel")]
 pub mod addresses;
 pub mod agent;
+pub mod announced;
 pub mod beat;
 pub mod checks;
 pub mod clock;
@@ -16,10 +17,12 @@ pub mod director;
 pub mod fos;
 pub mod guards;
 pub mod heartbeat;
+pub mod herald;
 pub mod isolation;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod key;
+pub mod metrics;
 pub mod nanny;
 pub mod node;
 pub mod notify;
@@ -28,4 +31,5 @@ pub mod peer;
 pub mod relay;
 pub mod supervisor;
 mod sys;
+pub mod systemd;
 mod vrrp;

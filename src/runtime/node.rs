@@ -12,8 +12,9 @@ use super::beat::Beat;
 use super::clock;
 use super::configuration;
 use super::guards;
-use super::heartbeat::{Control, Driver, Link, Observer, Path, Reconfigure, Snapshot};
+use super::heartbeat::{Control, Driver, Link, Meters, Observer, Path, Reconfigure, Snapshot};
 use super::key::{self, KeyFileError};
+use super::systemd::Watchdog;
 use super::vrrp;
 use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
@@ -133,6 +134,12 @@ impl Node {
         self
     }
 
+    /// Has the thread of the heartbeats show the service manager that it lives.
+    #[must_use]
+    pub fn with_watchdog(self, watchdog: Watchdog) -> Self {
+        Self { driver: self.driver.with_watchdog(watchdog), ..self }
+    }
+
     /// Where to send commands while it runs.
     #[must_use]
     pub fn control(&self) -> mpsc::Sender<Control> {
@@ -143,6 +150,12 @@ impl Node {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
         self.driver.snapshots()
+    }
+
+    /// What goes over its heartbeat paths, also while it runs.
+    #[must_use]
+    pub fn meters(&self) -> Arc<Meters> {
+        self.driver.meters()
     }
 
     /// Runs until it was told to stop and the service is given up.

@@ -23,6 +23,7 @@ use super::clock;
 use super::control;
 use super::director::Director;
 use super::heartbeat::Link;
+use super::systemd::VARIABLES;
 use crate::control::supervision::{MAX_LINE, Report, Request};
 use crate::failover::VirtualAddress;
 use crate::time::Instant;
@@ -45,8 +46,8 @@ pub struct LvsCommand {
     pub config: PathBuf,
     /// Where its control socket is and who may use it; as it finds best by itself without.
     pub control: Option<control::Options>,
-    /// Whether it logs details.
-    pub verbose: bool,
+    /// Further options, as how it logs.
+    pub options: Vec<String>,
 }
 
 /// Starts `lvs` and keeps it running until the link is dropped or it was told to stop.
@@ -292,11 +293,15 @@ fn start(lvs: &LvsCommand) -> io::Result<Running> {
     ours.set_nonblocking(true)?;
     // A process group of its own: an interrupt from the terminal is for `pulse`, which then hands
     // over in order.
-    let child = Command::new(&lvs.program)
+    let mut command = Command::new(&lvs.program);
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+    let child = command
         .arg("--supervised")
         .arg("--configfile")
         .arg(&lvs.config)
-        .args(lvs.verbose.then_some("--verbose"))
+        .args(&lvs.options)
         .args(lvs.control.iter().flat_map(control::Options::arguments))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .process_group(0)

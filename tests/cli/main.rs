@@ -15,6 +15,7 @@ mod fos;
 mod group;
 mod lifecycle;
 mod load;
+mod metrics;
 mod migration;
 mod nanny;
 mod notify;

@@ -7,6 +7,7 @@
 mod completion;
 pub mod config;
 mod events;
+mod metrics;
 mod node;
 mod notify;
 mod pair;
@@ -56,6 +57,8 @@ enum Command {
     Failover(node::Failover),
     /// List what has happened, and what happens.
     Events(events::Command),
+    /// Print the metrics of this node, as Prometheus reads them.
+    Metrics(metrics::Metrics),
     /// Pair this node with its partner, so that each can be asked and operated from the other.
     #[command(subcommand, infer_subcommands = true)]
     Pair(pair::Command),
@@ -83,6 +86,7 @@ impl Command {
             Self::Node(command) => command.run(),
             Self::Failover(command) => command.run(),
             Self::Events(command) => command.run(),
+            Self::Metrics(command) => command.run(),
             Self::Pair(command) => command.run(),
             Self::Sync(command) => command.run(),
             Self::Config(command) => command.run(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::{CONFIG_FILE, Failure};
+use crate::control::metrics::Scene;
 use crate::control::protocol::{Daemon, Problem, ProblemCode, Servers};
 use crate::control::status::{Balancing, Status};
 use crate::control::{Client, ClientError};
@@ -38,6 +39,11 @@ impl Place {
     /// What both daemons know, with these servers of each service.
     pub(super) async fn status(&self, servers: Servers) -> Status {
         control::status(&self.directory(), servers, None).await
+    }
+
+    /// The same with all servers, and what both daemons have counted.
+    pub(super) async fn scene(&self) -> Scene {
+        control::scene(&self.directory()).await
     }
 
     /// What `lvs` knows.

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::control::ControlArguments;
+use crate::cli::log::LogArguments;
 use crate::cli::{CONFIG_FILE, Failure, log, on_one_thread};
 use crate::control::peer::PORT;
 use crate::runtime::configuration;
@@ -43,14 +44,13 @@ pub(super) struct Serve {
     /// [default: /var/lib/piranha/peer]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Log details.
-    #[arg(short, long)]
-    verbose: bool,
+    #[command(flatten)]
+    log: LogArguments,
 }
 
 impl Serve {
     fn run(self) -> Result<u8, Failure> {
-        let _written_at_the_end = log::init(self.verbose);
+        let _written_at_the_end = log::init("piranha", self.log);
         on_one_thread(async move {
             let serving = peer::serve(self.settings()?, log::observer()).await?;
             for address in serving.addresses() {

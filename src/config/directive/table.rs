@@ -269,6 +269,9 @@ directives! {
     InactiveCmd "inactive_cmd" {
         Global Historical Kind::Text, "", "Command that runs when this node turns inactive, and at start.";
     }
+    Metrics "metrics" {
+        Global Extension Kind::Endpoints, "", "Where metrics and health can be read over HTTP, one address or several; port 9111 unless given.";
+    }
     NotifyCommand "notify_command" {
         Global Extension Kind::Text, "", "Program that is told of the state in the arguments of keepalived's notify scripts; may stand several times.";
     }

@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use crate::config::value::Value;
 use crate::failover::{Role, pulse};
 use crate::ipvs::Forwarding;
 use crate::net::Family;
+
+/// The port of metrics unless one is given.
+const METRICS_PORT: u16 = 9111;
 
 impl Context<'_> {
     /// The configuration without its virtual services, or `None` if there is no telling what it
@@ -251,6 +254,7 @@ fn plain(fields: &Fields) -> Config {
         syncd_maxlen: None,
         active_cmd: fields.text(Directive::ActiveCmd),
         inactive_cmd: fields.text(Directive::InactiveCmd),
+        metrics: metrics(fields),
         notify: Default::default(),
         serial_no: fields.integer(Directive::SerialNo),
         legacy: legacy(fields),
@@ -258,6 +262,13 @@ fn plain(fields: &Fields) -> Config {
         virtuals: Vec::new(),
         failovers: Vec::new(),
     }
+}
+
+/// Where metrics are offered, each place once; an unspecified address is every address of the node.
+fn metrics(fields: &Fields) -> Vec<SocketAddr> {
+    let endpoints = fields.endpoints(Directive::Metrics).iter();
+    let named = endpoints.map(|&(address, port)| (address, port.unwrap_or(METRICS_PORT)));
+    named.map(SocketAddr::from).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn legacy(fields: &Fields) -> Legacy {

@@ -89,6 +89,7 @@ fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
         (Directive::TcpfinTimeout, _) => "2m",
         (Directive::UdpTimeout, _) => "5m",
         (Directive::ActiveCmd | Directive::InactiveCmd, _) => "\"/usr/local/sbin/notify lvs\"",
+        (Directive::Metrics, _) => "10.0.0.11 10.0.0.12:9111",
         (Directive::NotifyCommand, _) => "/etc/sysconfig/ha/notify.sh",
         (Directive::NotifyEventCommand, _) => "\"/usr/local/bin/lvs-event --json\"",
         (Directive::NotifyFifo, _) => "/run/piranha/notify",

@@ -202,6 +202,14 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         "As active_cmd; at a stop it is waited for, and it runs when pulse dies, too.",
     ),
     (
+        Directive::Metrics,
+        None,
+        "`/metrics` has Prometheus' text, `/healthz` says whether the pair is healthy and `/readyz` \
+             whether a failover would succeed: docs/metrics.md. An address that this node does not have \
+             is passed over, so that one file will do for both: name one of each. `0.0.0.0` is \
+             every address. Nobody is asked who he is, and nothing can be changed there.",
+    ),
+    (
         Directive::NotifyCommand,
         None,
         "Gets four more arguments: INSTANCE, notify_name, one of MASTER, BACKUP, FAULT and STOP, \

@@ -59,6 +59,35 @@ impl Status {
     }
 }
 
+impl Status {
+    /// What this director does, in one line: `ACTIVE, partner seen 0.1s ago, 12/12 servers up`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut parts = Vec::new();
+        match &self.pulse {
+            Reading::Known(pulse) => {
+                parts.push(pulse.state.to_string().to_uppercase());
+                parts.push(match &pulse.partner {
+                    _ if pulse.paths.is_empty() => "no partner".to_owned(),
+                    Some(partner) => format!("partner seen {} ago", partner.age),
+                    None => "partner never seen".to_owned(),
+                });
+            }
+            Reading::Unknown { .. } => parts.push("state unknown".to_owned()),
+        }
+        match &self.lvs {
+            Reading::Known(lvs) => {
+                let counts = lvs.services.iter().map(|service| service.counts);
+                let (up, total) =
+                    counts.fold((0, 0), |(up, total), one| (up + one.up, total + one.total));
+                parts.push(format!("{up}/{total} servers up"));
+            }
+            Reading::Unknown { .. } => parts.push("servers unknown".to_owned()),
+        }
+        parts.join(", ")
+    }
+}
+
 /// Something that was asked for.
 #[allow(clippy::exhaustive_enums, reason = "it is known or it is not")]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::failover::{PathId, Payload, Role, State};
+use crate::failover::{PathCounters, PathId, Payload, Role, State};
 use crate::time::Instant;
 use crate::wire::pulse::{DecodeError, Echo, Heartbeat, Magic, Sealed, Step};
 
@@ -165,6 +165,19 @@ struct Session {
 struct PathRecord {
     heard: Option<Instant>,
     counter: u64,
+    /// The peer's, as it last said.
+    interval: Duration,
+    counters: PathCounters,
+}
+
+impl PathRecord {
+    /// A datagram was believed. Returns whether it was the first.
+    fn hear(&mut self, now: Instant, interval: Duration) -> bool {
+        let before = self.heard.replace(now);
+        self.interval = interval;
+        self.counters.accept(before.map(|before| now - before), interval);
+        before.is_none()
+    }
 }
 
 #[derive(Debug)]
@@ -202,6 +215,10 @@ impl Link {
             Version::V1 => self.receive_v1(now, config, path, source, datagram),
             Version::V2 => self.receive_v2(now, config, path, source, datagram),
         };
+        let refused = matches!(received, Err(_) | Ok(Receipt::Answer(_)));
+        if let Some(record) = self.paths.get_mut(usize::from(path.0)) {
+            record.counters.refused += u64::from(refused);
+        }
         received.unwrap_or_else(|reject| {
             self.count(reject);
             Receipt::Ignored
@@ -225,7 +242,7 @@ impl Link {
             Magic::Running => State::Active,
             Magic::Stopped => State::Standby,
         };
-        let first = self.paths[index].heard.replace(now).is_none();
+        let first = self.paths[index].hear(now, config.keepalive);
         let heard = Heard {
             state,
             role: match config.role {
@@ -299,7 +316,8 @@ impl Link {
         if heartbeat.counter <= self.paths[path].counter {
             return Err(Reject::Replayed);
         }
-        self.paths[path] = PathRecord { heard: Some(now), counter: heartbeat.counter };
+        self.paths[path].counter = heartbeat.counter;
+        self.paths[path].hear(now, heartbeat.interval);
         let Some(session) = &mut self.session else {
             return Ok(Receipt::Ignored);
         };
@@ -359,6 +377,12 @@ impl Link {
     /// When each path last carried a datagram that was believed.
     pub(super) fn paths(&self) -> impl Iterator<Item = Option<Instant>> {
         self.paths.iter().map(|path| path.heard)
+    }
+
+    /// What became of what came in on `path`.
+    pub(super) fn path_counters(&self, now: Instant, path: PathId) -> PathCounters {
+        let record = self.paths.get(usize::from(path.0)).copied().unwrap_or_default();
+        record.counters.during(record.heard.map(|heard| now - heard), record.interval)
     }
 
     /// How often each reason occurred.

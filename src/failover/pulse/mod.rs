@@ -36,8 +36,8 @@ use crate::failover::held::Held;
 use crate::time::Instant;
 
 use super::{
-    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, PeerStatus, State,
-    Status,
+    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathCounters, PathId,
+    PeerStatus, State, Status,
 };
 
 pub use config::{Builder, Config, ConfigError, Path, Version};
@@ -427,5 +427,9 @@ impl Heartbeat for Pulse {
         status.paths.clear();
         status.paths.extend(self.link.paths());
         status.count_rejected(self.link.rejected());
+    }
+
+    fn path_counters(&self, now: Instant, path: PathId) -> PathCounters {
+        self.link.path_counters(now, path)
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::failover::PathId;
+use crate::failover::{PathCounters, PathId};
 use crate::net::Family;
 use crate::time::Instant;
 use crate::wire::ip::Packet;
@@ -119,12 +119,14 @@ pub(super) struct Heard {
 #[derive(Debug)]
 pub(super) struct Listener {
     heard: Vec<Option<Instant>>,
+    counters: Vec<PathCounters>,
     rejected: [u64; Reject::ALL.len()],
 }
 
 impl Listener {
     pub(super) fn new(paths: usize) -> Self {
-        Self { heard: vec![None; paths], rejected: [0; Reject::ALL.len()] }
+        let counters = vec![PathCounters::default(); paths];
+        Self { heard: vec![None; paths], counters, rejected: [0; Reject::ALL.len()] }
     }
 
     /// Judges a packet; `None` for one that is only counted.
@@ -136,7 +138,12 @@ impl Listener {
         source: SocketAddr,
         packet: &[u8],
     ) -> Option<Heard> {
-        match judge(now, config, path, source, packet) {
+        let judged = judge(now, config, path, source, packet);
+        if let Some(counters) = self.counters.get_mut(usize::from(path.0)) {
+            counters.received += u64::from(judged.is_ok());
+            counters.refused += u64::from(judged.is_err());
+        }
+        match judged {
             Ok(heard) => {
                 if let Some(last) = self.heard.get_mut(usize::from(path.0)) {
                     *last = Some(now);
@@ -156,6 +163,11 @@ impl Listener {
     /// When each path last carried an advertisement that was accepted.
     pub(super) fn paths(&self) -> &[Option<Instant>] {
         &self.heard
+    }
+
+    /// What became of what came in on `path`. A standby says nothing, so that nothing is missed.
+    pub(super) fn path_counters(&self, path: PathId) -> PathCounters {
+        self.counters.get(usize::from(path.0)).copied().unwrap_or_default()
     }
 
     /// How often each reason occurred.

@@ -48,8 +48,8 @@ use crate::time::Instant;
 use super::guard::Fault;
 use super::held::Held;
 use super::{
-    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathId, Payload,
-    PeerStatus, State, Status,
+    ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathCounters, PathId,
+    Payload, PeerStatus, State, Status,
 };
 
 pub use crate::wire::vrrp::{Password, Version};
@@ -363,5 +363,9 @@ impl Heartbeat for Vrrp {
         status.paths.clear();
         status.paths.extend_from_slice(self.listener.paths());
         status.count_rejected(self.listener.rejected());
+    }
+
+    fn path_counters(&self, _now: Instant, path: PathId) -> PathCounters {
+        self.listener.path_counters(path)
     }
 }

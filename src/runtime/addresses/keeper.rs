@@ -17,6 +17,7 @@ use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::announcer::Announcer;
 use crate::failover::{ActionError, ActionId, VirtualAddress};
+use crate::runtime::announced::Announced;
 use crate::runtime::beat::Listener;
 use crate::runtime::clock;
 use crate::runtime::heartbeat::{self, Observer};
@@ -53,6 +54,7 @@ pub(super) struct Keeper {
     /// When each address was last defended against another station.
     defended: BTreeMap<IpAddr, Instant>,
     announcer: Announcer,
+    announced: Announced,
     guard: Option<Guard>,
     beats: Option<Listener>,
     links: BTreeMap<u32, Link>,
@@ -112,6 +114,7 @@ impl Keeper {
             lookout: Lookout::open().ok(),
             defended: BTreeMap::new(),
             announcer: Announcer::new(options.announcements),
+            announced: options.announced,
             guard,
             beats,
             links: BTreeMap::new(),
@@ -467,8 +470,11 @@ impl Keeper {
             let link = self.links.values().find(|link| link.name() == address.link());
             let (Some(link), Some(speaker)) = (link, &self.speaker) else { continue };
             // A full queue or a link that is down: the next announcement is for that.
-            if let Err(error) = speaker.announce(link, address.address) {
-                tracing::debug!("cannot announce {address}: {error}");
+            match speaker.announce(link, address.address) {
+                // A link without neighbours was told nothing.
+                Ok(()) if link.hardware().is_none() => {}
+                Ok(()) => self.announced.add(address.address),
+                Err(error) => tracing::debug!("cannot announce {address}: {error}"),
             }
         }
     }

@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 
 pub use self::guard::guard;
 use self::keeper::Keeper;
+use super::announced::Announced;
 use super::beat::Listener;
 use super::heartbeat::{Link, Observer};
 use super::isolation;
@@ -50,6 +51,8 @@ pub struct Options {
     /// Whether the thread that holds them asks for real-time priority
     /// ([`isolate`](super::isolation::isolate)). Off by default.
     pub isolated: bool,
+    /// Where announcements are counted.
+    pub announced: Announced,
 }
 
 /// Puts the keeping of addresses in front of `link`. The link that comes back is the one for a

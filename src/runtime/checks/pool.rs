@@ -22,6 +22,7 @@ use self::slab::Slot;
 use self::sockets::Sockets;
 use super::Dialer;
 use super::runner::guarded;
+use crate::control::Histogram;
 use crate::health::{
     Check, Failure, Monitor, MonitorConfig, Output, Override, Snapshot, Stage, Status,
 };
@@ -159,6 +160,12 @@ impl<K: Clone> Seat<K> {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.crew().monitor(self.slot, Monitor::status).unwrap_or_else(|| blank().status())
+    }
+
+    /// How long its checks took since it was first watched.
+    #[must_use]
+    pub fn durations(&self) -> Histogram {
+        self.shared.crew().durations(self.slot).unwrap_or_default()
     }
 
     /// What is known of the server, to [resume](Pool::resume) with.

@@ -10,12 +10,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::place::socket;
-use crate::control::Record;
+use crate::control::metrics::Scene;
 use crate::control::protocol::{
     Call, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem, Request,
     Servers, VERSION,
 };
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
+use crate::control::{Counters, Record};
 
 /// How long a daemon may take for its greeting and a status.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -139,6 +140,14 @@ impl Client {
     ) -> Result<Balancing, ClientError> {
         let service = service.map(ToOwned::to_owned);
         self.call(Call::Status { servers, service }, LIMIT).await
+    }
+
+    /// What the daemon has counted since it began.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn counters(&mut self) -> Result<Counters, ClientError> {
+        self.call(Call::Counters, LIMIT).await
     }
 
     /// The events that are remembered after number `after`.
@@ -290,10 +299,43 @@ pub async fn status(directory: &Path, servers: Servers, service: Option<&str>) -
         Ok((client.hello.node.clone(), client.balancing(servers, service).await?))
     };
     let (pulse, lvs) = tokio::join!(pulse, lvs);
-    let names = [pulse.as_ref().ok().map(|half| &half.0), lvs.as_ref().ok().map(|half| &half.0)];
-    let name = names.into_iter().flatten().next().cloned();
-    let name = name.unwrap_or_else(super::node_name);
+    let name =
+        name([pulse.as_ref().ok().map(|half| &half.0), lvs.as_ref().ok().map(|half| &half.0)]);
     Status::new(name, super::now(), reading(pulse), reading(lvs))
+}
+
+/// The same with what both have counted: all that [metrics](crate::control::metrics) need.
+pub async fn scene(directory: &Path) -> Scene {
+    let pulse = async {
+        let mut client = Client::connect(directory, Daemon::Pulse).await?;
+        let known = (client.heartbeats().await?, client.counters().await?);
+        Ok((client.hello.node.clone(), known))
+    };
+    let lvs = async {
+        let mut client = Client::connect(directory, Daemon::Lvs).await?;
+        let known = (client.balancing(Servers::All, None).await?, client.counters().await?);
+        Ok((client.hello.node.clone(), known))
+    };
+    let (pulse, lvs) = tokio::join!(pulse, lvs);
+    let name =
+        name([pulse.as_ref().ok().map(|half| &half.0), lvs.as_ref().ok().map(|half| &half.0)]);
+    let (pulse, pulse_counters) = apart(pulse);
+    let (lvs, lvs_counters) = apart(lvs);
+    Scene::new(Status::new(name, super::now(), pulse, lvs), pulse_counters, lvs_counters)
+}
+
+/// The node as its daemons call it, or as it calls itself.
+fn name(said: [Option<&String>; 2]) -> String {
+    said.into_iter().flatten().next().cloned().unwrap_or_else(super::node_name)
+}
+
+fn apart<T>(
+    result: Result<(String, (T, Counters)), ClientError>,
+) -> (Reading<T>, Option<Counters>) {
+    match result {
+        Ok((_node, (value, counters))) => (Reading::Known(value), Some(counters)),
+        Err(error) => (Reading::Unknown { reason: error.to_string() }, None),
+    }
 }
 
 fn reading<T>(result: Result<(String, T), ClientError>) -> Reading<T> {

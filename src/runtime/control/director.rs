@@ -43,8 +43,18 @@ impl Serve for Director {
         Daemon::Lvs
     }
 
-    async fn serve(&self, caller: &Caller, call: Call, _: &Chronicle) -> Result<String, Problem> {
+    async fn serve(
+        &self,
+        caller: &Caller,
+        call: Call,
+        events: &Chronicle,
+    ) -> Result<String, Problem> {
         match call {
+            Call::Counters => {
+                let mut counters = events.counters();
+                counters.services = self.ask(|answer| Order::Counters { answer }).await?;
+                text(&counters)
+            }
             Call::Status { servers, service } => {
                 let order = |answer| Order::Status { servers, service, answer };
                 text(&self.ask(order).await?)

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::control::protocol::Events;
-use crate::control::{Event, History, Record, Timestamp};
+use crate::control::{Counters, Event, EventCounters, History, Record, Timestamp};
 use crate::runtime::heartbeat::Observer;
 
 /// Events that may wait to be remembered. More at the same moment are counted, not kept: whoever
@@ -52,14 +52,23 @@ pub fn now() -> Timestamp {
 /// What is remembered, and the way to hear more.
 #[derive(Clone)]
 pub(in crate::runtime) struct Chronicle {
-    history: Arc<std::sync::Mutex<History>>,
+    since: Timestamp,
+    memory: Arc<std::sync::Mutex<Memory>>,
     news: broadcast::Sender<Record>,
+}
+
+/// What has happened: the last of it, and all of it in numbers.
+struct Memory {
+    history: History,
+    counters: EventCounters,
 }
 
 impl Chronicle {
     pub(super) fn new() -> Self {
+        let memory = Memory { history: History::new(MEMORY), counters: EventCounters::default() };
         Self {
-            history: Arc::new(std::sync::Mutex::new(History::new(MEMORY))),
+            since: now(),
+            memory: Arc::new(std::sync::Mutex::new(memory)),
             news: broadcast::channel(BEHIND).0,
         }
     }
@@ -70,6 +79,7 @@ impl Chronicle {
             self.add(at, event);
             let dropped = feed.dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 {
+                self.memory().counters.lost += dropped;
                 let text = format!("{dropped} events came faster than they could be remembered");
                 self.add(at, Event::Warning { text });
             }
@@ -77,8 +87,9 @@ impl Chronicle {
     }
 
     pub(super) fn add(&self, at: Timestamp, event: Event) {
-        let mut history = self.history();
-        let record = history.add(at, event).clone();
+        let mut memory = self.memory();
+        memory.counters.count(at, &event);
+        let record = memory.history.add(at, event).clone();
         // Nobody may be listening. Sent under the lock, so that who begins to listen under it
         // misses nothing and hears nothing twice.
         let _ = self.news.send(record);
@@ -86,17 +97,22 @@ impl Chronicle {
 
     /// What is remembered after number `after`.
     pub(super) fn events(&self, after: u64) -> Events {
-        events(&self.history(), after)
+        events(&self.memory().history, after)
     }
 
     /// The same, and what happens from then on.
     pub(super) fn subscribe(&self, after: u64) -> (Events, broadcast::Receiver<Record>) {
-        let history = self.history();
-        (events(&history, after), self.news.subscribe())
+        let memory = self.memory();
+        (events(&memory.history, after), self.news.subscribe())
     }
 
-    fn history(&self) -> std::sync::MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// What has happened, in numbers.
+    pub(super) fn counters(&self) -> Counters {
+        Counters::new(self.since, self.memory().counters.clone())
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -14,10 +14,10 @@ mod place;
 mod server;
 mod session;
 
-pub use client::{Client, ClientError, Heard, status};
+pub use client::{Client, ClientError, Heard, scene, status};
 pub use director::serve_director;
 pub use feed::{Feed, feed, now};
-pub use node::serve_node;
+pub use node::{Traffic, serve_node};
 pub use place::{directory, socket, state_file};
 pub use server::{Options, Served};
 #[cfg(feature = "peer")]

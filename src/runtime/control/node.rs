@@ -12,10 +12,11 @@ use super::server::{Caller, Options, Serve, Served, start};
 use super::session::text;
 use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
 use crate::control::status::{Declined, HeartbeatPath, Heartbeats, Partner, Process};
-use crate::control::{Age, Event, Record};
+use crate::control::{Age, Counters, Event, Record};
 use crate::failover::{Command, State, Transition};
+use crate::runtime::announced::Announced;
 use crate::runtime::clock;
-use crate::runtime::heartbeat::{Control, Snapshot};
+use crate::runtime::heartbeat::{Control, Meters, Snapshot};
 use crate::time::Instant;
 
 /// How long a command may take before its client is told that nothing came of it.
@@ -30,12 +31,32 @@ pub fn serve_node(
     feed: Feed,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     control: mpsc::Sender<Control>,
+    traffic: Traffic,
 ) -> io::Result<Served> {
-    start(options, feed, Arc::new(Node { snapshots, control, started: clock::now() }))
+    start(options, feed, Arc::new(Node { snapshots, control, traffic, started: clock::now() }))
+}
+
+/// What `pulse` counts while it runs, for the control socket to read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// What goes over the heartbeat paths.
+    pub meters: Arc<Meters>,
+    /// Announcements to the neighbours.
+    pub announced: Announced,
+}
+
+impl Traffic {
+    /// These.
+    #[must_use]
+    pub const fn new(meters: Arc<Meters>, announced: Announced) -> Self {
+        Self { meters, announced }
+    }
 }
 
 struct Node {
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    traffic: Traffic,
     control: mpsc::Sender<Control>,
     started: Instant,
 }
@@ -54,6 +75,7 @@ impl Serve for Node {
     ) -> Result<String, Problem> {
         match call {
             Call::Status { .. } => text(&self.status()?),
+            Call::Counters => text(&self.counters(events)),
             Call::HandOver { reason } => {
                 tracing::info!("pulse: {} asks for a hand-over{}", caller.user, because(reason));
                 text(&self.command(Command::HandOver, events).await?)
@@ -82,6 +104,13 @@ impl Node {
         let now = clock::now();
         let process = Process::new(std::process::id(), now - self.started);
         Ok(heartbeats(&snapshot, now, process))
+    }
+
+    fn counters(&self, events: &Chronicle) -> Counters {
+        let mut counters = events.counters();
+        counters.paths = self.traffic.meters.read();
+        counters.announcements = self.traffic.announced.read();
+        counters
     }
 
     /// Gives a command and waits for what comes of it.

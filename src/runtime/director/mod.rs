@@ -3,6 +3,7 @@
 //! This is `lvs` as a library. It runs warm on a standby: the checks are current and the table is
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
+mod counting;
 mod load;
 mod memory;
 mod operate;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::counting::Falls;
 use self::load::{Loads, News};
 use self::memory::Memory;
 pub use self::order::Order;
@@ -38,7 +40,9 @@ use self::ways::Ways;
 use super::clock;
 use super::configuration::{self, Accepted, ConfigError};
 use super::heartbeat::{Link, Observer};
+use super::metrics::Metrics;
 use super::notify::Notifier;
+use super::systemd::Watchdog;
 use crate::config::{Config, ServiceKind};
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, Overrides, QuorumState, whole_table};
@@ -107,6 +111,7 @@ pub struct Director {
     memory: Memory,
     loads: Loads,
     drained: BTreeSet<ServerKey>,
+    falls: Falls,
     warmth: Warmth,
     observer: Observer,
     orders: mpsc::Receiver<Order>,
@@ -125,6 +130,8 @@ pub struct Director {
     /// Why the last change to the table failed, if it did.
     failure: Option<String>,
     notifier: Option<Notifier>,
+    metrics: Option<Metrics>,
+    watchdog: Option<Watchdog>,
 }
 
 impl Director {
@@ -176,9 +183,12 @@ impl Director {
             memory,
             loads: Loads::default(),
             drained: BTreeSet::new(),
+            falls: Falls::default(),
             warmth: Warmth::new(clock::now()),
             observer,
             notifier: None,
+            metrics: None,
+            watchdog: None,
         };
         director.remember_overrides().await;
         director.ways.configure(&director.config);
@@ -222,6 +232,20 @@ impl Director {
         self
     }
 
+    /// Has the loop that keeps the table right show the service manager that it turns.
+    #[must_use]
+    pub fn with_watchdog(self, watchdog: Watchdog) -> Self {
+        Self { watchdog: Some(watchdog), ..self }
+    }
+
+    /// Has `metrics` listen where the configuration says from time to time.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        metrics.configure(&self.config);
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// Runs in this process, on a link for a [`Driver`](super::heartbeat::Driver).
     ///
     /// Must be called within a tokio runtime.
@@ -244,6 +268,7 @@ impl Director {
         let _ = reports.send(self.configured());
         let _ = reports.send(Report::Warm(false));
         loop {
+            let fed = self.watchdog.as_ref().map(Watchdog::due);
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Stop { drain }) => return self.stop(drain).await,
@@ -257,6 +282,10 @@ impl Director {
                     audit = self.audit().await;
                     self.look_for_warmth(&reports);
                 }
+                () = clock::sleep_until_or_forever(fed) => {}
+            }
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.feed(clock::now());
             }
         }
     }
@@ -286,6 +315,9 @@ impl Director {
         self.configure_loads();
         if let Some(notifier) = &self.notifier {
             notifier.configure(&self.config);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.configure(&self.config);
         }
         self.tell_quorums(&quorums_before);
         self.drained.clear();
@@ -333,6 +365,7 @@ impl Director {
         let config = self.overrides.in_force(&self.config);
         let watched = users.and_then(|()| self.watch.configure(&config, &self.ways));
         watched.map_err(|source| StartError::Watch { path: self.path.clone(), source })?;
+        self.falls.retain(|server| self.watch.names(server).is_some());
         self.tell_monitors();
         Ok(())
     }
@@ -384,6 +417,9 @@ impl Director {
         match order {
             Order::Status { servers, service, answer } => {
                 let _gone = answer.send(self.status(servers, service.as_deref()));
+            }
+            Order::Counters { answer } => {
+                let _gone = answer.send(self.counters());
             }
             Order::Operate { author, operation, answer } => {
                 let outcome = self.operate(&author, operation, reports).await;
@@ -482,6 +518,7 @@ impl Director {
                 .await;
             }
             health::Output::Changed { from, to, reason } => {
+                self.falls.on_health(clock::now(), server, to);
                 self.tell_health(server, from, to, reason.to_string());
                 if matches!(to, Health::Down | Health::Up) {
                     self.judge(server, |desired, key, address| {

@@ -3,9 +3,9 @@
 use tokio::sync::oneshot;
 
 use super::StartError;
-use crate::control::Override;
 use crate::control::protocol::{Operated, Operation, Problem, Replicas, Servers};
 use crate::control::status::Balancing;
+use crate::control::{Override, ServiceCounters};
 
 /// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
 /// drop its receiver.
@@ -20,6 +20,11 @@ pub enum Order {
         service: Option<String>,
         /// Where to.
         answer: oneshot::Sender<Balancing>,
+    },
+    /// What it has counted.
+    Counters {
+        /// Where to.
+        answer: oneshot::Sender<Vec<ServiceCounters>>,
     },
     /// Say something of servers.
     Operate {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::memory::Known;
 use super::ways::{Along, Ways};
 use crate::config::{Config, RealServer, Virtual};
+use crate::control::Histogram;
 use crate::health::{
     self, Check, CheckPath, CheckSpec, InitialState, Jitter, MonitorConfig, Snapshot,
     rise_from_reentry, spread,
@@ -201,6 +202,11 @@ impl Watch {
     /// What is known of a server that is watched.
     pub(super) fn status(&self, key: ServerKey) -> Option<health::Status> {
         self.running.get(&key).map(|watched| watched.seat.status())
+    }
+
+    /// How long the checks of a server that is watched took.
+    pub(super) fn durations(&self, key: ServerKey) -> Option<Histogram> {
+        self.running.get(&key).map(|watched| watched.seat.durations())
     }
 
     /// Tells the monitor of a server what an operator wants of it.

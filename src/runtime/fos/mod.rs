@@ -24,6 +24,7 @@ use super::clock;
 use super::configuration::{self, ConfigError};
 use super::director::WatchError;
 use super::heartbeat::{Link, Observer};
+use super::metrics::Metrics;
 use super::notify::Notifier;
 use crate::config::{Config, Failover, ServiceKind};
 use crate::control::Event;
@@ -68,6 +69,7 @@ pub struct Group {
     barred: Option<Instant>,
     observer: Observer,
     notifier: Option<Notifier>,
+    metrics: Option<Metrics>,
 }
 
 /// Which life of which service a verdict is about.
@@ -104,6 +106,7 @@ impl Group {
             barred: None,
             observer,
             notifier: None,
+            metrics: None,
         })
     }
 
@@ -125,6 +128,14 @@ impl Group {
     pub fn with_notifier(mut self, notifier: Notifier) -> Self {
         notifier.configure(&self.config);
         self.notifier = Some(notifier);
+        self
+    }
+
+    /// As [`Director::with_metrics`](super::director::Director::with_metrics).
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        metrics.configure(&self.config);
+        self.metrics = Some(metrics);
         self
     }
 
@@ -288,6 +299,9 @@ impl Group {
                 let before = std::mem::replace(&mut self.config, config);
                 if let Some(notifier) = &self.notifier {
                     notifier.configure(&self.config);
+                }
+                if let Some(metrics) = &self.metrics {
+                    metrics.configure(&self.config);
                 }
                 if self.active && before.failovers != self.config.failovers {
                     self.life += 1;

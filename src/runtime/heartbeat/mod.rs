@@ -4,6 +4,7 @@
 //! heartbeats are sent, received and judged, and snapshots made, in what there is from the start. What may take time (addresses, the data plane) happens
 //! on the far side of the [`Link`] and comes back as a report.
 
+mod meters;
 mod path;
 mod refusals;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+pub use self::meters::Meters;
 pub use self::path::Path;
 use self::path::readable;
 use self::refusals::Refusals;
@@ -21,6 +23,7 @@ use super::beat::Beat;
 use super::clock;
 use super::guards::Watch;
 use super::key::{self, KeyFileError};
+use super::systemd::Watchdog;
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::guard::Fault;
@@ -149,12 +152,14 @@ pub struct Driver<M> {
     guards: Option<Watch>,
     keys: KeyReader,
     beat: Option<Beat>,
+    watchdog: Option<Watchdog>,
     observer: Observer,
     terms: Option<Arc<Terms>>,
     ends: Arc<[(SocketAddr, SocketAddr)]>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// The snapshot before the last, to be written over.
     spare: Option<Arc<Snapshot>>,
+    meters: Arc<Meters>,
     /// When the next snapshot is due.
     publication: Instant,
 }
@@ -188,6 +193,7 @@ impl<M: Reconfigure> Driver<M> {
         Self {
             ends: paths.iter().filter_map(ends).collect(),
             snapshots: watch::channel(None).0,
+            meters: Arc::new(Meters::new(paths.len())),
             spare: None,
             publication: Instant::ZERO,
             terms: None,
@@ -201,6 +207,7 @@ impl<M: Reconfigure> Driver<M> {
             guards: None,
             keys: KeyReader::new(),
             beat: None,
+            watchdog: None,
             observer,
         }
     }
@@ -220,6 +227,12 @@ impl<M: Reconfigure> Driver<M> {
         self
     }
 
+    /// Shows the service manager that it lives.
+    #[must_use]
+    pub fn with_watchdog(self, watchdog: Watchdog) -> Self {
+        Self { watchdog: Some(watchdog), ..self }
+    }
+
     /// Says which terms the machine was made with, for the snapshots.
     #[must_use]
     pub fn with_terms(self, terms: Terms) -> Self {
@@ -230,6 +243,11 @@ impl<M: Reconfigure> Driver<M> {
     /// new one; reading it costs the driver nothing.
     pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
         self.snapshots.subscribe()
+    }
+
+    /// What goes over its paths, until now whenever it is read.
+    pub fn meters(&self) -> Arc<Meters> {
+        Arc::clone(&self.meters)
     }
 
     /// Runs until the machine has stopped, which [`Command::Stop`] brings about.
@@ -250,6 +268,9 @@ impl<M: Reconfigure> Driver<M> {
                 Input::Unlinked => self.on_unlinked(),
             }
             self.beat();
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.feed(clock::now());
+            }
             self.publish();
         }
         self.link
@@ -271,7 +292,9 @@ impl<M: Reconfigure> Driver<M> {
     async fn next_input(&mut self) -> Input {
         let given_up = self.unanswered.iter().map(|unanswered| unanswered.deadline);
         let beat = self.beat.as_ref().map(Beat::due);
-        let due = self.machine.poll_timeout().into_iter().chain(beat).chain([self.publication]);
+        let fed = self.watchdog.as_ref().map(Watchdog::due);
+        let due = self.machine.poll_timeout().into_iter().chain(beat).chain(fed);
+        let due = due.chain([self.publication]);
         let deadline = due.chain(given_up).min();
         tokio::select! {
             biased;
@@ -298,6 +321,9 @@ impl<M: Reconfigure> Driver<M> {
             return;
         }
         self.publication = now + SNAPSHOT_INTERVAL;
+        for (place, id) in (0..self.paths.len()).zip(0..) {
+            self.meters.set(place, self.machine.path_counters(now, PathId(id)));
+        }
         let snapshot = self.snapshot(now);
         self.spare = self.snapshots.send_replace(Some(snapshot));
     }
@@ -464,8 +490,10 @@ impl<M: Reconfigure> Driver<M> {
 
     /// Sends without waiting: a heartbeat that cannot leave now is worth nothing later.
     fn send(&self, path: PathId, payload: &[u8]) {
-        if let Some(path) = self.paths.get(usize::from(path.0)) {
-            let _ = path.socket.try_send_to(payload, path.peer);
+        let place = usize::from(path.0);
+        if let Some(path) = self.paths.get(place) {
+            let sent = path.socket.try_send_to(payload, path.peer);
+            self.meters.send(place, sent.is_ok());
         }
     }
 

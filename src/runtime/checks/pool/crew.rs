@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::slab::{Slab, Slot};
+use crate::control::Histogram;
 use crate::health::{
     Failure, Health, Monitor, MonitorConfig, Output, Override, ProbeId, Snapshot, Stage,
 };
@@ -71,6 +72,8 @@ pub(super) struct Start {
 struct Member<K> {
     key: K,
     monitor: Monitor,
+    /// How long its probes took.
+    durations: Histogram,
     group: Slot,
     /// The probe it waits for.
     flight: Option<Flight>,
@@ -98,6 +101,13 @@ struct UnderWay {
     number: u64,
     deadline: Instant,
     limit: Duration,
+}
+
+impl UnderWay {
+    /// How long it has been under way, its whole time at most.
+    fn took(&self, now: Instant) -> Duration {
+        self.limit.saturating_sub(self.deadline - now)
+    }
 }
 
 /// A way to ask.
@@ -130,7 +140,8 @@ impl<K: Clone, A: Ask> Crew<K, A> {
         };
         mate.into_iter().for_each(|mate| monitor.keep(mate.monitor.beat()));
         let (group, flight, due) = (Slot::NOWHERE, None, None);
-        let slot = self.members.insert(Member { key, monitor, group, flight, due });
+        let durations = Histogram::default();
+        let slot = self.members.insert(Member { key, monitor, durations, group, flight, due });
         self.enter_group(slot, side);
         self.settle(now, slot);
         slot
@@ -171,13 +182,14 @@ impl<K: Clone, A: Ask> Crew<K, A> {
         result: &Result<(), Failure>,
     ) {
         let Some(group) = self.groups.get_mut(flight.group) else { return };
-        if group.flight.take_if(|under_way| under_way.number == flight.number).is_none() {
-            return;
-        }
+        let landed = group.flight.take_if(|under_way| under_way.number == flight.number);
+        let Some(under_way) = landed else { return };
+        let took = under_way.took(now);
         let mut waiting = std::mem::take(&mut group.waiting);
         for (slot, id) in waiting.drain(..) {
             if let Some(member) = self.members.get_mut(slot) {
                 member.flight = None;
+                member.durations.observe(took);
             }
             self.with(now, slot, |monitor| monitor.handle_result(now, id, result.clone()));
         }
@@ -234,6 +246,11 @@ impl<K: Clone, A: Ask> Crew<K, A> {
     /// What `read` finds in the monitor of a member.
     pub(super) fn monitor<T>(&self, slot: Slot, read: impl FnOnce(&Monitor) -> T) -> Option<T> {
         self.members.get(slot).map(|member| read(&member.monitor))
+    }
+
+    /// How long the probes of a member took.
+    pub(super) fn durations(&self, slot: Slot) -> Option<Histogram> {
+        self.members.get(slot).map(|member| member.durations)
     }
 
     /// Whether two ask together.
