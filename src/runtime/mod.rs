@@ -27,3 +27,5 @@ pub mod relay;
 pub mod supervisor;
 mod sys;
 mod vrrp;
+#[cfg(feature = "web")]
+pub mod web;

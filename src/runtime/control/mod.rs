@@ -19,6 +19,8 @@ pub use director::serve_director;
 pub use feed::{Feed, feed, now};
 pub use node::serve_node;
 pub use place::{directory, socket, state_file};
+#[cfg(feature = "web")]
+pub(in crate::runtime) use server::Door;
 pub use server::{Options, Served};
 
 /// The name of this node, without its domain.
