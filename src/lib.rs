@@ -78,6 +78,8 @@ pub mod scheduler;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod time;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod wire;
 
 /// The README's example, to be compiled and run as a documentation test.

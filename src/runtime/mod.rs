@@ -33,3 +33,5 @@ pub mod supervisor;
 mod sys;
 pub mod systemd;
 mod vrrp;
+#[cfg(feature = "web")]
+pub mod web;

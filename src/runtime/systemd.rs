@@ -180,7 +180,7 @@ mod tests {
     fn a_watchdog_is_fed_more_often_than_it_bites_and_not_more() {
         let (_directory, socket, manager) = listener();
         let mut watchdog = Watchdog::new(manager, Duration::from_secs(10));
-        let at = |millis| Instant::from_millis(1_000_000 + millis);
+        let at = |millis: u64| Instant::from_millis(1_000_000 + millis);
         for millis in (0..10_000).step_by(100) {
             watchdog.feed(at(millis));
         }

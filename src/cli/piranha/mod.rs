@@ -4,6 +4,8 @@
 //! Subcommands may be shortened as long as one is meant. Exit codes: 0 done, 1 not, 2 for a wrong
 //! command line; [`config`] has those of its own commands.
 
+#[cfg(feature = "web")]
+mod account;
 mod completion;
 pub mod config;
 mod events;
@@ -12,6 +14,8 @@ mod node;
 mod notify;
 mod pair;
 mod place;
+#[cfg(feature = "web")]
+mod serve;
 mod server;
 mod service;
 mod show;
@@ -71,6 +75,20 @@ enum Command {
     /// Try out who is told of events.
     #[command(subcommand, infer_subcommands = true)]
     Notify(notify::Command),
+    /// Serve the GUI and the HTTP API.
+    #[cfg(feature = "web")]
+    Serve(serve::Serve),
+    /// List, add and remove users of the GUI.
+    #[cfg(feature = "web")]
+    #[command(subcommand, infer_subcommands = true)]
+    User(account::Users),
+    /// List, make and revoke API tokens.
+    #[cfg(feature = "web")]
+    #[command(subcommand, infer_subcommands = true)]
+    Token(account::Tokens),
+    /// Set the password of a user of the GUI.
+    #[cfg(feature = "web")]
+    Passwd(account::Passwd),
     /// Print a script that completes this command's words in a shell.
     Completion(completion::Completion),
 }
@@ -91,6 +109,14 @@ impl Command {
             Self::Sync(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Notify(command) => command.run(),
+            #[cfg(feature = "web")]
+            Self::Serve(command) => command.run(),
+            #[cfg(feature = "web")]
+            Self::User(command) => command.run(),
+            #[cfg(feature = "web")]
+            Self::Token(command) => command.run(),
+            #[cfg(feature = "web")]
+            Self::Passwd(command) => command.run(),
             Self::Completion(command) => command.run(),
         }
     }

@@ -19,12 +19,14 @@ pub use director::serve_director;
 pub use feed::{Feed, feed, now};
 pub use node::{Traffic, serve_node};
 pub use place::{directory, socket, state_file};
+#[cfg(any(feature = "peer", feature = "web"))]
+pub(in crate::runtime) use server::Door;
 pub use server::{Options, Served};
 #[cfg(feature = "peer")]
 pub(in crate::runtime) use {
     feed::Chronicle,
     node::wrong_daemon,
-    server::{Caller, Door, MAX_CLIENTS, Serve, open, start},
+    server::{Caller, MAX_CLIENTS, Serve, open, start},
     session::{busy, text, turn_away},
 };
 

@@ -190,6 +190,26 @@ pub(in crate::runtime) struct Door {
 }
 
 impl Door {
+    /// Listens at `path` for root, the own user and the members of `group`.
+    #[cfg(feature = "web")]
+    pub(in crate::runtime) fn open(
+        path: &Path,
+        group: Option<&str>,
+    ) -> io::Result<(StdUnixListener, Self)> {
+        let group = group.and_then(accounts::group);
+        let door = Self { group, own: rustix::process::geteuid().as_raw() };
+        Ok((listen(path, group)?, door))
+    }
+
+    /// The name of who is at the other end, and whether that is root or the own user; nothing for
+    /// who may not come in.
+    #[cfg(feature = "web")]
+    pub(in crate::runtime) fn who(self, stream: &UnixStream) -> Option<(String, bool)> {
+        let caller = self.let_in(stream).ok()?;
+        let uid = rustix::net::sockopt::socket_peercred(stream).ok()?.uid.as_raw();
+        Some((caller.user, uid == 0 || uid == self.own))
+    }
+
     pub(in crate::runtime) fn let_in(self, stream: &UnixStream) -> Result<Caller, Problem> {
         let peer = rustix::net::sockopt::socket_peercred(stream).ok();
         let peer = peer.map(|peer| (peer.uid.as_raw(), peer.gid.as_raw()));

@@ -1,0 +1,121 @@
+//! Answers, before and as they are on the wire.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use hyper::body::{Frame, SizeHint};
+use serde::Serialize;
+
+use crate::web::headers::NO_STORE;
+use crate::web::problem::Problem;
+
+/// What an endpoint answers.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+impl Reply {
+    /// `text` of this media type. Not to be kept in caches, unless [`header`](Self::header) says
+    /// otherwise.
+    pub(super) fn new(media: &'static str, text: impl Into<Bytes>) -> Self {
+        let body = Body::Whole(Some(text.into()));
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body };
+        reply.header("content-type", media).header("cache-control", NO_STORE)
+    }
+
+    pub(super) fn html(text: String) -> Self {
+        Self::new("text/html; charset=utf-8", text)
+    }
+
+    pub(super) fn json(value: &impl Serialize) -> Result<Self, Problem> {
+        let text = serde_json::to_vec(value).map_err(Problem::system)?;
+        Ok(Self::new("application/json", text))
+    }
+
+    /// Something was done, and there is nothing to say about it.
+    pub(super) fn done() -> Self {
+        let mut reply = Self::new("application/json", Bytes::new());
+        reply.headers.remove("content-type");
+        reply.status(StatusCode::NO_CONTENT)
+    }
+
+    /// Go and GET `location`.
+    pub(super) fn see_other(location: &str) -> Self {
+        let mut reply = Self::done().status(StatusCode::SEE_OTHER);
+        reply.set("location", location);
+        reply
+    }
+
+    /// A problem, told as JSON.
+    pub(super) fn problem(problem: &Problem) -> Self {
+        let text = problem.to_json().to_string();
+        let reply = Self::new("application/problem+json", text);
+        reply.status(StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST))
+    }
+
+    pub(super) const fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Sets a header field that is known to be well-formed.
+    pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Sets a header field; leaves it out where the value cannot stand in one.
+    pub(super) fn set(&mut self, name: &'static str, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+
+    /// As the response, without its body where that was not asked for.
+    pub(super) fn into_response(self, without_body: bool) -> Response<Body> {
+        let body = if without_body { Body::Whole(None) } else { self.body };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// A body, or none.
+#[derive(Debug)]
+pub(super) enum Body {
+    Whole(Option<Bytes>),
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The GUI and the HTTP API, as far as they are values: no clock, no socket, no file.
+//!
+//! - [`ROUTES`]: the one table of what can be asked, by whom. The server dispatches from it, the
+//!   tests walk it, and the description of the API is made of it.
+//! - [`Role`]: what a user may do.
+//! - `guard`: whether a request comes from where it says; `headers`: what every answer carries.
+//! - `session`, `throttle`, `account`: who is logged in, who has to wait, who there is.
+//! - `audit`: what is noted of every change.
+//! - `problem`: how an error is told (RFC 9457).
+//!
+//! `runtime::web` has the sockets.
+
+pub(crate) mod account;
+pub(crate) mod asset;
+pub(crate) mod audit;
+pub(crate) mod form;
+pub(crate) mod guard;
+pub(crate) mod headers;
+pub(crate) mod page;
+pub(crate) mod problem;
+mod role;
+mod route;
+pub(crate) mod secret;
+pub(crate) mod session;
+pub(crate) mod throttle;
+
+pub use role::{NoSuchRole, Role};
+pub use route::{Access, Endpoint, Field, Found, Kind, Method, Parameters, ROUTES, Route, find};

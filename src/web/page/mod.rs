@@ -1,0 +1,57 @@
+//! What the pages show: values for the templates.
+
+mod frame;
+mod glyph;
+mod overview;
+
+use askama::Template;
+
+pub(crate) use frame::Frame;
+pub(crate) use overview::Overview;
+
+/// Where one logs in.
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+pub(crate) struct Login<'a> {
+    node: &'a str,
+    fingerprint: &'a str,
+    next: &'a str,
+    user: &'a str,
+    fault: Option<&'a str>,
+}
+
+impl<'a> Login<'a> {
+    pub(crate) const fn new(
+        node: &'a str,
+        fingerprint: &'a str,
+        next: &'a str,
+        user: &'a str,
+        fault: Option<&'a str>,
+    ) -> Self {
+        Self { node, fingerprint, next, user, fault }
+    }
+}
+
+/// Where the first admin is made.
+#[derive(Debug, Template)]
+#[template(path = "setup.html")]
+pub(crate) struct Setup<'a> {
+    node: &'a str,
+    user: &'a str,
+    fault: Option<&'a str>,
+}
+
+impl<'a> Setup<'a> {
+    pub(crate) const fn new(node: &'a str, user: &'a str, fault: Option<&'a str>) -> Self {
+        Self { node, user, fault }
+    }
+}
+
+/// Why there is no page.
+#[derive(Debug, Template)]
+#[template(path = "failure.html")]
+pub(crate) struct Failure<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) mend: &'a str,
+}
