@@ -286,6 +286,12 @@ async fn openldap() {
     if cfg!(feature = "tls") {
         let check = with(Application::Ldap, Security::Tls(tls()));
         assert_eq!(probe(&check, secure, AMPLE).await, Ok(()));
+        let check = with(Application::Ldap, Security::StartTls(tls()));
+        assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
+        let again = why(&check, secure, Duration::from_secs(2)).await;
+        assert!(!again.is_empty(), "TLS is spoken there already");
+        let stranger = with(Application::Ldap, Security::StartTls(TlsSpec::default()));
+        assert!(why(&stranger, address, AMPLE).await.contains("certificate"));
     }
 }
 

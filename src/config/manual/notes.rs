@@ -419,7 +419,7 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         Directive::CheckTls,
         None,
         "For the kinds named after applications. With `starttls` the server must agree to it; \
-             `redis`, `ldap`, `grpc` and `sip` have only `on`.",
+             `redis`, `grpc` and `sip` have only `on`.",
     ),
     (Directive::CheckMark, None, "It needs the capability CAP_NET_ADMIN."),
     (

@@ -123,6 +123,7 @@ impl Application {
                 | Self::Nntp
                 | Self::Mysql
                 | Self::Postgresql
+                | Self::Ldap
         )
     }
 

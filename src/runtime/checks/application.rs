@@ -81,7 +81,7 @@ impl Application {
             Kind::Redis => redis::speak(line, self.login.as_ref()).await,
             Kind::Mysql => mysql::speak(line, self.access()).await,
             Kind::Postgresql => postgresql::speak(line, self.access()).await,
-            Kind::Ldap => ldap::speak(line, self.login.as_ref()).await,
+            Kind::Ldap => ldap::speak(line, self.access()).await,
             Kind::Sip => sip::speak(line).await,
             Kind::Smtp | Kind::Pop3 | Kind::Imap | Kind::Ftp | Kind::Nntp => {
                 dialogue::speak(self.kind, line, self.security.starttls()).await
@@ -90,7 +90,7 @@ impl Application {
     }
 }
 
-/// What a database needs to know to let the check in.
+/// What a database or directory needs to know to let the check in.
 struct Access<'a> {
     starttls: Option<&'a Tls>,
     login: Option<&'a Login>,
