@@ -279,7 +279,7 @@ fn effect(directive: Directive, before: &Section, after: &Section) -> Effect {
         D::SerialNo | D::PrimaryShared | D::BackupShared => Effect::None,
         D::ReservationConflictAction | D::Heartbeat | D::Sync | D::DebugLevel => Effect::None,
         D::Ipvsadm | D::HardShutdown | D::Master | D::Dirs => Effect::None,
-        D::ClientMonitor => Effect::None,
+        D::ClientMonitor | D::SyncFile => Effect::None,
         D::Check | D::Send | D::Expect | D::UseRegex | D::SendProgram => Effect::Rechecked,
         D::HttpPath | D::HttpHost | D::HttpStatus | D::Timeout => Effect::Rechecked,
         D::CheckTimeout | D::CheckThrough => Effect::Rechecked,

@@ -85,6 +85,10 @@ pub struct Config {
     pub monitor_links: bool,
     /// What else has to be in order on a director that holds the service.
     pub guards: Guards,
+    /// `sync_file`: files that `piranha sync` keeps the same on both directors, beside this one and
+    /// those it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sync_files: Vec<PathBuf>,
     /// `syncdaemon`: whether connections are synchronised, which only the kernel can. Off by
     /// default.
     pub syncdaemon: bool,

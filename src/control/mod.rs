@@ -7,6 +7,7 @@
 //! - [`Counters`]: what a daemon has counted; [`metrics`]: an exposition of it and of the status.
 //! - [`notify`]: which event is told to whom, and when.
 //! - [`peer`]: what the two nodes say to each other beside heartbeats.
+//! - [`sync`]: files both nodes have in common, and what is to be done about them.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
 //! - [`Overrides`]: what operators say of servers, apart from lvs.cf.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
@@ -24,6 +25,7 @@ pub mod peer;
 pub mod protocol;
 pub mod status;
 pub mod supervision;
+pub mod sync;
 
 pub use age::{Age, Timestamp};
 pub use counters::{

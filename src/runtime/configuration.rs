@@ -15,6 +15,8 @@ mod write;
 mod tests;
 
 pub use machine::Machine;
+#[cfg(feature = "peer")]
+pub(in crate::runtime) use machine::matches;
 pub use write::{Original, WriteError, open};
 
 /// The largest file that is read.
@@ -95,7 +97,8 @@ fn place(path: &Path, document: &Document, included: &[Included], span: Span) ->
 }
 
 /// A digest of what the two directors of a pair must have in common: everything but the role and
-/// the edit counter. Addresses of the pair, services, servers and checks are in it.
+/// the edit counter. Addresses of the pair, services, servers and checks are in it; where in the
+/// file they stand is not, nor are comments.
 #[must_use]
 pub fn digest(config: &Config) -> u64 {
     let mut shared = serde_json::to_value(config).unwrap_or_default();
@@ -103,7 +106,19 @@ pub fn digest(config: &Config) -> u64 {
         fields.remove("role");
         fields.remove("serial_no");
     }
+    forget_spans(&mut shared);
     hash(shared.to_string().as_bytes())
+}
+
+fn forget_spans(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.remove("span");
+            fields.values_mut().for_each(forget_spans);
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(forget_spans),
+        _ => {}
+    }
 }
 
 /// The first eight bytes of SHA-256.

@@ -22,3 +22,4 @@ mod notify;
 mod pair;
 mod peer;
 mod services;
+mod sync;

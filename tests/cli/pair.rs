@@ -4,6 +4,11 @@ use crate::daemon::{Daemon, Files, read_from, service, until, word_server};
 
 /// The two files of a pair on its own /24 of loopback; `extra` goes into both.
 pub(crate) fn pair(files: &Files, net: u8, extra: &str) -> (Daemon, Daemon) {
+    pair_of(files, net, extra, ["lb1.cf", "lb2.cf"])
+}
+
+/// The same, with files of these names.
+pub(crate) fn pair_of(files: &Files, net: u8, extra: &str, names: [&str; 2]) -> (Daemon, Daemon) {
     let server = word_server(&format!("127.78.{net}.11:0"), "up");
     let services = service(
         "web",
@@ -20,7 +25,7 @@ pub(crate) fn pair(files: &Files, net: u8, extra: &str) -> (Daemon, Daemon) {
     let start = |name: &str, role: &str| {
         Daemon::pulse(&files.write(name, &format!("role = {role}\n{text}")))
     };
-    (start("lb1.cf", "primary"), start("lb2.cf", "backup"))
+    (start(names[0], "primary"), start(names[1], "backup"))
 }
 
 fn answers(net: u8) -> bool {

@@ -8,37 +8,59 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::daemon::{Daemon, Files, PATIENCE, until};
-use crate::pair::pair;
+use crate::pair::pair_of;
 
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
 
 /// Two directors with the program that connects them, each called by the name of its file.
-struct Nodes {
-    files: Files,
-    pulses: [Daemon; 2],
-    peers: [Daemon; 2],
+pub(crate) struct Nodes {
+    pub(crate) files: Files,
+    pub(crate) pulses: [Daemon; 2],
+    pub(crate) peers: [Daemon; 2],
 }
 
 impl Nodes {
     /// On 127.78.`net`; not paired yet.
     fn start(net: u8, extra: &str) -> Self {
+        Self::called(net, extra, ["lb1", "lb2"])
+    }
+
+    /// The same, with files of these names.
+    fn called(net: u8, extra: &str, names: [&str; 2]) -> Self {
         let files = Files::new();
-        let (mut primary, mut backup) = pair(&files, net, extra);
+        let configs = names.map(|name| format!("{name}.cf"));
+        for config in &configs {
+            let path = files.path(config);
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("writable");
+        }
+        let (mut primary, mut backup) = pair_of(&files, net, extra, [&configs[0], &configs[1]]);
         primary.expect("active, was acquiring");
         backup.expect("standby, was starting");
-        let peers = [serve(&files, "lb1", &at(net, 1)), serve(&files, "lb2", &at(net, 2))];
+        let peers = [serve(&files, names[0], &at(net, 1)), serve(&files, names[1], &at(net, 2))];
         Self { files, pulses: [primary, backup], peers }
     }
 
-    /// The same, paired.
+    /// The same as [`start`](Self::start), paired.
     fn paired(net: u8, extra: &str) -> Self {
         let nodes = Self::start(net, extra);
-        let offer = nodes.json("lb1", &["pair", "new"]);
-        nodes.ok("lb2", &["pair", "join", &at(net, 1), offer["code"].as_str().unwrap()]);
+        nodes.pair(net, ["lb1", "lb2"]);
         nodes
     }
 
-    fn run(&self, name: &str, arguments: &[&str]) -> Output {
+    /// Paired, each with a directory to itself: their files are `lb1/lvs.cf` and `lb2/lvs.cf`.
+    pub(crate) fn apart(net: u8, extra: &str) -> Self {
+        let names = ["lb1/lvs", "lb2/lvs"];
+        let nodes = Self::called(net, extra, names);
+        nodes.pair(net, names);
+        nodes
+    }
+
+    fn pair(&self, net: u8, names: [&str; 2]) {
+        let offer = self.json(names[0], &["pair", "new"]);
+        self.ok(names[1], &["pair", "join", &at(net, 1), offer["code"].as_str().unwrap()]);
+    }
+
+    pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(PIRANHA);
         command
             .args(arguments)
@@ -47,20 +69,21 @@ impl Nodes {
         command.output().expect("piranha starts")
     }
 
-    fn ok(&self, name: &str, arguments: &[&str]) -> String {
+    pub(crate) fn ok(&self, name: &str, arguments: &[&str]) -> String {
         let output = self.run(name, arguments);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {told}");
-        String::from_utf8(output.stdout).expect("text")
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{arguments:?}: {text}{told}");
+        text
     }
 
-    fn json(&self, name: &str, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, name: &str, arguments: &[&str]) -> Value {
         let output = self.run(name, &[arguments, &["--json"]].concat());
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {told}"))
     }
 
-    fn refused(&self, name: &str, arguments: &[&str]) -> String {
+    pub(crate) fn refused(&self, name: &str, arguments: &[&str]) -> String {
         let output = self.run(name, arguments);
         assert!(!output.status.success(), "{arguments:?} was done");
         String::from_utf8(output.stderr).expect("text")
@@ -79,12 +102,12 @@ impl Nodes {
     }
 }
 
-fn at(net: u8, place: u8) -> String {
+pub(crate) fn at(net: u8, place: u8) -> String {
     format!("127.78.{net}.{place}:3638")
 }
 
 /// The program beside the director of the file `name`.cf.
-fn serve(files: &Files, name: &str, address: &str) -> Daemon {
+pub(crate) fn serve(files: &Files, name: &str, address: &str) -> Daemon {
     let path = |end: &str| files.path(name).with_extension(end).display().to_string();
     let (config, control, state) = (path("cf"), path("control"), path("peer"));
     let arguments = [["sync", "serve", "-c", &config], ["--control", &control, "--state", &state]];

@@ -68,6 +68,11 @@ impl Place {
         Err(Problem::new(ProblemCode::NoSuchObject, message, "say --node partner").into())
     }
 
+    /// The other node of the pair.
+    pub(super) fn partner(&self) -> Self {
+        Self { node: PARTNER.to_owned(), ..self.clone() }
+    }
+
     /// The directory of the control sockets of the node that is meant.
     pub(super) fn directory(&self) -> PathBuf {
         let own = directory(self.control.as_deref(), &self.configfile, Path::new(CONFIG_FILE));

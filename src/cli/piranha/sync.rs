@@ -1,5 +1,7 @@
 //! `piranha sync`
 
+mod files;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -18,12 +20,15 @@ use crate::runtime::peer::{self, Settings};
 pub(super) enum Command {
     /// Keep the connection to the partner: a daemon, which runs on both nodes.
     Serve(Serve),
+    #[command(flatten)]
+    Files(files::Command),
 }
 
 impl Command {
     pub(super) fn run(self) -> Result<u8, Failure> {
         match self {
             Self::Serve(serve) => serve.run(),
+            Self::Files(command) => command.run(),
         }
     }
 }

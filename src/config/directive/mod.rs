@@ -116,6 +116,7 @@ impl Directive {
                 | Self::NotifyEventCommand
                 | Self::NotifyFifo
                 | Self::NotifyWebhook
+                | Self::SyncFile
                 | Self::TrackInterface
                 | Self::TrackFile
                 | Self::TrackProcess

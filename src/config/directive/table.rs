@@ -174,6 +174,9 @@ directives! {
     Deadtime "deadtime" {
         Global Historical Kind::Duration(1), "5", "Silence after which the partner counts as dead.";
     }
+    SyncFile "sync_file" {
+        Global Extension Kind::Path, "", "File that both directors have in common, beside lvs.cf and what that names; may stand several times.";
+    }
     Failback "failback" {
         Global Extension Kind::Boolean, "0", "Whether the primary takes the service back when it returns.";
     }

@@ -245,6 +245,7 @@ fn plain(fields: &Fields) -> Config {
         hard_shutdown: boolean(Directive::HardShutdown, true),
         monitor_links: boolean(Directive::MonitorLinks, false),
         guards: Guards::default(),
+        sync_files: Vec::new(),
         syncdaemon: boolean(Directive::Syncdaemon, false),
         syncd_iface: fields.text(Directive::SyncdIface).unwrap_or_else(|| "eth0".to_owned()),
         syncd_id: 0,

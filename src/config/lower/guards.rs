@@ -8,6 +8,8 @@ use crate::config::value::Value;
 
 /// The most of one kind that are watched: each costs something at every interval.
 const MOST: usize = 16;
+/// How often `sync_file` may.
+const MOST_FILES: usize = 64;
 
 const DEVICE_NAME_MAX: usize = 15;
 
@@ -24,6 +26,8 @@ impl Context<'_> {
             references: self.several(fields, Directive::Reference, reference),
             reference_quorum: fields.count(Directive::ReferenceQuorum).unwrap_or(1) as usize,
         };
+        let path = |file: &Value| text(file).map(PathBuf::from);
+        config.sync_files = self.up_to(MOST_FILES, fields, Directive::SyncFile, path);
         self.quorum_of_references(fields, &config.guards);
         self.idle_settings(fields, &config.guards);
         self.accepted_key(fields, config);
@@ -36,12 +40,22 @@ impl Context<'_> {
         directive: Directive,
         read: impl Fn(&Value) -> Result<T, (Code, String)>,
     ) -> Vec<T> {
+        self.up_to(MOST, fields, directive, read)
+    }
+
+    fn up_to<T>(
+        &mut self,
+        most: usize,
+        fields: &Fields,
+        directive: Directive,
+        read: impl Fn(&Value) -> Result<T, (Code, String)>,
+    ) -> Vec<T> {
         let mut found = Vec::new();
         let known = |field: &Field| field.value.clone().map(|value| (field.span(), value));
         for (span, value) in fields.all(directive).filter_map(known) {
             match read(&value) {
-                _ if found.len() == MOST => {
-                    let message = format!("`{directive}` may stand {MOST} times at most");
+                _ if found.len() == most => {
+                    let message = format!("`{directive}` may stand {most} times at most");
                     self.report(Diagnostic::new(Code::OutOfRange, span, message));
                     break;
                 }

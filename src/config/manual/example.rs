@@ -62,6 +62,7 @@ fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
         (Directive::HeartbeatVersion, _) => "1",
         (Directive::HeartbeatKeyAccepted, _) => "/etc/sysconfig/ha/lvs.key.new",
         (Directive::TrackInterface, _) => "eth1",
+        (Directive::SyncFile, _) => "/etc/sysconfig/ha/lvs.key",
         (Directive::TrackFile, _) => "/run/drain",
         (Directive::TrackProcess, _) => "haproxy",
         (Directive::TrackCommand, _) => "\"/usr/local/sbin/uplink-ok eth1\"",

@@ -67,6 +67,13 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         "A VLAN is as good as the interface below it, a bond as its best port.",
     ),
     (
+        Directive::SyncFile,
+        None,
+        "`piranha sync` keeps lvs.cf, the files it includes, its programs and its certificate \
+             authorities the same anyway where they are below the directory of lvs.cf. Keys and \
+             passwords are left out unless they are named here. docs/synchronising.md has the rest.",
+    ),
+    (
         Directive::TrackFile,
         None,
         "A file that is not there, is empty or begins with 0 is in order, so that `echo 1` into \

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Code;
+use crate::control::sync::{Action, Direction, Standing, Version};
 use crate::control::{Age, Timestamp};
 use crate::health::Pin;
 
@@ -46,6 +47,157 @@ pub enum PeerCall {
     /// The node that asks is no longer the partner; answered with
     /// [`Done`](crate::control::protocol::Done). The partner's.
     Farewell,
+    /// The files of this node that both are to have in common; answered with a list of
+    /// [`FileState`].
+    Files {
+        /// Others that are told too: those that the partner's lvs.cf names.
+        #[serde(default)]
+        also: Vec<String>,
+    },
+    /// One of these files; answered with [`FileText`].
+    File {
+        /// Its name, as in [`Files`](Self::Files).
+        name: String,
+    },
+    /// Fetch these files from the partner and put them in the place of those here; answered with
+    /// [`Done`](crate::control::protocol::Done). All of them, or none.
+    Take {
+        /// Which, and what they are on either side.
+        files: Vec<Wanted>,
+    },
+    /// How the files stand; answered with a list of [`SyncFile`].
+    SyncStatus,
+    /// Bring files from where they are newer to the other node; answered with a list of
+    /// [`SyncStep`].
+    SyncRun {
+        /// Which way.
+        #[serde(default)]
+        direction: Direction,
+        /// Whether only to say what would be done.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Make the file of this name the same on both nodes, whichever was changed; answered with a
+    /// list of [`SyncStep`].
+    SyncResolve {
+        /// Its name.
+        name: String,
+        /// Whether what is here wins, or what the partner has.
+        mine: bool,
+    },
+}
+
+/// A file of a node that both are to have in common.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FileState {
+    /// What both nodes call it: relative to the directory of lvs.cf, or a whole path.
+    pub name: String,
+    /// What it is; `None` if it is not there.
+    pub version: Option<Version>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Why it is not synchronised, if it is not.
+    pub excluded: Option<String>,
+}
+
+impl FileState {
+    /// A file of this name that is not there.
+    #[must_use]
+    pub const fn new(name: String) -> Self {
+        Self { name, version: None, size: 0, excluded: None }
+    }
+}
+
+/// What is in a file.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FileText {
+    /// What it is.
+    pub version: Version,
+    /// Who may do what with it.
+    pub mode: u32,
+    /// Its bytes in base 64.
+    pub base64: String,
+}
+
+impl FileText {
+    /// These bytes, in base 64, with this mode.
+    #[must_use]
+    pub const fn new(version: Version, mode: u32, base64: String) -> Self {
+        Self { version, mode, base64 }
+    }
+}
+
+/// A file that is to be fetched.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// What it is on the node that fetches. If it is not that any more, nothing is done.
+    pub here: Option<Version>,
+    /// What it is on the other one; `None` has it removed. The same holds of it.
+    pub there: Option<Version>,
+}
+
+impl Wanted {
+    /// A file that is this here and that there.
+    #[must_use]
+    pub const fn new(name: String, here: Option<Version>, there: Option<Version>) -> Self {
+        Self { name, here, there }
+    }
+}
+
+/// How a file stands on both nodes.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SyncFile {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub standing: Standing,
+    /// What it is here.
+    pub here: Option<Version>,
+    /// What it is there.
+    pub there: Option<Version>,
+    /// Why it is not synchronised, if it is not.
+    pub excluded: Option<String>,
+}
+
+impl SyncFile {
+    /// A file that stands so.
+    #[must_use]
+    pub const fn new(
+        name: String,
+        standing: Standing,
+        here: Option<Version>,
+        there: Option<Version>,
+    ) -> Self {
+        Self { name, standing, here, there, excluded: None }
+    }
+}
+
+/// What was done about a file.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SyncStep {
+    /// Its name.
+    pub name: String,
+    /// How it stood.
+    pub standing: Standing,
+    /// What was to be done.
+    pub action: Action,
+    /// Why it was not done, if it was not.
+    pub problem: Option<String>,
+}
+
+impl SyncStep {
+    /// An action on a file that stood so.
+    #[must_use]
+    pub const fn new(name: String, standing: Standing, action: Action) -> Self {
+        Self { name, standing, action, problem: None }
+    }
 }
 
 impl PeerCall {
@@ -53,8 +205,19 @@ impl PeerCall {
     #[must_use]
     pub const fn is_open_to_partner(&self) -> bool {
         match self {
-            Self::PairStatus | Self::NextKey { .. } | Self::Farewell => true,
-            Self::PairNew | Self::PairJoin { .. } | Self::PairRemove | Self::PairRotate => false,
+            Self::PairStatus
+            | Self::NextKey { .. }
+            | Self::Farewell
+            | Self::Files { .. }
+            | Self::File { .. }
+            | Self::Take { .. } => true,
+            Self::PairNew
+            | Self::PairJoin { .. }
+            | Self::PairRemove
+            | Self::PairRotate
+            | Self::SyncStatus
+            | Self::SyncRun { .. }
+            | Self::SyncResolve { .. } => false,
         }
     }
 

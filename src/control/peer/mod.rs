@@ -17,7 +17,9 @@ mod opening;
 #[cfg(feature = "auth")]
 pub mod pairing;
 
-pub use call::{Offer, PairStatus, PartnerStatus, PeerCall};
+pub use call::{
+    FileState, FileText, Offer, PairStatus, PartnerStatus, PeerCall, SyncFile, SyncStep, Wanted,
+};
 pub use code::{Code, CodeError};
 pub use opening::{MAX_OPENING, Opening, Refused, Target};
 

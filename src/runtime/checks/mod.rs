@@ -6,7 +6,7 @@
 
 pub(in crate::runtime) mod account;
 mod application;
-pub(in crate::runtime) mod base64;
+pub(crate) mod base64;
 mod connect;
 pub(in crate::runtime) mod conversation;
 mod dialer;

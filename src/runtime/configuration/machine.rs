@@ -104,7 +104,7 @@ fn has_wildcard(text: &str) -> bool {
 
 /// Whether `name` is one that `pattern` stands for: `*` any bytes, `?` one, `[a-c]` one of those,
 /// `[!a-c]` one of the others. A pattern without its `]` matches nothing.
-pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
+pub(in crate::runtime) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     // After a mismatch, one more byte goes to the last `*`: there is nothing to gain by trying an
     // earlier one.
     let (mut p, mut n) = (0, 0);

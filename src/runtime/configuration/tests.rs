@@ -265,3 +265,16 @@ fn what_is_no_file_is_not_written() {
     let error = open(&files.path().join("gone")).unwrap_err().to_string();
     assert!(error.contains("cannot find") && error.contains("gone"), "{error}");
 }
+
+#[test]
+fn the_digest_is_about_what_is_meant_and_not_about_where_it_stands() {
+    let digest_of = |text: &str| digest(&config::load(text.as_bytes()).config.unwrap());
+    let web = "virtual web {\n active = 1\n address = 192.0.2.80 eth0:1\n server s {\n active = 1\n \
+               address = 10.0.0.1\n }\n}\n";
+    let plain = digest_of(&format!("primary = 192.0.2.1\n{web}"));
+    for top in ["role = backup\n", "role = primary\n", "# a comment\n\n", "serial_no = 7\n"] {
+        assert_eq!(digest_of(&format!("{top}primary = 192.0.2.1\n{web}")), plain, "{top}");
+    }
+    let other = web.replace("10.0.0.1", "10.0.0.2");
+    assert_ne!(digest_of(&format!("primary = 192.0.2.1\n{other}")), plain);
+}

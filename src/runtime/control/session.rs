@@ -33,6 +33,7 @@ pub(super) struct Session {
 }
 
 /// What a session wakes up for.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum Input {
     Line,
     News(Result<Record, RecvError>),

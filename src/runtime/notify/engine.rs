@@ -25,6 +25,7 @@ use crate::runtime::{clock, configuration};
 const SINK_QUEUE: usize = 256;
 
 /// What can be waited for.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum Input {
     Order(Option<Order>),
     Due,

@@ -23,6 +23,7 @@ mod replicate;
 mod service;
 mod state;
 mod store;
+mod sync;
 mod tls;
 mod trust;
 
@@ -194,6 +195,7 @@ pub async fn serve(settings: Settings, observer: Observer) -> Result<Serving, Pe
         serving.sockets.push(socket);
     }
     serving.tasks.push(tokio::spawn(replicate::keep(Arc::clone(&peer))).abort_handle());
+    serving.tasks.push(tokio::spawn(sync::remember(Arc::clone(&peer))).abort_handle());
     for listener in listeners {
         let task = tokio::spawn(greet::accept(Arc::clone(&peer), listener));
         serving.tasks.push(task.abort_handle());

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::identity::Identity;
 use super::state::Peer;
-use super::{dial, pairing, store};
+use super::{dial, pairing, store, sync};
 use crate::control::peer::{Code, Offer, PeerCall};
 use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
 use crate::health::Pin;
@@ -44,6 +44,14 @@ impl Serve for Service {
             PeerCall::PairRemove => text(&remove(peer).await?),
             PeerCall::PairRotate => text(&rotate(peer).await?),
             PeerCall::NextKey { key } => text(&expect(peer, key)?),
+            PeerCall::Files { also } => text(&sync::files(peer, also).await?),
+            PeerCall::File { name } => text(&sync::file(peer, name).await?),
+            PeerCall::Take { files } => text(&sync::take(peer, files).await?),
+            PeerCall::SyncStatus => text(&sync::status(peer).await?),
+            PeerCall::SyncRun { direction, dry_run } => {
+                text(&sync::run(peer, direction, dry_run).await?)
+            }
+            PeerCall::SyncResolve { name, mine } => text(&sync::resolve(peer, &name, mine).await?),
             PeerCall::Farewell => text(&farewell(peer, &caller.user)?),
         }
     }

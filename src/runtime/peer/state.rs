@@ -24,6 +24,8 @@ pub(super) struct Peer {
     identity: Mutex<Arc<Identity>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
     contact: Mutex<Contact>,
+    /// Held while files of the partner are put in place.
+    pub(super) taking: tokio::sync::Mutex<()>,
     observer: Observer,
 }
 
@@ -52,6 +54,7 @@ impl Peer {
             identity: Mutex::new(Arc::new(identity)),
             refused: Mutex::default(),
             contact: Mutex::default(),
+            taking: tokio::sync::Mutex::default(),
             observer,
             settings,
         })
