@@ -63,7 +63,8 @@ impl Load {
     }
 }
 
-/// What passes each second, as the kernel's estimator last saw it (it looks every two seconds).
+/// What passes each second, smoothed, as the kernel's estimator last saw it (it looks every two
+/// seconds); on the relay a director estimates in the same way.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Rates {

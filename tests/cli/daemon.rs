@@ -22,7 +22,13 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
+        Self::start_in(program, arguments, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_in(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
+        command.envs(variables.iter().copied());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("it was piped");

@@ -23,3 +23,4 @@ mod pair;
 mod peer;
 mod services;
 mod sync;
+mod systemd;

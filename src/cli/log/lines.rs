@@ -1,7 +1,6 @@
 //! One log line in each of the formats.
 
 use std::fmt::{self, Write};
-use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -13,7 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::Format;
 use super::events::{EVENT, LASTED};
-use crate::control::Timestamp;
+use crate::runtime::control::now;
 
 /// The longest text of a line, in bytes: what takes log lines takes no longer ones.
 const MAX_TEXT: usize = 8 << 10;
@@ -184,11 +183,6 @@ const fn priority(level: Level) -> u8 {
 fn message_id(name: &str) -> String {
     let digest = Sha256::digest(format!("piranha event {name}"));
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(0).after(since)
 }
 
 #[cfg(test)]

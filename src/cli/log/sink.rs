@@ -54,9 +54,9 @@ impl Write for Sink {
 /// Whether standard error goes to the journal, as `JOURNAL_STREAM` says (systemd.exec(5)): a shell
 /// started from a service has the variable too, and another standard error.
 pub(super) fn is_journal() -> bool {
-    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
     let Ok(own) = rustix::fs::fstat(io::stderr()) else { return false };
-    stream == format!("{}:{}", own.st_dev, own.st_ino)
+    stream == *format!("{}:{}", own.st_dev, own.st_ino)
 }
 
 pub(super) fn has_journal_socket() -> bool {

@@ -9,6 +9,7 @@ mod memory;
 mod operate;
 mod order;
 mod plane;
+mod rates;
 mod reconciler;
 mod replicate;
 mod status;
@@ -30,6 +31,7 @@ use self::load::{Loads, News};
 use self::memory::Memory;
 pub use self::order::Order;
 use self::plane::Plane;
+use self::rates::Rating;
 use self::reconciler::Reconciler;
 use self::replicate::Replication;
 pub use self::store::Store;
@@ -112,6 +114,8 @@ pub struct Director {
     loads: Loads,
     drained: BTreeSet<ServerKey>,
     falls: Falls,
+    /// For a data plane that tells no rates.
+    rating: Rating,
     warmth: Warmth,
     observer: Observer,
     orders: mpsc::Receiver<Order>,
@@ -184,6 +188,7 @@ impl Director {
             loads: Loads::default(),
             drained: BTreeSet::new(),
             falls: Falls::default(),
+            rating: Rating::default(),
             warmth: Warmth::new(clock::now()),
             observer,
             notifier: None,
@@ -681,8 +686,17 @@ impl Director {
         self.look_for_drained().await;
         self.tend().await;
         self.remember_health();
+        self.rate();
         let end = clock::now();
         end + AUDIT_INTERVAL.max((end - begun) * AUDIT_SHARE)
+    }
+
+    /// The kernel's estimator does this by itself.
+    fn rate(&mut self) {
+        let plane = self.table.backend();
+        if !plane.tells_rates() && self.rating.is_due(clock::now()) {
+            plane.traffic().iter().for_each(|measured| self.rating.take(measured));
+        }
     }
 
     fn look_for_warmth(&mut self, reports: &mpsc::UnboundedSender<Report>) {

@@ -75,6 +75,8 @@ impl Moment<'_> {
             .map(|q| QuorumStatus::new(q.is_met, q.weight, q.needed).counting(q.of));
         service.state = state_of(service.counts, !service.sorry_servers.is_empty());
         service.traffic = self.measured.and_then(|m| m.services.get(&key).copied());
+        let rates = || director.rating.service(key);
+        service.traffic.iter_mut().for_each(|traffic| traffic.rates = traffic.rates.or_else(rates));
         service
     }
 
@@ -140,6 +142,8 @@ impl Moment<'_> {
         status.backup = server.backup;
         status.operator = self.director.overrides.get(&v.name, &server.name).cloned();
         status.traffic = self.measured.and_then(|m| m.servers.get(&key).copied());
+        let rates = || self.director.rating.server(key);
+        status.traffic.iter_mut().for_each(|traffic| traffic.rates = traffic.rates.or_else(rates));
         status
     }
 

@@ -168,6 +168,10 @@ impl Plane for KernelPlane {
         drained
     }
 
+    fn tells_rates(&self) -> bool {
+        true
+    }
+
     fn traffic(&self) -> Option<Arc<Measured>> {
         self.measured.clone()
     }

@@ -63,6 +63,9 @@ pub(super) trait Plane: Backend {
     /// What goes through it, as of the last time it was looked at; `None` before the first.
     fn traffic(&self) -> Option<Arc<Measured>>;
 
+    /// Whether that has rates in it.
+    fn tells_rates(&self) -> bool;
+
     /// Waits for connections that would end with this process, at most for `limit`.
     async fn drain(&mut self, limit: Duration);
 

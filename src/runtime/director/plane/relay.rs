@@ -120,6 +120,10 @@ impl Plane for Relay {
         Some(Arc::new(Measured { taken: clock::now(), services, servers }))
     }
 
+    fn tells_rates(&self) -> bool {
+        false
+    }
+
     async fn drain(&mut self, limit: Duration) {
         Self::drain(self, limit).await;
     }
