@@ -32,12 +32,11 @@ impl Member {
 ///
 /// # Errors
 /// The operating system's; what was begun is taken away.
-pub(super) fn write(path: &Path, members: impl Iterator<Item = Member>) -> io::Result<()> {
+pub(super) fn write(path: &Path, mut members: impl Iterator<Item = Member>) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut archive = Builder::new(GzEncoder::new(file, Compression::default()));
     let written = members
-        .map(|member| append(&mut archive, &member))
-        .collect::<io::Result<()>>()
+        .try_for_each(|member| append(&mut archive, &member))
         .and_then(|()| archive.into_inner()?.finish()?.sync_all());
     if written.is_err() {
         let _gone = std::fs::remove_file(path);

@@ -1,4 +1,5 @@
 //! `piranha support-bundle`
+#![allow(clippy::disallowed_methods, reason = "it collects files of this machine")]
 
 mod archive;
 

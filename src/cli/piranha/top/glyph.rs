@@ -32,9 +32,10 @@ impl Glyphs {
     }
 
     fn detected() -> Self {
-        let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let value = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        let set = |name: &&str| value(name).filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).unwrap_or_default();
-        Self::by(&locale, &std::env::var("TERM").unwrap_or_default())
+        Self::by(&locale, &value("TERM").unwrap_or_default())
     }
 }
 

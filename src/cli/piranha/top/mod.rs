@@ -156,7 +156,7 @@ fn text(picture: &Buffer) -> String {
 }
 
 fn number(variable: &str) -> Option<u16> {
-    std::env::var(variable).ok()?.parse().ok().filter(|&number| number > 0)
+    std::env::var_os(variable)?.to_str()?.parse().ok().filter(|&number| number > 0)
 }
 
 /// The signals that end it, after which the terminal must be as it was.

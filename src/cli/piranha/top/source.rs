@@ -1,4 +1,5 @@
 //! The daemons: asked again and again, listened to, and told what to do.
+#![allow(clippy::disallowed_methods, reason = "each daemon is listened to by a task")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! The terminal: taken over, and given back as it was whatever happens.
+#![allow(clippy::disallowed_methods, reason = "keys are read by a thread, for reading blocks")]
 
 use std::io::{self, Stdout, Write};
 use std::sync::Once;
