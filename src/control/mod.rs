@@ -8,6 +8,8 @@
 //! - [`notify`]: which event is told to whom, and when.
 //! - [`peer`]: what the two nodes say to each other beside heartbeats.
 //! - [`sync`]: files both nodes have in common, and what is to be done about them.
+//! - [`doctor`]: what is wrong with a machine that is to be a director.
+//! - [`redact`]: keeping secrets out of what is shown to others.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
 //! - [`Overrides`]: what operators say of servers, apart from lvs.cf.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
@@ -16,6 +18,7 @@
 mod age;
 mod counters;
 mod desired;
+pub mod doctor;
 mod event;
 mod history;
 pub mod metrics;
@@ -23,6 +26,7 @@ pub mod notify;
 mod overrides;
 pub mod peer;
 pub mod protocol;
+pub mod redact;
 pub mod status;
 pub mod supervision;
 pub mod sync;

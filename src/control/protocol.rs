@@ -10,6 +10,7 @@
 //! is a new [`VERSION`].
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,12 @@ pub enum Call {
     },
     /// Say something of servers; answered with [`Operated`]. Served by `lvs`.
     Operate(Operation),
+    /// Check servers once, now, by the daemon's own settings; answered with [`Checked`]. Nothing
+    /// follows from the result. Served by `lvs`.
+    Check {
+        /// Which, as in [`Operation::target`].
+        target: String,
+    },
     /// Take back what was said of servers; answered with [`Operated`]. Served by `lvs`.
     ClearOverrides {
         /// Of which, as in [`Operation::target`]; of all without.
@@ -165,6 +172,7 @@ impl Call {
             | Self::HandOver { .. }
             | Self::Maintenance { .. }
             | Self::Operate(_)
+            | Self::Check { .. }
             | Self::ClearOverrides { .. }
             | Self::Replicas { .. }
             | Self::Replicate { .. } => true,
@@ -275,6 +283,58 @@ impl OperatedServer {
     #[must_use]
     pub const fn new(service: String, server: String, connections: Option<u32>) -> Self {
         Self { service, server, connections }
+    }
+}
+
+/// What became of a [`Call::Check`].
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Checked {
+    /// One for each server that was meant.
+    pub checks: Vec<CheckResult>,
+}
+
+impl Checked {
+    /// These checks.
+    #[must_use]
+    pub const fn new(checks: Vec<CheckResult>) -> Self {
+        Self { checks }
+    }
+}
+
+/// One check of one server.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CheckResult {
+    /// The virtual service's name in lvs.cf.
+    pub service: String,
+    /// The real server's name in lvs.cf.
+    pub server: String,
+    /// Its address and port.
+    pub address: SocketAddr,
+    /// What kind of check it was.
+    pub kind: String,
+    /// Why it failed; `None` if it passed.
+    pub failure: Option<String>,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+    /// What it sent and got, a line each, without secrets.
+    pub transcript: Vec<String>,
+}
+
+impl CheckResult {
+    /// A check of the server of this name in the service of this name, of which nothing is known.
+    #[must_use]
+    pub const fn new(service: String, server: String, address: SocketAddr) -> Self {
+        Self {
+            service,
+            server,
+            address,
+            kind: String::new(),
+            failure: None,
+            took_us: 0,
+            transcript: Vec::new(),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub mod clock;
 pub mod configuration;
 pub mod control;
 pub mod director;
+#[cfg(feature = "kernel")]
+pub mod doctor;
 pub mod fos;
 pub mod guards;
 pub mod heartbeat;

@@ -6,8 +6,10 @@
 
 #[cfg(feature = "web")]
 mod account;
+mod check;
 mod completion;
 pub mod config;
+mod doctor;
 mod events;
 mod metrics;
 mod node;
@@ -21,8 +23,12 @@ mod service;
 mod show;
 mod span;
 mod status;
+mod support;
 mod sync;
 mod table;
+#[cfg(feature = "tui")]
+mod top;
+mod version;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -43,6 +49,9 @@ struct Arguments {
 enum Command {
     /// Say whether the pair is healthy and would fail over, and what it does.
     Status(status::Status),
+    /// Show what the director does, live.
+    #[cfg(feature = "tui")]
+    Top(top::Top),
     /// Say whether a failover would succeed now, and if not why.
     Readiness(status::Readiness),
     /// List and show virtual services.
@@ -54,6 +63,9 @@ enum Command {
     /// List what operators say of servers, and take it back.
     #[command(subcommand, infer_subcommands = true)]
     Override(server::Overrides),
+    /// Check servers once, now.
+    #[command(subcommand, infer_subcommands = true)]
+    Check(check::Command),
     /// Begin and end maintenance of this node.
     #[command(subcommand, infer_subcommands = true)]
     Node(node::Command),
@@ -89,6 +101,12 @@ enum Command {
     /// Set the password of a user of the GUI.
     #[cfg(feature = "web")]
     Passwd(account::Passwd),
+    /// Examine this machine, and say what to mend.
+    Doctor(doctor::Doctor),
+    /// Collect what somebody needs who is to help, without secrets.
+    SupportBundle(support::SupportBundle),
+    /// Say which versions run.
+    Version(version::Version),
     /// Print a script that completes this command's words in a shell.
     Completion(completion::Completion),
 }
@@ -97,10 +115,13 @@ impl Command {
     fn run(self) -> Result<u8, Failure> {
         match self {
             Self::Status(command) => command.run(),
+            #[cfg(feature = "tui")]
+            Self::Top(command) => command.run(),
             Self::Readiness(command) => command.run(),
             Self::Service(command) => command.run(),
             Self::Server(command) => command.run(),
             Self::Override(command) => command.run(),
+            Self::Check(command) => command.run(),
             Self::Node(command) => command.run(),
             Self::Failover(command) => command.run(),
             Self::Events(command) => command.run(),
@@ -117,6 +138,9 @@ impl Command {
             Self::Token(command) => command.run(),
             #[cfg(feature = "web")]
             Self::Passwd(command) => command.run(),
+            Self::Doctor(command) => command.run(),
+            Self::SupportBundle(command) => command.run(),
+            Self::Version(command) => command.run(),
             Self::Completion(command) => command.run(),
         }
     }

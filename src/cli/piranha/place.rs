@@ -73,6 +73,11 @@ impl Place {
         Self { node: PARTNER.to_owned(), ..self.clone() }
     }
 
+    /// The configuration file of the director.
+    pub(super) fn file(&self) -> &Path {
+        &self.configfile
+    }
+
     /// The directory of the control sockets of the node that is meant.
     pub(super) fn directory(&self) -> PathBuf {
         let own = directory(self.control.as_deref(), &self.configfile, Path::new(CONFIG_FILE));

@@ -17,6 +17,7 @@
 //!   heartbeat.
 
 mod announce;
+mod ask;
 mod guard;
 mod keeper;
 mod rival;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub(in crate::runtime) use self::ask::ask;
 pub use self::guard::guard;
 use self::keeper::Keeper;
 use super::announced::Announced;

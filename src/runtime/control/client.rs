@@ -12,8 +12,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use super::place::socket;
 use crate::control::metrics::Scene;
 use crate::control::protocol::{
-    Call, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem, Request,
-    Servers, VERSION,
+    Call, Checked, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem,
+    Request, Servers, VERSION,
 };
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
 use crate::control::{Counters, Record};
@@ -219,6 +219,14 @@ impl Client {
     /// [`ClientError::Refused`]: no such server, for example, or it is the last one.
     pub async fn operate(&mut self, operation: Operation) -> Result<Operated, ClientError> {
         self.call(Call::Operate(operation), LONG_LIMIT).await
+    }
+
+    /// Has `lvs` check the servers that `target` means once, now.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where there is no such server, or too many ask for checks.
+    pub async fn check(&mut self, target: &str) -> Result<Checked, ClientError> {
+        self.call(Call::Check { target: target.to_owned() }, LONG_LIMIT).await
     }
 
     /// Takes back what was said to `lvs` of `target`, or of all servers.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::feed::{Chronicle, Feed};
 use super::node::wrong_daemon;
 use super::server::{Caller, Options, Serve, Served, start};
 use super::session::text;
-use crate::control::protocol::{Call, Daemon, Done, Operated, Problem, ProblemCode};
+use crate::control::protocol::{Call, Checked, Daemon, Done, Operated, Problem, ProblemCode};
 use crate::runtime::director::Order;
 
 /// How long a director may take for an order, a reload of a large configuration included.
@@ -20,6 +20,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How long an answer waits for the partner to know of it too. It does not have to: what is
 /// said is brought there whenever it can be reached.
 const REPLICATION_LIMIT: Duration = Duration::from_secs(2);
+
+/// Clients that may have servers checked at the same time.
+const TRIALS: usize = 4;
+
+/// Servers that one call may have checked.
+const TRIED: usize = 16;
+
+/// How long a client keeps its place at least, so that nobody floods a server with checks.
+const TRIAL_PAUSE: Duration = Duration::from_millis(250);
 
 /// Serves the control socket of `lvs`, asking the director behind `orders`.
 ///
@@ -30,11 +39,13 @@ pub fn serve_director(
     feed: Feed,
     orders: mpsc::Sender<Order>,
 ) -> io::Result<Served> {
-    start(options, feed, Arc::new(Director { orders }))
+    start(options, feed, Arc::new(Director { orders, trials: Semaphore::new(TRIALS) }))
 }
 
 struct Director {
     orders: mpsc::Sender<Order>,
+    /// Places for clients that have servers checked.
+    trials: Semaphore,
 }
 
 #[async_trait]
@@ -74,6 +85,10 @@ impl Serve for Director {
                 let operated = self.ask(order).await??;
                 text(&self.replicated(operated).await)
             }
+            Call::Check { target } => {
+                tracing::info!("lvs: {} asks for a check of {target}", caller.user);
+                text(&self.check(target).await?)
+            }
             Call::ClearOverrides { target } => {
                 let author = caller.user.clone();
                 let order = |answer| Order::Clear { author, target, answer };
@@ -103,6 +118,35 @@ impl Director {
         let settled = tokio::time::timeout(REPLICATION_LIMIT, settled).await;
         operated.replicated = matches!(settled, Ok(Ok(true)));
         operated
+    }
+
+    /// Runs the checks here, on the thread of the control socket: none of the director's waits.
+    async fn check(&self, target: String) -> Result<Checked, Problem> {
+        let place = self.trials.try_acquire();
+        let _place = place.map_err(|_full| {
+            let message = format!("{TRIALS} clients have servers checked already");
+            Problem::new(ProblemCode::Busy, message, "try again in a moment")
+        })?;
+        let trials = self.ask(|answer| Order::Trials { target, answer }).await?;
+        let trials = trials.map_err(|error| {
+            let mend = "see `piranha server list` for what there is";
+            Problem::new(ProblemCode::NoSuchObject, error.to_string(), mend)
+        })?;
+        if trials.len() > TRIED {
+            let message =
+                format!("that means {} servers, and {TRIED} are checked at most", trials.len());
+            let mend = "name the service too: SERVICE/SERVER";
+            return Err(Problem::new(ProblemCode::NoSuchObject, message, mend));
+        }
+        let pause = tokio::time::sleep(TRIAL_PAUSE);
+        let running: Vec<_> = trials.into_iter().map(|trial| tokio::spawn(trial.run())).collect();
+        let mut checks = Vec::new();
+        for trial in running {
+            let panicked = |_| Problem::new(ProblemCode::System, "the check panicked", "report it");
+            checks.push(trial.await.map_err(panicked)?);
+        }
+        pause.await;
+        Ok(Checked::new(checks))
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Problem> {

@@ -14,6 +14,7 @@ mod reconciler;
 mod replicate;
 mod status;
 mod store;
+mod trial;
 mod warmth;
 mod watch;
 mod ways;
@@ -35,6 +36,7 @@ use self::rates::Rating;
 use self::reconciler::Reconciler;
 use self::replicate::Replication;
 pub use self::store::Store;
+pub use self::trial::Trial;
 use self::warmth::Warmth;
 pub use self::watch::WatchError;
 use self::watch::{ServerKey, Watch};
@@ -444,6 +446,9 @@ impl Director {
                 let _gone = answer.send(());
             }
             Order::Settled { answer } => self.settle(answer),
+            Order::Trials { target, answer } => {
+                let _gone = answer.send(Trial::along(&self.config, &self.ways, &target));
+            }
             Order::Reload { answer } => {
                 let _gone = answer.send(self.on_reload(reports).await);
             }

@@ -2,10 +2,10 @@
 
 use tokio::sync::oneshot;
 
-use super::StartError;
+use super::{StartError, Trial};
 use crate::control::protocol::{Operated, Operation, Problem, Replicas, Servers};
 use crate::control::status::Balancing;
-use crate::control::{Override, ServiceCounters};
+use crate::control::{Override, ServiceCounters, TargetError};
 
 /// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
 /// drop its receiver.
@@ -72,6 +72,13 @@ pub enum Order {
     Settled {
         /// Where to.
         answer: oneshot::Sender<bool>,
+    },
+    /// The checks of servers, to be run once by who asks.
+    Trials {
+        /// Which servers.
+        target: String,
+        /// Where to.
+        answer: oneshot::Sender<Result<Vec<Trial>, TargetError>>,
     },
     /// Read the configuration again. The answer is in how many places the table differs.
     Reload {

@@ -18,7 +18,7 @@ use crate::health::{
 };
 use crate::ipvs::ServiceKey;
 use crate::net::{OutOfRange, Protocol};
-use crate::runtime::checks::{self, CheckError, Dialer, Method, Pool, Seat, Way};
+use crate::runtime::checks::{self, CheckError, Dialer, Method, Pool, Seat, Transcript, Way};
 use crate::runtime::clock;
 use crate::wire::proxy::ProxyProtocol;
 
@@ -107,7 +107,7 @@ struct Asked {
 
 /// What makes a check.
 #[derive(PartialEq)]
-struct Probe {
+pub(super) struct Probe {
     spec: CheckSpec,
     protocol: Protocol,
     proxy: Option<ProxyProtocol>,
@@ -116,7 +116,7 @@ struct Probe {
 }
 
 impl Probe {
-    fn of(service: &Virtual, way: Option<Way>) -> Self {
+    pub(super) fn of(service: &Virtual, way: Option<Way>) -> Self {
         Self {
             spec: service.check.clone(),
             protocol: service.protocol,
@@ -126,17 +126,36 @@ impl Probe {
         }
     }
 
-    fn build(&self) -> Result<Method, CheckError> {
-        let dialer = Dialer::new(self.path).with_proxy_protocol(self.proxy).with_way(self.way);
-        let connects = (&self.spec, self.protocol) == (&CheckSpec::Connect, Protocol::Tcp);
-        if connects && self.way.is_none() {
-            return Ok(Method::Connect(dialer));
-        }
-        let check: Arc<dyn Check> = checks::build_with(&self.spec, self.protocol, &dialer)?.into();
-        Ok(Method::Check(match self.way {
+    pub(super) const fn kind(&self) -> &'static str {
+        self.spec.kind()
+    }
+
+    /// The check with a record of what it sends and gets.
+    pub(super) fn build_explained(
+        &self,
+        transcript: &Transcript,
+    ) -> Result<Arc<dyn Check>, CheckError> {
+        self.check(&self.dialer().with_transcript(transcript.clone()))
+    }
+
+    fn dialer(&self) -> Dialer {
+        Dialer::new(self.path).with_proxy_protocol(self.proxy).with_way(self.way)
+    }
+
+    fn check(&self, dialer: &Dialer) -> Result<Arc<dyn Check>, CheckError> {
+        let check: Arc<dyn Check> = checks::build_with(&self.spec, self.protocol, dialer)?.into();
+        Ok(match self.way {
             Some(way) => Arc::new(Along::new(check, way)),
             None => check,
-        }))
+        })
+    }
+
+    fn build(&self) -> Result<Method, CheckError> {
+        let connects = (&self.spec, self.protocol) == (&CheckSpec::Connect, Protocol::Tcp);
+        if connects && self.way.is_none() {
+            return Ok(Method::Connect(self.dialer()));
+        }
+        Ok(Method::Check(self.check(&self.dialer())?))
     }
 }
 

@@ -4,6 +4,8 @@
 #![allow(unsafe_code, reason = "the one place for it; see each SAFETY comment")]
 #![allow(trivial_numeric_casts, reason = "other C libraries have narrower fields")]
 
+#[cfg(feature = "kernel")]
+mod clock;
 mod datagrams;
 mod hops;
 #[cfg(feature = "kernel")]
@@ -14,6 +16,8 @@ mod names;
 mod peer;
 mod scheduling;
 
+#[cfg(feature = "kernel")]
+pub(super) use clock::is_clock_synchronised;
 pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send_trains};
 pub(super) use hops::receive_with_hops;
 #[cfg(feature = "kernel")]

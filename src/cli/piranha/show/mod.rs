@@ -5,8 +5,10 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub(super) use servers::{override_list, server_list, service_list};
-pub(super) use summary::{brief, nagios, readiness, status};
+pub(super) use servers::{
+    override_list, reason, server_list, service_list, service_reason, weight,
+};
+pub(super) use summary::{answers, brief, nagios, readiness, status};
 
 use crate::control::status::{Grade, ServerState, ServiceState};
 
@@ -20,7 +22,7 @@ pub(super) const fn tone(grade: Grade) -> Tone {
     }
 }
 
-const fn service_tone(state: ServiceState) -> Tone {
+pub(super) const fn service_tone(state: ServiceState) -> Tone {
     match state {
         ServiceState::Up => Tone::Good,
         ServiceState::Down => Tone::Bad,
@@ -28,7 +30,7 @@ const fn service_tone(state: ServiceState) -> Tone {
     }
 }
 
-const fn server_tone(state: ServerState) -> Tone {
+pub(super) const fn server_tone(state: ServerState) -> Tone {
     match state {
         ServerState::Up => Tone::Good,
         ServerState::Down => Tone::Bad,

@@ -163,7 +163,7 @@ fn state(server: &ServerStatus) -> String {
 }
 
 /// The weight in the table, and that of lvs.cf where it is another.
-fn weight(server: &ServerStatus) -> String {
+pub(in crate::cli::piranha) fn weight(server: &ServerStatus) -> String {
     let configured = server.configured_weight;
     match server.weight {
         None => "-".to_owned(),
@@ -172,7 +172,8 @@ fn weight(server: &ServerStatus) -> String {
     }
 }
 
-fn reason(server: &ServerStatus) -> String {
+/// Why a server is what it is: an operator's word, its checks, its part.
+pub(in crate::cli::piranha) fn reason(server: &ServerStatus) -> String {
     let said = server.operator.as_ref().map(|said| {
         let why = said.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         format!("{} by {}{why}", said.word, said.author)
@@ -181,7 +182,8 @@ fn reason(server: &ServerStatus) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-fn service_reason(service: &ServiceStatus) -> String {
+/// Why a service is what it is.
+pub(in crate::cli::piranha) fn service_reason(service: &ServiceStatus) -> String {
     let sorry = service.sorry_servers.iter().map(|sorry| format!("sorry server {sorry} answers"));
     let quorum = service.quorum.filter(|quorum| !quorum.is_met);
     let quorum = quorum.map(|q| match q.of {

@@ -80,7 +80,12 @@ fn headline(status: &Status, screen: Screen) -> String {
     screen.paint(tone(status.verdict.health), &line) + "\n"
 }
 
-fn health(verdict: &Verdict) -> &'static str {
+/// Is this pair healthy, and would a failover succeed now: the answers in words.
+pub(in crate::cli::piranha) const fn answers(verdict: &Verdict) -> (&'static str, &'static str) {
+    (health(verdict), failover(verdict))
+}
+
+const fn health(verdict: &Verdict) -> &'static str {
     match verdict.health {
         Grade::Ok => "healthy",
         Grade::Warning => "WARNING",

@@ -1,0 +1,5 @@
+//! Pictures of known states, and what keys do.
+
+mod keys;
+mod pictures;
+mod states;

@@ -1,0 +1,99 @@
+//! What the daemons say, and what their checks see of certificates.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::files::tls;
+use crate::config::Config;
+use crate::control::doctor::{Certificate, Facts};
+use crate::control::protocol::{CheckResult, Daemon, Servers};
+use crate::control::status::Reading;
+use crate::control::{Client, Record};
+use crate::runtime::control::status;
+use crate::runtime::director::Trial;
+
+/// Certificates that are looked at, the first servers' in lvs.cf.
+const CERTIFICATES: usize = 16;
+
+/// How long all of them may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) async fn ask(config: &Config, control: &Path, facts: &mut Facts) {
+    let version = env!("CARGO_PKG_VERSION");
+    facts.versions.insert("piranha".to_owned(), version.to_owned());
+    let known = status(control, Servers::None, None).await;
+    if let Reading::Known(pulse) = &known.pulse {
+        facts.versions.insert("pulse".to_owned(), pulse.process.version.clone());
+        facts.state = Some(pulse.state);
+        facts.hears_partner = pulse.partner.as_ref().map(|_| pulse.hears_partner());
+    }
+    if let Reading::Known(lvs) = &known.lvs {
+        facts.versions.insert("lvs".to_owned(), lvs.process.version.clone());
+    }
+    for daemon in [Daemon::Pulse, Daemon::Lvs] {
+        let past = async { Client::connect(control, daemon).await?.events(0).await };
+        let step = past.await.ok().and_then(|past| set_back(&past.events));
+        facts.set_back = facts.set_back.max(step);
+    }
+    if tokio::time::timeout(PATIENCE, certificates(config, facts)).await.is_err() {
+        facts.unseen.push(("all certificates".to_owned(), format!("it took over {PATIENCE:?}")));
+    }
+}
+
+/// The largest step back between two events, which are in the order in which they happened.
+fn set_back(events: &[Record]) -> Option<Duration> {
+    let steps = events.windows(2).map(|pair| pair[0].at.since(pair[1].at));
+    steps.max().filter(|step| !step.is_zero())
+}
+
+/// What one check of each server over TLS sees.
+async fn certificates(config: &Config, facts: &mut Facts) {
+    let services = config.active_virtuals().filter_map(|v| Some((v, tls(&v.check)?)));
+    let servers = services.flat_map(|(v, tls)| v.active_servers().map(move |one| (v, one, tls)));
+    for (v, server, tls) in servers.take(CERTIFICATES) {
+        let name = format!("{}/{}", v.name, server.name);
+        let warning = tls.expiry_warning.as_secs() / 86400;
+        for trial in Trial::of(config, &name).unwrap_or_default() {
+            let days = expires_in(&trial.run().await);
+            facts.certificates.extend(days.map(|days| Certificate::new(&name, days, warning)));
+        }
+    }
+}
+
+/// What the record of a check says of the certificate.
+fn expires_in(check: &CheckResult) -> Option<u64> {
+    check.transcript.iter().find_map(|line| {
+        let (_, rest) = line.split_once("certificate expires in ")?;
+        rest.split(' ').next()?.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Event, Timestamp};
+
+    #[test]
+    fn a_clock_that_was_set_back_shows_in_the_order_of_events() {
+        let events = |at: &[u64]| {
+            let event = |&at: &u64| Record {
+                number: 0,
+                at: Timestamp(at),
+                event: Event::Warning { text: String::new() },
+            };
+            at.iter().map(event).collect::<Vec<_>>()
+        };
+        assert_eq!(set_back(&events(&[1000, 2000, 9000])), None);
+        assert_eq!(set_back(&events(&[9000, 2000, 3000])), Some(Duration::from_secs(7)));
+        assert_eq!(set_back(&[]), None);
+    }
+
+    #[test]
+    fn the_days_of_a_certificate_are_in_the_record_of_its_check() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let mut check = CheckResult::new("web".to_owned(), "s".to_owned(), address);
+        assert_eq!(expires_in(&check), None);
+        check.transcript = vec!["0.1s * TLSv1_3, key x, certificate expires in 12 days".to_owned()];
+        assert_eq!(expires_in(&check), Some(12));
+    }
+}
