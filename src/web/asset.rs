@@ -24,6 +24,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ("app.css", "text/css; charset=utf-8", include_str!("assets/app.css")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
     ("theme.js", JAVASCRIPT, include_str!("assets/theme.js")),
+    ("number.js", JAVASCRIPT, include_str!("assets/number.js")),
+    ("api.js", JAVASCRIPT, include_str!("assets/api.js")),
+    ("live.js", JAVASCRIPT, include_str!("assets/live.js")),
+    ("act.js", JAVASCRIPT, include_str!("assets/act.js")),
+    ("app.js", JAVASCRIPT, include_str!("assets/app.js")),
 ];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

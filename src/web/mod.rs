@@ -7,15 +7,22 @@
 //! - `session`, `throttle`, `account`: who is logged in, who has to wait, who there is.
 //! - `audit`: what is noted of every change.
 //! - `problem`: how an error is told (RFC 9457).
+//! - `live`, `history`, `chronicle`: what is told every second, what was, what happened.
+//! - `page`: what the pages show; `asset`: their style sheets and scripts.
+//! - [`openapi`]: the description of the API.
 //!
 //! `runtime::web` has the sockets.
 
 pub(crate) mod account;
 pub(crate) mod asset;
 pub(crate) mod audit;
+pub(crate) mod chronicle;
 pub(crate) mod form;
 pub(crate) mod guard;
 pub(crate) mod headers;
+pub(crate) mod history;
+pub(crate) mod live;
+mod openapi;
 pub(crate) mod page;
 pub(crate) mod problem;
 mod role;
@@ -24,5 +31,6 @@ pub(crate) mod secret;
 pub(crate) mod session;
 pub(crate) mod throttle;
 
+pub use openapi::openapi;
 pub use role::{NoSuchRole, Role};
 pub use route::{Access, Endpoint, Field, Found, Kind, Method, Parameters, ROUTES, Route, find};

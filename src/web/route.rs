@@ -1,5 +1,5 @@
 use Access::Public;
-use Kind::{Api, Asset, Form, Page};
+use Kind::{Api, Asset, Form, Page, Stream};
 use Method::{Delete, Get, Post, Put};
 
 use super::Role;
@@ -153,6 +153,16 @@ impl Route {
         self
     }
 
+    const fn up_to(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// The names of what its path leaves open.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(name)
+    }
+
     /// Whether the request `path` is this route's, with the values of its `{name}`s.
     fn matches(&self, path: &str) -> Option<Parameters> {
         let (mut wanted, mut found) = (self.path.split('/'), path.split('/'));
@@ -209,7 +219,7 @@ pub fn find(method: &str, path: &str) -> Found {
     let mut others = Vec::new();
     for route in ROUTES {
         let Some(parameters) = route.matches(path) else { continue };
-        if route.method.name() == method && !(head && route.kind == Kind::Stream) {
+        if route.method.name() == method && !(head && route.kind == Stream) {
             return Found::Route(route, parameters);
         }
         others.push(route.method);
@@ -223,6 +233,13 @@ pub fn find(method: &str, path: &str) -> Found {
 #[allow(missing_docs, reason = "the table says what each is for")]
 pub enum Endpoint {
     Overview,
+    ServicesPage,
+    ServicePage,
+    ClusterPage,
+    EventsPage,
+    AccountsPage,
+    AuditPage,
+    Help,
     LoginPage,
     Login,
     SetupPage,
@@ -231,13 +248,26 @@ pub enum Endpoint {
     Asset,
     Healthz,
     Readyz,
+    OpenApi,
     Status,
     Readiness,
+    Nodes,
+    Node,
+    Services,
+    Service,
+    Server,
+    Events,
+    Stream,
+    History,
     Overrides,
     PutOverride,
     DeleteOverride,
     Failover,
     Maintenance,
+    Config,
+    Validate,
+    Diff,
+    Explain,
     Reload,
     BeginSession,
     EndSession,
@@ -257,6 +287,7 @@ pub enum Endpoint {
 const REASON: Field = may("reason", "string", "Why, for the log and the audit trail.");
 const NAME: Field = must("user", "string", "The name of the account.");
 const PASSWORD: Field = must("password", "string", "Its password.");
+const DRAFT: &[Field] = &[must("text", "string", "The whole of an lvs.cf.")];
 const WORD: &[Field] = &[
     must("state", "string", "`drain`, `disable` or `weight`."),
     may("weight", "integer", "The weight, for `weight`."),
@@ -270,6 +301,13 @@ const WORD: &[Field] = &[
 /// Everything that can be asked, and by whom. What is not in here is refused.
 pub const ROUTES: &[Route] = &[
     Route::page("/", Viewer, Endpoint::Overview, "The state of the pair at a glance."),
+    Route::page("/services", Viewer, Endpoint::ServicesPage, "All services, with filter and order."),
+    Route::page("/services/{service}", Viewer, Endpoint::ServicePage, "A service and its servers."),
+    Route::page("/cluster", Viewer, Endpoint::ClusterPage, "The pair, and whether it could fail over."),
+    Route::page("/events", Viewer, Endpoint::EventsPage, "What has happened."),
+    Route::page("/accounts", Viewer, Endpoint::AccountsPage, "Sessions, users and tokens."),
+    Route::page("/audit", Admin, Endpoint::AuditPage, "Who did what."),
+    Route::page("/help", Viewer, Endpoint::Help, "Keys, states and words."),
     Route::new(Get, "/login", Public, Page, Endpoint::LoginPage, "Where one logs in."),
     Route::new(Post, "/login", Public, Form, Endpoint::Login, "Log in.").with(&[NAME, PASSWORD]),
     Route::new(Get, "/setup", Public, Page, Endpoint::SetupPage, "Where the first admin is made."),
@@ -291,6 +329,40 @@ pub const ROUTES: &[Route] = &[
         Endpoint::Readiness,
         "Whether the pair is healthy and a failover would succeed, and if not why.",
     ),
+    Route::api(Get, "/api/v1/openapi.json", Viewer, Endpoint::OpenApi, "This description."),
+    Route::api(Get, "/api/v1/nodes", Viewer, Endpoint::Nodes, "This node, and what its partner said."),
+    Route::api(Get, "/api/v1/nodes/{name}", Viewer, Endpoint::Node, "This node, by its name."),
+    Route::api(Get, "/api/v1/services", Viewer, Endpoint::Services, "The services and their servers."),
+    Route::api(Get, "/api/v1/services/{service}", Viewer, Endpoint::Service, "One service."),
+    Route::api(
+        Get,
+        "/api/v1/services/{service}/servers/{server}",
+        Viewer,
+        Endpoint::Server,
+        "One server of a service, by its name or its address and port.",
+    ),
+    Route::api(Get, "/api/v1/events", Viewer, Endpoint::Events, "What has happened.")
+        .with(&[may("after", "integer", "Only events with a greater `id`.")]),
+    Route::new(
+        Get,
+        "/api/v1/stream",
+        Access::Role(Viewer),
+        Stream,
+        Endpoint::Stream,
+        "What happens, as it happens: `snapshot`, `delta`, `event` and `ping`.",
+    ),
+    Route::api(
+        Get,
+        "/api/v1/history",
+        Viewer,
+        Endpoint::History,
+        "What went through a service: 15 minutes by the second, 2 hours by 10 s, a day by 2 minutes.",
+    )
+    .with(&[
+        must("service", "string", "The name of the service."),
+        must("series", "string", "`cps`, `active`, `in`, `out` or `up`."),
+        may("range", "integer", "How far back, in seconds; 900 unless said."),
+    ]),
     Route::api(
         Get,
         "/api/v1/overrides",
@@ -331,6 +403,38 @@ pub const ROUTES: &[Route] = &[
     )
     .with(&[must("on", "boolean", "Whether it begins."), REASON])
     .after_password(),
+    Route::api(
+        Get,
+        "/api/v1/config/raw",
+        Admin,
+        Endpoint::Config,
+        "The file that is in force, with its digest as `ETag`.",
+    ),
+    Route::api(
+        Post,
+        "/api/v1/config/validate",
+        Admin,
+        Endpoint::Validate,
+        "What is wrong with a draft. Changes nothing.",
+    )
+    .with(DRAFT)
+    .up_to(4 << 20),
+    Route::api(
+        Post,
+        "/api/v1/config/diff",
+        Admin,
+        Endpoint::Diff,
+        "What a draft would change in what the file says, and what that does to connections.",
+    )
+    .with(DRAFT)
+    .up_to(4 << 20),
+    Route::api(
+        Get,
+        "/api/v1/config/explain/{name}",
+        Viewer,
+        Endpoint::Explain,
+        "What a directive or a diagnostic means.",
+    ),
     Route::api(Post, "/api/v1/config/reload", Admin, Endpoint::Reload, "Read lvs.cf again."),
     Route::new(Post, "/api/v1/session", Public, Api, Endpoint::BeginSession, "Log in.")
         .with(&[NAME, PASSWORD]),

@@ -6,7 +6,14 @@
     reason = "a test is a driver, and panics to fail"
 )]
 
+#[path = "../browser/mod.rs"]
+mod browser;
 mod client;
+#[path = "../cli/daemon.rs"]
+#[allow(dead_code, reason = "shared with the tests of the daemons, which use all of it")]
+mod daemon;
+mod director;
+mod pages;
 mod routes;
 mod security;
 mod site;

@@ -11,6 +11,7 @@ use super::random;
 use super::store::{Store, StoreError};
 use super::tls::Identity;
 use super::trail::Trail;
+use super::watch::Watch;
 use crate::control::protocol::{Daemon, Servers};
 use crate::control::status::Status;
 use crate::control::{Client, Timestamp};
@@ -40,6 +41,7 @@ pub(super) struct App {
     pub(super) cookie: String,
     pub(super) identity: Identity,
     pub(super) store: Store,
+    pub(super) watch: Arc<Watch>,
     trail: Trail,
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
@@ -66,6 +68,7 @@ impl App {
         identity: Identity,
         (store, trail): (Store, Trail),
     ) -> Self {
+        let watch = Arc::new(Watch::new(&node, &control));
         Self {
             node,
             control,
@@ -73,6 +76,7 @@ impl App {
             cookie,
             identity,
             store,
+            watch,
             trail,
             sessions: Mutex::default(),
             throttle: Mutex::default(),

@@ -24,6 +24,9 @@ use crate::web::{Access, Found, Kind, Parameters, Role, Route, find};
 /// A body that takes longer than this is given up.
 const BODY: Duration = Duration::from_secs(30);
 
+/// Where pages listen.
+const STREAM: &str = "/api/v1/stream";
+
 /// What API tokens begin with, so that a secret scanner knows one.
 pub(super) const TOKEN: &str = "piranha_";
 
@@ -104,7 +107,7 @@ async fn judge(
         let mend = "use its address, its name, or one given with --name";
         return Err(Problem::new(421, "other_host", "this server has another name", mend));
     }
-    let caller = identify(app, visitor, &head.headers)?;
+    let caller = identify(app, visitor, &head)?;
     let (route, parameters) = match admit(app, &head, caller.as_ref())? {
         Admitted::To(route, parameters) => (route, parameters),
         Admitted::Elsewhere(location) => return Ok(Reply::see_other(&location)),
@@ -144,7 +147,12 @@ async fn judge(
 }
 
 /// Who asks, as far as that can be believed.
-fn identify(app: &App, visitor: &Visitor, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+fn identify(
+    app: &App,
+    visitor: &Visitor,
+    head: &http::request::Parts,
+) -> Result<Option<Caller>, Problem> {
+    let headers = &head.headers;
     if let Visitor::Socket { user, role } = visitor {
         let name = format!("{user} (socket)");
         return Ok(Some(Caller { name, role: *role, session: None, fresh: true }));
@@ -156,7 +164,11 @@ fn identify(app: &App, visitor: &Visitor, headers: &HeaderMap) -> Result<Option<
         return secret.map_or(Ok(None), |secret| app.holder(&secret));
     }
     match session(app, headers) {
-        Some(secret) => app.caller(secret, headers.contains_key("x-piranha-passive")),
+        Some(secret) => {
+            // What an open page does by itself is no sign of life of its user.
+            let by_itself = head.uri.path() == STREAM || headers.contains_key("x-piranha-passive");
+            app.caller(secret, by_itself)
+        }
         None => Ok(None),
     }
 }

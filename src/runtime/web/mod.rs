@@ -13,6 +13,7 @@ mod reply;
 pub(crate) mod store;
 mod tls;
 mod trail;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
 use self::app::{App, Shared};
@@ -145,7 +146,9 @@ impl Server {
     }
 
     /// Serves until `stop` is true, then lets answers under way end.
-    pub async fn run(self, stop: watch::Receiver<bool>) {
+    pub async fn run(self, stop: Receiver<bool>) {
+        let mut watch = JoinSet::new();
+        watch.spawn(Arc::clone(&self.app.watch).run());
         let mut parts = JoinSet::new();
         parts.spawn(door::network(Arc::clone(&self.app), self.listener, stop.clone()));
         if let Some(socket) = self.socket {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use crate::web::headers::NO_STORE;
 use crate::web::problem::Problem;
@@ -88,10 +89,11 @@ impl Reply {
     }
 }
 
-/// A body, or none.
+/// A body: whole, or as it comes.
 #[derive(Debug)]
 pub(super) enum Body {
     Whole(Option<Bytes>),
+    Stream(mpsc::Receiver<Bytes>),
 }
 
 impl hyper::body::Body for Body {
@@ -100,10 +102,13 @@ impl hyper::body::Body for Body {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(chunks) => {
+                chunks.poll_recv(context).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 
@@ -116,6 +121,7 @@ impl hyper::body::Body for Body {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
+            Self::Stream(_) => SizeHint::default(),
         }
     }
 }

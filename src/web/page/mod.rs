@@ -2,12 +2,18 @@
 
 mod frame;
 mod glyph;
+mod lists;
+mod number;
 mod overview;
+mod service;
 
 use askama::Template;
 
-pub(crate) use frame::Frame;
-pub(crate) use overview::Overview;
+pub(crate) use frame::{Frame, sentence};
+pub(crate) use glyph::{Glyph, UNKNOWN};
+pub(crate) use lists::{Accounts, Audit, Events, Help, SessionRow, TokenRow, UserRow};
+pub(crate) use overview::{Cluster, Overview};
+pub(crate) use service::{Service, ServiceRow, Services, rows};
 
 /// Where one logs in.
 #[derive(Debug, Template)]

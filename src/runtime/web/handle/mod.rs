@@ -1,10 +1,13 @@
 //! What the server does, by endpoint.
 
 mod account;
+mod config;
 mod entry;
+mod look;
 mod operate;
 mod page;
 mod session;
+mod stream;
 
 use std::net::IpAddr;
 
@@ -19,7 +22,7 @@ use super::reply::Reply;
 use crate::control::protocol::{Daemon, Servers};
 use crate::web::form::Form;
 use crate::web::problem::Problem;
-use crate::web::{Endpoint, Parameters};
+use crate::web::{Endpoint, Parameters, openapi};
 
 pub(super) use page::error_page;
 
@@ -85,6 +88,13 @@ struct Action<'a> {
 pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
     match endpoint {
         Endpoint::Overview => page::overview(&context).await,
+        Endpoint::ServicesPage => page::services(&context).await,
+        Endpoint::ServicePage => page::service(&context).await,
+        Endpoint::ClusterPage => page::cluster(&context).await,
+        Endpoint::EventsPage => page::events(&context).await,
+        Endpoint::AccountsPage => page::accounts(&context).await,
+        Endpoint::AuditPage => page::audit(&context).await,
+        Endpoint::Help => page::help(&context).await,
         Endpoint::LoginPage => entry::login_page(&context),
         Endpoint::Login => entry::login(&context).await,
         Endpoint::SetupPage => entry::setup_page(&context),
@@ -93,13 +103,26 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Asset => page::asset(&context),
         Endpoint::Healthz => Ok(Reply::new("text/plain", "ok\n")),
         Endpoint::Readyz => readyz(&context).await,
+        Endpoint::OpenApi => Reply::json(&openapi()),
         Endpoint::Status => status(&context).await,
         Endpoint::Readiness => told(&context, &context.app.status(Servers::None).await.verdict),
+        Endpoint::Nodes => look::nodes(&context).await,
+        Endpoint::Node => look::one_node(&context).await,
+        Endpoint::Services => look::services(&context).await,
+        Endpoint::Service => look::service(&context).await,
+        Endpoint::Server => look::server(&context).await,
+        Endpoint::Events => look::events(&context),
+        Endpoint::Stream => stream::open(&context),
+        Endpoint::History => look::history(&context),
         Endpoint::Overrides => overrides(&context).await,
         Endpoint::PutOverride => operate::put(&context).await,
         Endpoint::DeleteOverride => operate::clear(&context).await,
         Endpoint::Failover => operate::failover(&context).await,
         Endpoint::Maintenance => operate::maintenance(&context).await,
+        Endpoint::Config => config::raw(&context).await,
+        Endpoint::Validate => config::validate(&context).await,
+        Endpoint::Diff => config::diff(&context).await,
+        Endpoint::Explain => config::explain(&context),
         Endpoint::Reload => operate::reload(&context).await,
         Endpoint::BeginSession => session::begin(&context).await,
         Endpoint::EndSession => session::end(&context),

@@ -1,32 +1,113 @@
 //! Pages and what they need.
 
+use std::sync::Arc;
+
 use askama::Template;
 use http::StatusCode;
 
-use super::{Answer, Context};
-use crate::control::protocol::Servers;
-use crate::control::status::Status;
-use crate::runtime::web::app::App;
+use super::{Answer, Context, session};
+use crate::control::status::Balancing;
+use crate::runtime::web::app::{App, stored};
 use crate::runtime::web::reply::Reply;
+use crate::runtime::web::watch::Snapshot;
 use crate::web::asset;
 use crate::web::headers::FOREVER;
-use crate::web::page::{Failure, Frame, Overview};
+use crate::web::page::{
+    Accounts, Audit, Cluster, Events, Failure, Frame, Help, Overview, Service, Services,
+    SessionRow, TokenRow, UserRow, rows,
+};
 use crate::web::problem::Problem;
 
 pub(super) async fn overview(context: &Context) -> Answer {
-    let status = context.app.status(Servers::Notable).await;
-    let frame = frame(context, ("Overview", "overview"), &status)?;
-    render(&Overview::new(frame, &status), None)
+    let (snapshot, frame) = framed(context, "Overview", "overview").await?;
+    let events = context.app.watch.chronicle().latest(10).cloned().collect();
+    let rows = service_rows(context, &snapshot);
+    render(&Overview::new(frame, &snapshot.status, rows, events), None)
 }
 
-fn frame(
+pub(super) async fn services(context: &Context) -> Answer {
+    let (snapshot, frame) = framed(context, "Services", "services").await?;
+    let rows = service_rows(context, &snapshot);
+    render(&Services::new(frame, rows, &context.query), None)
+}
+
+pub(super) async fn service(context: &Context) -> Answer {
+    let name = context.parameters.get("service");
+    let (snapshot, frame) = framed(context, name, "services").await?;
+    let mut rows = service_rows(context, &snapshot).into_iter();
+    let row = rows.find(|row| row.name == name).ok_or_else(Problem::not_found)?;
+    render(&Service { frame, row }, None)
+}
+
+pub(super) async fn cluster(context: &Context) -> Answer {
+    let (snapshot, frame) = framed(context, "Cluster", "cluster").await?;
+    render(&Cluster::new(frame, &snapshot.status), None)
+}
+
+pub(super) async fn events(context: &Context) -> Answer {
+    let (_, frame) = framed(context, "Events", "events").await?;
+    let events = context.app.watch.chronicle().latest(500).cloned().collect();
+    render(&Events::new(frame, events, &context.query), None)
+}
+
+pub(super) async fn audit(context: &Context) -> Answer {
+    let (_, frame) = framed(context, "Audit trail", "audit").await?;
+    render(&Audit { frame, entries: context.app.audit(500)? }, None)
+}
+
+pub(super) async fn help(context: &Context) -> Answer {
+    let (_, frame) = framed(context, "Help", "help").await?;
+    render(&Help { frame }, None)
+}
+
+pub(super) async fn accounts(context: &Context) -> Answer {
+    let (_, frame) = framed(context, "Accounts", "accounts").await?;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let sessions = session::sessions(context)?;
+    let sessions = sessions.iter().map(|seen| SessionRow {
+        id: text(&seen["id"]),
+        user: text(&seen["user"]),
+        address: text(&seen["address"]),
+        agent: text(&seen["agent"]),
+        since: text(&seen["since"]),
+        own: seen["own"] == true,
+    });
+    let mut page = Accounts { sessions: sessions.collect(), frame, users: vec![], tokens: vec![] };
+    if page.frame.is_admin() {
+        let accounts = context.app.store.read().map_err(stored)?;
+        page.users.extend(accounts.users.iter().map(|user| UserRow {
+            name: user.name.clone(),
+            role: user.role,
+            changed: user.changed.to_string(),
+        }));
+        page.tokens.extend(accounts.tokens.iter().map(|token| TokenRow {
+            name: token.name.clone(),
+            role: token.role,
+            author: token.author.clone(),
+            expires: token.expires.map_or("never".to_owned(), |expires| expires.to_string()),
+        }));
+    }
+    render(&page, None)
+}
+
+/// What is known now, and the frame of the page `title` over it.
+async fn framed(
     context: &Context,
-    title: (&str, &'static str),
-    status: &Status,
-) -> Result<Frame, Problem> {
+    title: &str,
+    place: &'static str,
+) -> Result<(Arc<Snapshot>, Frame), Problem> {
+    let stopping = || Problem::unreachable("the server stops");
+    let snapshot = context.app.watch.latest().await.ok_or_else(stopping)?;
     let caller = context.caller()?;
-    let csrf = caller.session.as_ref().map(|secret| secret.csrf()).unwrap_or_default();
-    Ok(Frame::new(title, status, (&caller.name, caller.role), csrf))
+    let csrf = caller.session.as_ref().map(crate::web::secret::Secret::csrf).unwrap_or_default();
+    let frame = Frame::new((title, place), &snapshot.status, (&caller.name, caller.role), csrf);
+    Ok((snapshot, frame))
+}
+
+fn service_rows(context: &Context, snapshot: &Snapshot) -> Vec<crate::web::page::ServiceRow> {
+    let known: Option<&Balancing> = snapshot.status.lvs.known();
+    let shown = known.or(snapshot.remembered.as_ref());
+    rows(shown, known.is_some(), &context.app.watch.history())
 }
 
 /// The page, as an answer with the status of the problem it tells of.

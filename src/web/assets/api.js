@@ -1,0 +1,21 @@
+// Asks the API as a page of this server.
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.title);
+    this.code = problem.code;
+    this.mend = problem.mend;
+  }
+}
+
+export async function send(method, path, body) {
+  const response = await fetch(path, {
+    method,
+    headers: { "content-type": "application/json", "x-piranha-csrf": document.body.dataset.csrf },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (response.ok) {
+    return response.status === 204 ? null : response.json();
+  }
+  const problem = await response.json().catch(() => ({ title: `the server answered ${response.status}`, code: "other" }));
+  throw new Refused(problem);
+}

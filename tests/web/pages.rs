@@ -1,0 +1,200 @@
+//! Pages and API beside real daemons.
+
+use std::io::{Read, Write};
+
+use serde_json::json;
+
+use crate::client::{Asked, Client};
+use crate::daemon::until;
+use crate::director::Director;
+use crate::site::Session;
+
+const PAGES: [&str; 8] = [
+    "/",
+    "/services",
+    "/services?open=web&problems=0&sort=state&q=s1",
+    "/services/web",
+    "/cluster",
+    "/events",
+    "/accounts",
+    "/help",
+];
+
+#[test]
+fn every_page_names_node_state_and_verdict_and_shows_a_viewer_nothing_to_act_with() {
+    let director = Director::new();
+    let before = std::fs::read(&director.config).unwrap();
+    let (vera, oscar) = (director.site.log_in("vera"), director.site.log_in("oscar"));
+    for path in PAGES {
+        let page = director.page(&vera, path);
+        assert_eq!(page.matches("<h1").count(), 1, "{path}");
+        let title = page.split("<title>").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+        assert!(title.contains("PRIMARY ACTIVE · NO PARTNER"), "{path}: {title}");
+        for act in ["data-act", "<dialog", "method=\"post\" action=\"/api"] {
+            assert!(!page.contains(act), "{path} has {act}");
+        }
+        for inline in [" style=", "<style", " onclick", "javascript:"] {
+            assert!(!page.contains(inline), "{path} has {inline}");
+        }
+        assert!(!page.contains("http://") && !page.contains("https://"), "{path}");
+        let acts = director.page(&oscar, path).contains("data-act=\"drain\"");
+        assert_eq!(acts, path.contains("web"), "{path}");
+    }
+    assert_eq!(std::fs::read(&director.config).unwrap(), before, "looking changes nothing");
+    let page = director.page(&vera, "/services");
+    assert!(page.contains("UP") && page.contains("<b>2</b> of 2"), "{page}");
+    assert!(director.page(&vera, "/services?problems=1").contains("0 of 1 shown"));
+    assert!(director.page(&vera, "/services?q=nothing").contains("0 of 1 shown"));
+}
+
+const NASTY: &str = "<img src=x onerror=alert(1)>\"'&\\";
+
+#[test]
+fn an_operator_drains_a_server_with_a_reason_that_is_shown_as_it_was_written() {
+    let director = Director::new();
+    let (root, oscar) = (director.site.log_in("root"), director.site.log_in("oscar"));
+    let path = "/api/v1/services/web/servers/s1/override";
+    let put = oscar.sends(Asked::new("PUT", path));
+    let drained = put.json(&json!({ "state": "drain", "expires": 600, "reason": NASTY }));
+    let answer = director.site.client.ask(&drained);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    until("the page shows it", || director.page(&oscar, "/services/web").contains("DRAIN"));
+    let page = director.page(&oscar, "/services/web");
+    assert!(!page.contains("<img"), "{page}");
+    assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;"), "{page}");
+    assert!(page.contains("data-act=\"ready\""), "it can be taken back");
+    assert!(page.contains("data-last"), "the other one is the last");
+
+    let last = oscar.sends(Asked::new("PUT", "/api/v1/services/web/servers/s2/override"));
+    let refused = director.site.client.ask(&last.json(&json!({ "state": "disable" })));
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("last_server")));
+
+    let entries = director.site.get(&root, "/api/v1/audit")["entries"].clone();
+    assert_eq!(
+        (&entries[1]["action"], &entries[1]["reason"]),
+        (&json!("server.drain"), &json!(NASTY))
+    );
+    assert_eq!(entries[0]["result"], "last_server");
+    let clear = oscar.sends(Asked::new("DELETE", path));
+    assert_eq!(director.site.client.ask(&clear).status, 200);
+    until("it is up again", || {
+        let server = director.site.get(&oscar, "/api/v1/services/web/servers/s1");
+        server["state"] == "up"
+    });
+}
+
+#[test]
+fn nothing_is_shown_as_up_when_the_daemons_are_gone_and_all_is_again_when_they_are_back() {
+    let director = Director::new();
+    let vera = director.site.log_in("vera");
+    let Director { site, config, pulse, _files: files } = director;
+    let page = || {
+        let asked = Asked::new("GET", "/services/web").with("cookie", &vera.cookie);
+        site.client.ask(&asked).body
+    };
+    pulse.signal("INT");
+    let (ended, log) = pulse.end();
+    assert!(ended.success(), "{log}");
+    until("nothing is up", || !page().contains("data-state=\"up\""));
+    assert!(page().contains("UNKNOWN") && page().contains(">web<"), "the service keeps its name");
+    let again = crate::daemon::Daemon::pulse(&config);
+    until("it is up again", || page().contains("data-state=\"up\""));
+    drop((again, files));
+}
+
+/// Reads the stream of this user until `found` says that it has enough.
+fn listen(client: &Client, session: &Session, found: impl Fn(&str) -> bool) -> String {
+    let mut stream = client.connect();
+    let asked = format!(
+        "GET /api/v1/stream HTTP/1.1\r\nhost: localhost\r\ncookie: {}\r\n\r\n",
+        session.cookie
+    );
+    stream.write_all(asked.as_bytes()).unwrap();
+    let (mut text, mut chunk) = (String::new(), [0; 4096]);
+    while !found(&text) {
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => text += &String::from_utf8_lossy(&chunk[..read]),
+        }
+    }
+    text
+}
+
+#[test]
+fn the_stream_begins_with_everything_and_goes_on_with_what_changes_until_the_session_ends() {
+    let director = Director::new();
+    let (root, vera) = (director.site.log_in("root"), director.site.log_in("vera"));
+    let text =
+        listen(&director.site.client, &vera, |text| text.matches("event: ping").count() >= 2);
+    assert!(text.contains("text/event-stream") && text.contains("event: snapshot"), "{text}");
+    assert!(text.find("event: snapshot") < text.find("event: ping"), "{text}");
+
+    let client = director.site.client.clone();
+    std::thread::scope(|scope| {
+        let listening = scope.spawn(move || listen(&client, &vera, |_| false));
+        let put = root.sends(Asked::new("PUT", "/api/v1/services/web/servers/s1/override"));
+        let drained = put.json(&json!({ "state": "weight", "weight": 7 }));
+        assert_eq!(director.site.client.ask(&drained).status, 200);
+        until("the weight is in force", || {
+            let server = director.site.get(&root, "/api/v1/services/web/servers/s1");
+            server["weight"] == 7
+        });
+        // Its account changes, so its session is over, and with it the stream.
+        let put = root.sends(Asked::new("PUT", "/api/v1/users/vera"));
+        let changed = put.json(&json!({ "password": "another horse" }));
+        assert_eq!(director.site.client.ask(&changed).status, 204);
+        let heard = listening.join().unwrap();
+        assert!(heard.contains("event: event"), "{heard}");
+    });
+}
+
+#[test]
+fn a_draft_is_judged_compared_and_explained_and_the_file_stays() {
+    let director = Director::new();
+    let root = director.site.log_in("root");
+    let before = std::fs::read_to_string(&director.config).unwrap();
+    let raw = director.site.client.ask(&root.sends(Asked::new("GET", "/api/v1/config/raw")));
+    assert_eq!(raw.json()["text"], before);
+    let known = Asked::new("GET", "/api/v1/config/raw").with("if-none-match", raw.field("etag"));
+    assert_eq!(director.site.client.ask(&root.sends(known)).status, 304);
+
+    let post = |path: &str, text: &str| {
+        let asked = root.sends(Asked::new("POST", path)).json(&json!({ "text": text }));
+        director.site.client.ask(&asked)
+    };
+    let wrong = before.replace("scheduler = rr", "schedular = rr");
+    let judged = post("/api/v1/config/validate", &wrong).json();
+    assert_eq!(
+        (&judged["ok"], &judged["diagnostics"][0]["code"]),
+        (&json!(false), &json!("E0102"))
+    );
+    let line = 1 + before.lines().position(|line| line.contains("scheduler")).unwrap();
+    assert_eq!(judged["diagnostics"][0]["line"], line);
+    let refused = post("/api/v1/config/diff", &wrong);
+    assert_eq!((refused.status, &refused.json()["diagnostics"][0]["code"]), (422, &json!("E0102")));
+
+    let changed = before.replace("scheduler = rr", "scheduler = wlc");
+    let changes = post("/api/v1/config/diff", &changed).json()["changes"].clone();
+    assert_eq!(changes.as_array().map(Vec::len), Some(1), "{changes}");
+    assert!(changes[0]["text"].as_str().unwrap().contains("scheduler rr to wlc"), "{changes}");
+    let explained = director.site.get(&root, "/api/v1/config/explain/deadtime");
+    assert_eq!(explained["directives"][0]["directive"], "deadtime");
+    assert_eq!(std::fs::read_to_string(&director.config).unwrap(), before);
+}
+
+#[test]
+fn history_and_nodes_are_told() {
+    let director = Director::new();
+    let vera = director.site.log_in("vera");
+    let path = "/api/v1/history?service=web&series=up&range=60";
+    until("there is some history", || {
+        let told = director.site.client.ask(&vera.sends(Asked::new("GET", path)));
+        told.status == 200 && told.body.contains("2.0")
+    });
+    let nodes = director.site.get(&vera, "/api/v1/nodes");
+    assert_eq!(nodes["nodes"][0]["pulse"]["known"]["state"], "active");
+    let events = director.site.get(&vera, "/api/v1/events?after=0");
+    assert!(events["events"].as_array().is_some_and(|events| !events.is_empty()));
+    let described = director.site.get(&vera, "/api/v1/openapi.json");
+    assert_eq!(described["openapi"], "3.1.0");
+}
