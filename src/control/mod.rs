@@ -9,6 +9,7 @@
 //! - [`peer`]: what the two nodes say to each other beside heartbeats.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
 //! - [`Overrides`]: what operators say of servers, apart from lvs.cf.
+//! - [`revisions`]: changing lvs.cf safely, with a history and a way back.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
 //!   be in force.
 
@@ -22,6 +23,7 @@ pub mod notify;
 mod overrides;
 pub mod peer;
 pub mod protocol;
+pub mod revisions;
 pub mod status;
 pub mod supervision;
 

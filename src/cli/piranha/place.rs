@@ -68,6 +68,11 @@ impl Place {
         Err(Problem::new(ProblemCode::NoSuchObject, message, "say --node partner").into())
     }
 
+    /// The configuration file of the director.
+    pub(super) fn config(&self) -> &Path {
+        &self.configfile
+    }
+
     /// The directory of the control sockets of the node that is meant.
     pub(super) fn directory(&self) -> PathBuf {
         let own = directory(self.control.as_deref(), &self.configfile, Path::new(CONFIG_FILE));

@@ -13,6 +13,7 @@ use super::server::{Caller, Options, Serve, Served, start};
 use super::session::text;
 use crate::control::protocol::{Call, Daemon, Done, Operated, Problem, ProblemCode};
 use crate::runtime::director::Order;
+use crate::runtime::revisions::Keeper;
 
 /// How long a director may take for an order, a reload of a large configuration included.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -21,7 +22,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// said is brought there whenever it can be reached.
 const REPLICATION_LIMIT: Duration = Duration::from_secs(2);
 
-/// Serves the control socket of `lvs`, asking the director behind `orders`.
+/// The longest name of somebody on whose behalf a client speaks, in characters.
+const MAX_NAME: usize = 64;
+
+/// Serves the control socket of `lvs`, asking the director behind `orders`, and the `keeper` of its
+/// configuration where there is one.
 ///
 /// # Errors
 /// The operating system's, when the socket or its thread cannot be made.
@@ -29,12 +34,14 @@ pub fn serve_director(
     options: &Options,
     feed: Feed,
     orders: mpsc::Sender<Order>,
+    keeper: Option<Keeper>,
 ) -> io::Result<Served> {
-    start(options, feed, Arc::new(Director { orders }))
+    start(options, feed, Arc::new(Director { orders, keeper }))
 }
 
 struct Director {
     orders: mpsc::Sender<Order>,
+    keeper: Option<Keeper>,
 }
 
 #[async_trait]
@@ -57,18 +64,20 @@ impl Serve for Director {
             }
             Call::Status { servers, service } => {
                 let order = |answer| Order::Status { servers, service, answer };
-                text(&self.ask(order).await?)
+                let mut balancing = self.ask(order).await?;
+                balancing.configuration.standing = self.keeper.as_ref().map(Keeper::standing);
+                text(&balancing)
             }
             Call::Reload => {
                 tracing::info!("lvs: {} asks for a reload", caller.user);
-                let reloaded = self.ask(|answer| Order::Reload { answer }).await?;
-                let changes = reloaded.map_err(|error| {
-                    let mend = "mend the file and reload; what ran is still running";
-                    Problem::new(ProblemCode::Configuration, error.to_string(), mend)
-                })?;
+                let order = |answer| Order::Reload { accepted: None, answer };
+                let changes = self.ask(order).await??;
                 text(&Done::new(format!("reloaded, {changes} changes to the table")))
             }
             Call::Operate(operation) => {
+                if operation.save {
+                    self.check_settled()?;
+                }
                 let author = caller.user.clone();
                 let order = |answer| Order::Operate { author, operation, answer };
                 let operated = self.ask(order).await??;
@@ -91,9 +100,31 @@ impl Serve for Director {
                 text(&Done::new("noted"))
             }
             Call::Peer(_) => Err(wrong_daemon(Daemon::Lvs, Daemon::Peer)),
+            Call::ReviewConfig { draft } => text(&self.keeper()?.review(draft).await?),
+            Call::ApplyConfig(wanted) => {
+                let author = author(caller, wanted.on_behalf_of.as_deref());
+                text(&self.keeper()?.apply(author, wanted).await?)
+            }
+            Call::ConfirmConfig { on_behalf_of } => {
+                let author = author(caller, on_behalf_of.as_deref());
+                text(&self.keeper()?.confirm(author).await?)
+            }
+            Call::UndoConfig { reason, on_behalf_of } => {
+                let author = author(caller, on_behalf_of.as_deref());
+                text(&self.keeper()?.undo(author, reason).await?)
+            }
+            Call::ConfigHistory => text(&self.keeper()?.history().await?),
+            Call::ConfigText { revision } => text(&self.keeper()?.text(revision).await?),
             _ => Err(wrong_daemon(Daemon::Lvs, Daemon::Pulse)),
         }
     }
+}
+
+/// Whose doing it is.
+fn author(caller: &Caller, on_behalf_of: Option<&str>) -> String {
+    let Some(name) = on_behalf_of else { return caller.user.clone() };
+    let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+    format!("{name} via {}", caller.user)
 }
 
 impl Director {
@@ -103,6 +134,22 @@ impl Director {
         let settled = tokio::time::timeout(REPLICATION_LIMIT, settled).await;
         operated.replicated = matches!(settled, Ok(Ok(true)));
         operated
+    }
+
+    fn keeper(&self) -> Result<&Keeper, Problem> {
+        self.keeper.as_ref().ok_or_else(|| {
+            let message = "nobody keeps the configuration of this director";
+            Problem::new(ProblemCode::State, message, "edit the file and reload")
+        })
+    }
+
+    /// Refuses what writes into a file that may be about to be rolled back.
+    fn check_settled(&self) -> Result<(), Problem> {
+        let pending = self.keeper.as_ref().and_then(|keeper| keeper.standing().pending);
+        pending.map_or(Ok(()), |pending| {
+            let message = format!("revision {} waits to be confirmed", pending.revision);
+            Err(Problem::new(ProblemCode::State, message, "confirm or undo it first"))
+        })
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Problem> {
