@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::CONFIG_FILE;
+use super::{CONFIG_FILE, log};
 use crate::control::Event;
-use crate::runtime::control::{Options, directory};
+use crate::runtime::control::{Options, directory, history_directory, now};
 use crate::runtime::heartbeat::Observer;
+use crate::runtime::revisions::{self, Store};
 
 /// Where a daemon is asked and operated, and by whom.
 #[derive(Clone, Debug, Args)]
@@ -37,4 +38,10 @@ pub(super) fn or_warn<T>(served: std::io::Result<T>, at: &Options, tell: &Observ
         tell(Event::Warning { text });
     };
     served.map_err(warn).ok()
+}
+
+/// Takes back what was not confirmed while no daemon ran, before the file is read.
+pub(super) fn settle(arguments: &ControlArguments, config: &Path) {
+    let history = Store::new(history_directory(&arguments.options(config), config));
+    revisions::settle(config, &history, now(), &log::observer());
 }

@@ -17,13 +17,14 @@ use crate::control::Event;
 use crate::control::supervision::{Report, Request};
 use crate::failover::{ActionId, VirtualAddress};
 use crate::runtime::addresses;
-use crate::runtime::control::{Feed, Served, feed, serve_director, state_file};
+use crate::runtime::control::{Feed, Served, feed, history_directory, serve_director, state_file};
 use crate::runtime::director::{Director, StartError, Store};
 use crate::runtime::fos::Group;
 use crate::runtime::heartbeat::{Link, Observer};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::notify::Notifier;
 use crate::runtime::relay::raise_descriptor_limit;
+use crate::runtime::revisions::{self, Keeper};
 use crate::runtime::supervisor;
 use crate::runtime::systemd::{Manager, Watchdog};
 
@@ -50,6 +51,9 @@ struct Arguments {
     /// How long connections may go on after SIGTERM.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+    /// Load what is edited in the configuration file as soon as it is quiet and has no errors.
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     control: ControlArguments,
     #[command(flatten)]
@@ -85,6 +89,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         notifier.finish(super::LAST_WORDS).await;
         return Ok(());
     }
+    if !arguments.test_start {
+        control::settle(&arguments.control, &arguments.configfile);
+    }
     read_config(&arguments.configfile)?;
     if arguments.test_start {
         return check(&arguments.configfile).await;
@@ -118,33 +125,47 @@ async fn check(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The director, with its control socket; or the failover services, which have none.
+/// The director or the failover services, with a control socket and the keeper of the file.
 async fn start(
     arguments: Arguments,
     notifier: &Notifier,
     observer: &Observer,
     feed: Feed,
 ) -> Result<(Link, Option<Served>), Failure> {
-    let options = arguments.control.options(&arguments.configfile);
+    let path = arguments.configfile;
+    let options = arguments.control.options(&path);
     let metrics = Metrics::new(options.directory.clone(), observer.clone());
-    let store = Store::new(state_file(&options, &arguments.configfile));
-    let started = Director::start_with(arguments.configfile, Some(store), observer.clone()).await;
-    let director = match started {
+    let store = Store::new(state_file(&options, &path));
+    let started = Director::start_with(path.clone(), Some(store), observer.clone()).await;
+    let (link, orders, in_force) = match started {
         Err(StartError::Failover(path)) => {
             let group = Group::start(path, observer.clone()).await?;
+            let (orders, in_force) = (group.control(), group.in_force());
             let group = group.with_notifier(notifier.clone()).with_metrics(metrics);
-            return Ok((group.spawn(), None));
+            (group.spawn(), orders, in_force)
         }
-        director => director?.with_notifier(notifier.clone()).with_metrics(metrics),
+        director => {
+            let director = director?.with_notifier(notifier.clone()).with_metrics(metrics);
+            let director = watched(director);
+            let (orders, in_force) = (director.control(), director.in_force());
+            (director.spawn(), orders, in_force)
+        }
     };
-    // pulse is watched itself where it runs this.
+    let history = revisions::Store::new(history_directory(&options, &path));
+    let keeper =
+        Keeper::spawn(path, history, orders.clone(), in_force, observer.clone(), arguments.watch);
+    let served = serve_director(&options, feed, orders, Some(keeper));
+    Ok((link, control::or_warn(served, &options, observer)))
+}
+
+/// With the watchdog of the service manager, where that is for this process: pulse is watched
+/// itself where it runs this.
+fn watched(director: Director) -> Director {
     let manager = Manager::from_environment();
-    let director = match manager.as_ref().and_then(Watchdog::from_environment) {
+    match manager.as_ref().and_then(Watchdog::from_environment) {
         Some(watchdog) => director.with_watchdog(watchdog),
         None => director,
-    };
-    let served = serve_director(&options, feed, director.control());
-    Ok((director.spawn(), control::or_warn(served, &options, observer)))
+    }
 }
 
 /// Runs until a signal ends it.

@@ -59,6 +59,9 @@ struct Arguments {
     /// How long connections may go on after the service was handed over.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+    /// Load what is edited in the configuration file as soon as it is quiet and has no errors.
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     control: ControlArguments,
     #[command(flatten)]
@@ -93,6 +96,9 @@ async fn tell(path: PathBuf) -> Result<(), Failure> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
+    if !arguments.test_start {
+        control::settle(&arguments.control, &arguments.configfile);
+    }
     let config = read_config(&arguments.configfile)?;
     let mut signals = Signals::new()?;
     let notifier = notifier(&arguments, &config)?;
@@ -195,6 +201,7 @@ fn link(
         config: arguments.configfile.clone(),
         control: Some(arguments.control.options(&arguments.configfile)),
         options: arguments.log.options(),
+        watch: arguments.watch,
     };
     let lvs = supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;

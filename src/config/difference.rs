@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Directive, Origin, Scope, Section, Setting};
 
 /// One difference between two configurations.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Change {
     /// The service it is about; none for what concerns the whole cluster.
     pub service: Option<String>,
@@ -23,7 +23,7 @@ pub struct Change {
 
 /// What differs.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum What {
     /// A service or server that was not there.
@@ -54,7 +54,7 @@ pub enum What {
 
 /// What a change does to connections when the new configuration is put in force.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Nothing acts on it: a label, a directive without effect, or a block that is off.
@@ -67,6 +67,8 @@ pub enum Effect {
     Joins,
     /// Connections go on; checks begin anew, and the last verdict holds until they have one.
     Rechecked,
+    /// Connections go on for a while, five minutes at most, and no new ones are made.
+    Leaves,
     /// The data plane gives it up. The relay lets connections run to their end; the kernel drops
     /// their packets.
     Cut,
@@ -81,6 +83,7 @@ impl fmt::Display for Effect {
             Self::Kept => "connections kept",
             Self::Drained => "connections kept, no new ones",
             Self::Joins => "connections kept, new ones once its checks pass",
+            Self::Leaves => "its connections go on for 5 minutes at most, no new ones",
             Self::Rechecked => "connections kept, checks begin anew",
             Self::Cut => {
                 "its connections are lost with the kernel and go on to their end with the relay"
@@ -157,7 +160,7 @@ impl<'a> Place<'a> {
 fn blocks(place: &Place<'_>, before: &[Section], after: &[Section], changes: &mut Vec<Change>) {
     let (pairs, gone, new) = pair(before, after);
     for section in gone {
-        let effect = if is_active(section) { Effect::Cut } else { Effect::None };
+        let effect = if is_active(section) { given_up(section) } else { Effect::None };
         let identity = section.identity.clone();
         changes.push(place.inside(section).change(What::Removed { identity }, effect));
     }
@@ -260,11 +263,19 @@ fn is_active(section: &Section) -> bool {
     section.scope == Scope::Global || !section.get(Directive::Active).is_some_and(Setting::is_zero)
 }
 
+/// What becomes of connections of what is not there any more.
+const fn given_up(section: &Section) -> Effect {
+    match section.scope {
+        Scope::Server => Effect::Leaves,
+        _ => Effect::Cut,
+    }
+}
+
 /// What becomes of connections when `directive` changes.
 fn effect(directive: Directive, before: &Section, after: &Section) -> Effect {
     match (is_active(before), is_active(after)) {
         (false, false) => return Effect::None,
-        (true, false) => return Effect::Cut,
+        (true, false) => return given_up(before),
         (false, true) => return Effect::Joins,
         (true, true) => {}
     }
@@ -287,7 +298,7 @@ fn effect(directive: Directive, before: &Section, after: &Section) -> Effect {
             if before.identity == after.identity {
                 Effect::Kept
             } else {
-                Effect::Cut
+                given_up(before)
             }
         }
         D::Weight => {
@@ -365,8 +376,8 @@ virtual off {
     fn servers_come_and_go_by_their_address() {
         let found = changes(&[("server s2", "server s9"), ("10.0.0.1", "10.0.0.3")]);
         let expected = [
-            "service web: address of s1 10.0.0.1 to 10.0.0.3; its connections are lost with the \
-             kernel and go on to their end with the relay",
+            "service web: address of s1 10.0.0.1 to 10.0.0.3; its connections go on for 5 minutes \
+             at most, no new ones",
             "service web: server s2 is now called s9; no effect",
         ];
         assert_eq!(found, expected);

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::Override;
+use super::revisions::News;
 use crate::config::QuorumOf;
 use crate::failover::guard::{Fault, Guard};
 use crate::failover::{Cause, Role, State, Transition, VirtualAddress};
@@ -218,6 +219,17 @@ pub enum Event {
         /// Its address and port.
         address: SocketAddr,
     },
+    /// A server that lvs.cf does not have any more is out of the table.
+    Left {
+        /// The virtual service's name in lvs.cf.
+        service: String,
+        /// The real server's name, as it was in lvs.cf.
+        server: String,
+        /// Its address and port.
+        address: SocketAddr,
+        /// Whether it still had connections when its time was over.
+        cut: bool,
+    },
     /// The configuration was read again and is in force.
     Reloaded {
         /// In how many places the table it asks for differs from the one before. 0 does not mean
@@ -238,6 +250,8 @@ pub enum Event {
         /// Why not.
         reason: String,
     },
+    /// lvs.cf was changed, confirmed or rolled back.
+    Configuration(News),
     /// Something the operator should know and nothing else says.
     Warning {
         /// In words.
@@ -274,10 +288,12 @@ impl Event {
             | Self::Quorum { .. }
             | Self::Kept { .. }
             | Self::Drained { .. }
+            | Self::Left { .. }
             | Self::Reloaded { .. }
             | Self::ReloadFailed { .. }
             | Self::Operated(_)
             | Self::OverrideEnded { .. }
+            | Self::Configuration(_)
             | Self::Warning { .. } => "lvs",
         }
     }
@@ -296,6 +312,7 @@ impl Event {
             Self::Agent { reason, .. } | Self::LoadUnknown { reason, .. } => reason.clone(),
             Self::Warm { missing } => missing.clone(),
             Self::Operated(said) => said.reason.clone(),
+            Self::Configuration(news) => news.why(),
             Self::Started { .. }
             | Self::Isolation { .. }
             | Self::Setting { .. }
@@ -312,6 +329,7 @@ impl Event {
             | Self::Quorum { .. }
             | Self::Kept { .. }
             | Self::Drained { .. }
+            | Self::Left { .. }
             | Self::Reloaded { .. }
             | Self::Warning { .. } => None,
         }
@@ -320,6 +338,9 @@ impl Event {
     /// Whether an operator should look at it now.
     #[must_use]
     pub const fn is_warning(&self) -> bool {
+        if let Self::Configuration(news) = self {
+            return news.is_warning();
+        }
         matches!(
             self,
             Self::Declined { .. }
@@ -442,6 +463,13 @@ impl fmt::Display for Event {
             Self::Drained { service, server, address } => {
                 write!(f, "{address} is drained: no connection left ({service}/{server})")
             }
+            Self::Left { service, server, address, cut: false } => {
+                write!(f, "{address} has left: no connection left ({service}/{server})")
+            }
+            Self::Left { service, server, address, cut: true } => {
+                write!(f, "{address} has left with connections: its time is over ")?;
+                write!(f, "({service}/{server})")
+            }
             Self::Reloaded { changes } => {
                 write!(f, "configuration reloaded, {changes} changes to the table")
             }
@@ -449,14 +477,15 @@ impl fmt::Display for Event {
                 f.write_str("configuration refused, what ran is still running")
             }
             Self::Operated(said) => {
-                let Override { service, server, word, author, until, .. } = said;
-                write!(f, "{author} says {word} of {service}/{server}")?;
+                let Override { word, author, until, .. } = said;
+                write!(f, "{author} says {word} of {}", said.subject())?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))
             }
             Self::OverrideEnded { said, .. } => {
-                let Override { service, server, word, author, .. } = said;
-                write!(f, "{word} of {service}/{server}, said by {author}, has ended")
+                let Override { word, author, .. } = said;
+                write!(f, "{word} of {}, said by {author}, has ended", said.subject())
             }
+            Self::Configuration(news) => news.fmt(f),
             Self::Warning { text } => f.write_str(text),
         }
     }

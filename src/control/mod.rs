@@ -12,6 +12,7 @@
 //! - [`redact`]: keeping secrets out of what is shown to others.
 //! - [`supervision`]: what `pulse` and `lvs` say to each other.
 //! - [`Overrides`]: what operators say of servers, apart from lvs.cf.
+//! - [`revisions`]: changing lvs.cf safely, with a history and a way back.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
 //!   be in force.
 
@@ -27,6 +28,7 @@ mod overrides;
 pub mod peer;
 pub mod protocol;
 pub mod redact;
+pub mod revisions;
 pub mod status;
 pub mod supervision;
 pub mod sync;

@@ -45,6 +45,16 @@ impl Word {
         }
     }
 
+    /// How much it keeps a server from.
+    const fn strength(self) -> u8 {
+        match self {
+            Self::Ready => 0,
+            Self::Weight(_) => 1,
+            Self::Drain { .. } => 2,
+            Self::Disable => 3,
+        }
+    }
+
     /// What the monitor of the server is told at `now`.
     #[must_use]
     pub fn for_monitor(self, now: Timestamp) -> health::Override {
@@ -90,7 +100,8 @@ pub struct Stamp {
 pub struct Override {
     /// The virtual service's name in lvs.cf.
     pub service: String,
-    /// The real server's name in lvs.cf.
+    /// The real server's name in lvs.cf; empty for all servers of the service, those to come
+    /// included.
     pub server: String,
     /// What is wanted of it. Never [`Word::Ready`].
     pub word: Word,
@@ -151,6 +162,15 @@ impl Override {
         (&self.stamp, self.is_end(), self)
     }
 
+    /// What it is said of: `web/s1`, or `web` for a whole service.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        if self.server.is_empty() {
+            return self.service.clone();
+        }
+        format!("{}/{}", self.service, self.server)
+    }
+
     /// The servers in `config` of which it is said: none if that has no such server (any more).
     pub fn servers<'a>(
         &'a self,
@@ -158,13 +178,15 @@ impl Override {
     ) -> impl Iterator<Item = (&'a Virtual, &'a RealServer)> {
         let services = config.active_virtuals().filter(|v| v.name == self.service);
         services.flat_map(move |v| {
-            let servers = v.active_servers().filter(|server| server.name == self.server);
+            let all = self.server.is_empty();
+            let servers = v.active_servers().filter(move |one| all || one.name == self.server);
             servers.map(move |server| (v, server))
         })
     }
 }
 
-/// What operators say of all servers: one word of each at most, the last one.
+/// What operators say of all servers: one word of each at most, the last one, and one of each
+/// service.
 ///
 /// Outlives reload and restart: it is serde data, a list. The ends of words are remembered too,
 /// so that two nodes which both have heard some come to the same by [merging](Self::merge), in
@@ -227,7 +249,24 @@ impl Overrides {
         gone.into_values().filter(|said| !said.is_end()).collect()
     }
 
-    /// What is said of a server.
+    /// What holds of a server: what is said of it or of its whole service, whichever keeps it from
+    /// more.
+    #[must_use]
+    pub fn holding(&self, service: &str, server: &str) -> Option<&Override> {
+        let said = [self.get(service, ""), self.get(service, server)];
+        said.into_iter().flatten().max_by_key(|said| said.word.strength())
+    }
+
+    /// What the monitor of a server is told at `now`.
+    #[must_use]
+    pub fn for_monitor(&self, service: &str, server: &str, now: Timestamp) -> health::Override {
+        let said = [self.get(service, ""), self.get(service, server)].into_iter().flatten();
+        let told: Vec<_> = said.map(|said| said.word.for_monitor(now)).collect();
+        let wanted = [health::Override::Disabled, health::Override::Drain];
+        wanted.into_iter().find(|one| told.contains(one)).unwrap_or(health::Override::None)
+    }
+
+    /// What is said of a server, or of a service where `server` is empty.
     #[must_use]
     pub fn get(&self, service: &str, server: &str) -> Option<&Override> {
         if self.words.is_empty() {
@@ -317,7 +356,8 @@ pub enum TargetError {
 
 /// The servers that `target` means, each with its service.
 ///
-/// `SERVICE/SERVER` is one server of one service, `SERVER` one in all its services. A server goes
+/// `SERVICE/SERVER` is one server of one service, `SERVICE/*` all of it, `SERVER` one in all its
+/// services. A server goes
 /// by its name, by its address, or by address and port; a name may be shortened as long as it
 /// means one in the service. Only services that are offered and servers that are used count.
 ///
@@ -350,6 +390,9 @@ pub fn find_service<'a>(config: &'a Config, name: &str) -> Result<&'a Virtual, T
 
 fn named_in<'a>(v: &'a Virtual, name: &str) -> Result<Vec<&'a RealServer>, TargetError> {
     let servers: Vec<_> = v.active_servers().collect();
+    if name == "*" {
+        return Ok(servers);
+    }
     let at: Vec<_> = servers.iter().copied().filter(|server| lives_at(server, name)).collect();
     if !at.is_empty() {
         return Ok(at);

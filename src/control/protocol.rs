@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::peer::PeerCall;
+use super::revisions::{Application, Draft};
 use super::{Override, Overrides, Record, Timestamp, Word};
 
 /// The version of the protocol.
@@ -22,6 +23,9 @@ pub const VERSION: u32 = 1;
 
 /// The longest line a daemon accepts, in bytes.
 pub const MAX_REQUEST: usize = 64 << 10;
+
+/// The largest draft of a configuration that can be sent, in bytes: as large as lvs.cf may be.
+pub const MAX_DRAFT: usize = 16 << 20;
 
 /// The longest line a client accepts, in bytes: the status of some hundred thousand servers.
 pub const MAX_MESSAGE: usize = 256 << 20;
@@ -157,6 +161,47 @@ pub enum Call {
         /// What.
         call: Box<Self>,
     },
+    /// A piece of a draft that does not fit on one line, for [`Draft::Upload`] of this connection;
+    /// answered with [`Uploaded`]. Served by `lvs`.
+    Upload {
+        /// How many bytes of it came before; 0 begins a new one.
+        at: usize,
+        /// The piece.
+        text: String,
+    },
+    /// Look at a draft of lvs.cf; changes nothing. Answered with a
+    /// [`Review`](super::revisions::Review). Served by `lvs`.
+    ReviewConfig {
+        /// The draft.
+        draft: Draft,
+    },
+    /// Put a draft in force; answered with [`Applied`](super::revisions::Applied). Served by `lvs`.
+    ApplyConfig(Application),
+    /// Keep a change that waits to be confirmed; answered with [`Done`]. Served by `lvs`.
+    ConfirmConfig {
+        /// As [`Application::on_behalf_of`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_behalf_of: Option<String>,
+    },
+    /// Take the change back that waits to be confirmed, or else the last one; answered with
+    /// [`Applied`](super::revisions::Applied). Served by `lvs`.
+    UndoConfig {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// As [`Application::on_behalf_of`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_behalf_of: Option<String>,
+    },
+    /// The revisions that are kept; answered with
+    /// [`Revisions`](super::revisions::Revisions). Served by `lvs`.
+    ConfigHistory,
+    /// What a revision says; answered with
+    /// [`RevisionText`](super::revisions::RevisionText). Served by `lvs`.
+    ConfigText {
+        /// Its number, or how its hash begins.
+        revision: String,
+    },
 }
 
 impl Call {
@@ -175,10 +220,33 @@ impl Call {
             | Self::Check { .. }
             | Self::ClearOverrides { .. }
             | Self::Replicas { .. }
-            | Self::Replicate { .. } => true,
+            | Self::Replicate { .. }
+            | Self::Upload { .. }
+            | Self::ReviewConfig { .. }
+            | Self::ApplyConfig(_)
+            | Self::ConfirmConfig { .. }
+            | Self::UndoConfig { .. }
+            | Self::ConfigHistory
+            | Self::ConfigText { .. } => true,
             Self::Peer(call) => call.is_open_to_partner(),
             Self::Replicated { .. } | Self::FromPartner { .. } => false,
         }
+    }
+}
+
+/// How much of a draft has come.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Uploaded {
+    /// Bytes.
+    pub bytes: usize,
+}
+
+impl Uploaded {
+    /// So many bytes.
+    #[must_use]
+    pub const fn new(bytes: usize) -> Self {
+        Self { bytes }
     }
 }
 
@@ -503,6 +571,8 @@ pub enum ProblemCode {
     LastServer,
     /// The configuration was refused.
     Configuration,
+    /// What it was made from has been changed by somebody else since.
+    Stale,
     /// What this node or its partner is doing does not allow it.
     State,
     /// The operating system failed.

@@ -33,9 +33,29 @@ pub struct Accepted {
     pub document: Document,
     /// The files it includes.
     pub included: Vec<Included>,
+    /// The [`fingerprint`] of the file, without those it includes.
+    pub hash: String,
 }
 
 impl Accepted {
+    /// What was read from the file at `path`, if it may be run.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`].
+    pub fn new(path: &Path, loaded: Loaded) -> Result<Self, ConfigError> {
+        let Loaded { document, included, config, diagnostics, .. } = loaded;
+        match config {
+            Some(config) => {
+                let hash = fingerprint(document.as_bytes());
+                Ok(Self { config, warnings: diagnostics, document, included, hash })
+            }
+            None => {
+                let (path, document) = (path.to_owned(), Box::new(document));
+                Err(ConfigError::Invalid { path, document, included, diagnostics })
+            }
+        }
+    }
+
     /// `lvs.cf:12:9`, where `span` begins; `path` is what was read.
     #[must_use]
     pub fn place(&self, path: &Path, span: Span) -> String {
@@ -76,15 +96,19 @@ pub enum ConfigError {
 pub fn read(path: &Path) -> Result<Accepted, ConfigError> {
     let text =
         read_bounded(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let Loaded { document, included, config, diagnostics, .. } =
-        config::load_in(&path.to_string_lossy(), &text, &Machine::default());
-    match config {
-        Some(config) => Ok(Accepted { config, warnings: diagnostics, document, included }),
-        None => {
-            let (path, document) = (path.to_owned(), Box::new(document));
-            Err(ConfigError::Invalid { path, document, included, diagnostics })
-        }
-    }
+    Accepted::new(path, load(path, &text))
+}
+
+/// Reads `text` as what the file at `path` could say, with the files it includes.
+#[must_use]
+pub fn load(path: &Path, text: &[u8]) -> Loaded {
+    config::load_in(&path.to_string_lossy(), text, &Machine::default())
+}
+
+/// SHA-256 in hexadecimal: what a revision of a file goes by.
+#[must_use]
+pub fn fingerprint(text: &[u8]) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn place(path: &Path, document: &Document, included: &[Included], span: Span) -> String {

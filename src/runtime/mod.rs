@@ -28,9 +28,11 @@ pub mod metrics;
 pub mod nanny;
 pub mod node;
 pub mod notify;
+mod off_thread;
 #[cfg(feature = "peer")]
 pub mod peer;
 pub mod relay;
+pub mod revisions;
 pub mod supervisor;
 mod sys;
 pub mod systemd;

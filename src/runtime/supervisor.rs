@@ -48,6 +48,8 @@ pub struct LvsCommand {
     pub control: Option<control::Options>,
     /// Further options, as how it logs.
     pub options: Vec<String>,
+    /// Whether it loads what is edited in the file without being asked.
+    pub watch: bool,
 }
 
 /// Starts `lvs` and keeps it running until the link is dropped or it was told to stop.
@@ -302,6 +304,7 @@ fn start(lvs: &LvsCommand) -> io::Result<Running> {
         .arg("--configfile")
         .arg(&lvs.config)
         .args(&lvs.options)
+        .args(lvs.watch.then_some("--watch"))
         .args(lvs.control.iter().flat_map(control::Options::arguments))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .process_group(0)

@@ -297,7 +297,10 @@ fn import_says_by_its_exit_code_whether_all_is_expressed() {
 #[test]
 fn every_command_and_option_is_in_the_manual() {
     let page = include_str!("../../docs/man/piranha-config.8").replace("\\-", "-");
-    let commands = ["check", "explain", "show", "fmt", "diff", "init", "import"];
+    let commands = [
+        "check", "explain", "show", "fmt", "diff", "init", "import", "apply", "confirm", "undo",
+        "history", "restore", "reload",
+    ];
     for command in commands {
         assert!(page.contains(&format!(".SS {command}\n")), "{command}");
         let (_, help, _) = piranha(&[command, "--help"], "");

@@ -412,3 +412,82 @@ fn a_failover_passes_the_service_to_a_partner_that_takes_it() {
     assert!(lb1(&["node", "ready"]).status.success());
     until("the partner knows of its end", || lb2(&["readiness"]).status.success());
 }
+
+#[test]
+fn a_whole_service_is_drained_disabled_and_enabled_again() {
+    let (files, mut pulse) = two_servers(76);
+    done(&files, &["service", "drain", "we", "--until", "2099-01-01T00:00", "--reason", "move"]);
+    let line = pulse.expect("says drain of web until 2099-01-01T00:00:00.000Z");
+    assert!(line.contains("move"), "{line}");
+    until("both drain", || (0..2).all(|place| server(&files, place)["state"] == "draining"));
+    assert_eq!(server(&files, 1)["operator"]["reason"], "move");
+    done(&files, &["server", "disable", "web/s1", "--force"]);
+    until("one is out", || server(&files, 0)["state"] == "disabled");
+    for lvs in children(pulse.pid()) {
+        signal(lvs, "KILL");
+    }
+    pulse.expect("active, was acquiring");
+    until("both words outlive lvs", || {
+        server(&files, 0)["state"] == "disabled" && server(&files, 1)["state"] == "draining"
+    });
+    done(&files, &["service", "enable", "web"]);
+    until("the other one is up again", || server(&files, 1)["state"] == "up");
+    assert_eq!(server(&files, 0)["state"], "disabled");
+    done(&files, &["override", "clear"]);
+    until("both are", || server(&files, 0)["state"] == "up");
+    assert_eq!(piranha(&files, &["service", "disable", "ftp"]).status.code(), Some(1));
+}
+
+/// A server that gives back what it gets.
+fn echo_server(address: &str) -> u16 {
+    let listener = std::net::TcpListener::bind(address).expect("a free loopback address");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 64];
+                while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                    let _ = stream.write_all(&buffer[..length]);
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_server_that_left_lvs_cf_goes_with_its_last_connection() {
+    let files = Files::new();
+    let port = echo_server("127.78.77.11:0");
+    let other = word_server("127.78.77.12:0", "other").port();
+    let web = service("web", "127.78.77.80", 8080, "127.78.77.11", port);
+    let text = alone(77, &web);
+    let mut pulse = Daemon::pulse(&files.write("lvs.cf", &text));
+    pulse.expect("active, was acquiring");
+    until("the server is up", || server(&files, 0)["state"] == "up");
+    let mut stream = std::net::TcpStream::connect("127.78.77.80:8080").expect("it serves");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut echoes = |word: &[u8; 5]| {
+        let mut answer = [0; 5];
+        stream.write_all(word).and_then(|()| stream.read_exact(&mut answer)).expect("an echo");
+        assert_eq!(&answer, word);
+    };
+    echoes(b"first");
+    let changed = text
+        .replace("server s {", "server t {")
+        .replace("127.78.77.11", "127.78.77.12")
+        .replace(&format!("port = {port}"), &format!("port = {other}"));
+    files.write("lvs.cf", &changed);
+    pulse.signal("HUP");
+    pulse.expect("configuration reloaded");
+    until("the new server is up", || server(&files, 0)["state"] == "up");
+    echoes(b"again");
+    let leaving = server(&files, 1);
+    assert_eq!((&leaving["name"], &leaving["state"]), (&"s".into(), &"draining".into()));
+    assert!(leaving["reason"].as_str().is_some_and(|reason| reason.starts_with("left lvs.cf")));
+    assert_eq!(read_from("127.78.77.80:8080").expect("it serves"), "other");
+    echoes(b"still");
+    drop(stream);
+    pulse.expect("127.78.77.11:");
+    until("it is gone", || server(&files, 1).is_null());
+}

@@ -65,6 +65,17 @@ fn service_of(files: &Files, name: &str) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// What a node says of its service and of itself.
+fn told(files: &Files, name: &str) -> [String; 2] {
+    let mut piranha = std::process::Command::new(env!("CARGO_BIN_EXE_piranha"));
+    piranha.args(["status", "--json", "--control"]);
+    let output = piranha.arg(files.path(name).with_extension("control")).output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let service = &status["lvs"]["known"]["services"][0]["state"];
+    [word(service), word(&status["pulse"]["known"]["state"])]
+}
+
 #[test]
 fn a_service_that_dies_moves_to_the_partner_and_comes_back_when_that_stops() {
     let files = Files::new();
@@ -74,6 +85,9 @@ fn a_service_that_dies_moves_to_the_partner_and_comes_back_when_that_stops() {
     primary.expect("active, was acquiring");
     until("the primary serves", || says("lb1"));
     assert_eq!(service_of(&files, "lb2"), None);
+    until("both say where the service is", || {
+        told(&files, "lb1") == ["up", "active"] && told(&files, "lb2") == ["elsewhere", "standby"]
+    });
     signal(service_of(&files, "lb1").unwrap(), "KILL");
     primary.expect("data plane lost: web: ");
     backup.expect("active, was acquiring");

@@ -7,6 +7,7 @@
     reason = "tests run on the operating system, and a failure is a panic"
 )]
 
+mod apply;
 mod bad_input;
 mod config;
 mod control;

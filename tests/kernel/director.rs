@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, Files, LVS, PULSE, children, signal};
-use crate::lab::{Lab, address, lab, sh, wait_for};
+use crate::lab::{Lab, address, lab, results, sh, wait_for};
 use crate::net::{Net, ask_tcp, ask_udp, inside, is_served, open, serve_tcp, serve_udp};
 
 const VIP: &str = "10.1.0.100:80";
@@ -169,6 +170,105 @@ fn a_reload_of_one_weight_is_one_write() {
     let writes: Vec<_> =
         after.lines().filter(|line| line.contains("writing to the table")).collect();
     assert!(matches!(writes[..], [one] if one.ends_with("operations=1")), "{writes:?}");
+}
+
+/// So many services of ten servers each, none of which is checked while a test lasts.
+fn many(services: usize) -> String {
+    let server = |n: usize| {
+        format!("server s{n} {{\n address = 10.2.1.2\n port = {}\n active = 1\n}}\n", 2000 + n)
+    };
+    let servers: String = (0..10).map(server).collect();
+    let service = |n: usize| {
+        format!(
+            "virtual v{n} {{\n active = 1\n address = 10.1.0.100 c0:1\n port = {}\n \
+             check = connect\n timeout = 1d\n initial_state = up\n{servers}}}\n",
+            10_000 + n
+        )
+    };
+    let services: String = (0..services).map(service).collect();
+    format!(
+        "role = primary\nprimary = 10.1.0.1\nheartbeat_port = 5390\nkeepalive = 1\n\
+         deadtime = 10\nnetwork = nat\ndataplane = kernel\n{services}"
+    )
+}
+
+/// A line for `tests/kernel/run` to print at the end.
+fn figure(line: &str) {
+    let mut figures = std::fs::OpenOptions::new();
+    let figures = figures.append(true).create(true).open(results().join("figures"));
+    writeln!(figures.unwrap(), "{line}").unwrap();
+}
+
+/// The time a process has had on a processor.
+fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn a_reload_of_many_services_without_a_change_writes_nothing_and_one_weight_is_one_write() {
+    let services = 1000;
+    let setting = Setting::new();
+    let text = many(services);
+    let mut pulse = setting.pulse(&text);
+    pulse.expect("active, was acquiring");
+    wait_for("the whole table", || table().matches("\n-a ").count() == 10 * services);
+    let lvs = lvs_of(&pulse);
+    for _ in 0..2 {
+        pulse.signal("HUP");
+        pulse.expect("configuration reloaded, 0 changes");
+    }
+    let (begun, busy) = (Instant::now(), processor_time(lvs));
+    pulse.signal("HUP");
+    pulse.expect("configuration reloaded, 0 changes");
+    let (took, busy) = (begun.elapsed(), processor_time(lvs) - busy);
+    setting.write(&text.replacen("port = 2003\n", "port = 2003\n weight = 7\n", 1));
+    let begun = Instant::now();
+    pulse.signal("HUP");
+    pulse.expect("configuration reloaded, 1 changes");
+    let changed = begun.elapsed();
+    assert!(table().contains("10.2.1.2:2003 -m -w 7"));
+    pulse.signal("TERM");
+    let (_, log) = pulse.end();
+    let reloads: Vec<_> = log.split("configuration reloaded").collect();
+    let writes = |part: &str| part.matches("writing to the table").count();
+    assert_eq!(reloads[2..=3].iter().map(|part| writes(part)).sum::<usize>(), 0, "{log}");
+    assert_eq!(writes(reloads[4]), 1, "{log}");
+    assert!(reloads[4].contains("operations=1"), "{log}");
+    figure(&format!(
+        "reload of {services} services of 10 servers: no change {took:.0?} ({busy:.0?} on the \
+         processor), one weight {changed:.0?}"
+    ));
+}
+
+#[test]
+#[ignore = "needs the kernel lab: tests/kernel/run"]
+fn a_server_that_leaves_is_without_weight_until_its_last_connection_has_ended() {
+    let setting = Setting::new();
+    serve_echo("one", address("10.2.1.2:7"));
+    let text = configuration("dataplane = kernel", 1, "");
+    let text = text.replace("tcpfin_timeout = 121", "tcpfin_timeout = 1");
+    let echo = "    server echo {\n        address = 10.2.1.2\n        port = 7\n        \
+                weight = 1\n        active = 1\n    }\n";
+    let alone = text.split_once("    server one").unwrap().0.to_owned() + echo + "}\n";
+    let mut pulse = setting.pulse(&alone);
+    pulse.expect("active, was acquiring");
+    wait_for("the server", || table().contains("10.2.1.2:7 -m -w 1"));
+    let mut stream = open(address(VIP));
+    echoes(&mut stream, b"before");
+    setting.write(&text);
+    pulse.signal("HUP");
+    pulse.expect("configuration reloaded");
+    assert!(table().contains("10.2.1.2:7 -m -w 0"), "{}", table());
+    wait_for("both others", || table().matches("-w 1").count() == 2);
+    alternates();
+    echoes(&mut stream, b"after");
+    drop(stream);
+    pulse.expect("10.2.1.2:7 has left: no connection left");
+    wait_for("it is gone", || !table().contains("10.2.1.2:7 "));
 }
 
 #[test]

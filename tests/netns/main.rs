@@ -14,6 +14,7 @@ mod checks;
 #[allow(dead_code, reason = "shared with the command line's tests, which need more of it")]
 #[path = "../cli/daemon.rs"]
 mod daemon;
+mod disk;
 mod doctor;
 mod guards;
 mod hostile;

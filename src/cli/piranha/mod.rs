@@ -54,7 +54,7 @@ enum Command {
     Top(top::Top),
     /// Say whether a failover would succeed now, and if not why.
     Readiness(status::Readiness),
-    /// List and show virtual services.
+    /// List and show virtual services; enable, drain and disable them.
     #[command(subcommand, infer_subcommands = true)]
     Service(service::Command),
     /// List and show real servers; ready, drain, disable and weigh them.

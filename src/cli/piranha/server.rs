@@ -10,7 +10,7 @@ use super::{print, print_json, show, span};
 use crate::cli::{Failure, on_one_thread};
 use crate::control::protocol::{Daemon, Operated, OperatedServer, Operation, Servers};
 use crate::control::status::Balancing;
-use crate::control::{Client, Word};
+use crate::control::{Client, Timestamp, Word};
 use crate::net::Weight;
 use crate::runtime::control::now;
 
@@ -74,15 +74,32 @@ pub(super) struct Change {
     /// Why, for the log and for who looks at it later.
     #[arg(short, long)]
     reason: Option<String>,
-    /// Only for this time.
-    #[arg(long = "for", value_name = "TIME", value_parser = span::parse)]
-    lasting: Option<Duration>,
+    #[command(flatten)]
+    lasting: Lasting,
     /// Write it into lvs.cf instead: a weight, or `active = 0` for a disabled server.
-    #[arg(long, conflicts_with = "lasting")]
+    #[arg(long, conflicts_with_all = ["lasting", "until"])]
     save: bool,
     /// Even if it leaves a service without a server.
     #[arg(long)]
     force: bool,
+}
+
+/// How long a word holds.
+#[derive(Debug, Args)]
+pub(super) struct Lasting {
+    /// Only for this time.
+    #[arg(long = "for", value_name = "TIME", value_parser = span::parse)]
+    lasting: Option<Duration>,
+    /// Only until then: 2026-11-22T18:30, or 18:30 for the next time that it is; in UTC.
+    #[arg(long, value_name = "WHEN", value_parser = span::parse_moment, conflicts_with = "lasting")]
+    until: Option<span::Moment>,
+}
+
+impl Lasting {
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        let until = self.until.map(|moment| moment.after(now()));
+        until.or_else(|| self.lasting.map(|lasting| now().after(lasting)))
+    }
 }
 
 impl Command {
@@ -97,11 +114,11 @@ impl Command {
                     let weight = Weight::new(weight).map_err(Failure::from)?;
                     change.make(Word::Weight(weight)).await.map(|_| 0)
                 }
-                Self::Drain { change, deadline, wait } => {
+                Self::Drain { change, deadline, wait: limit } => {
                     let deadline = deadline.map(|after| now().after(after));
                     let servers = change.make(Word::Drain { deadline }).await?.servers;
-                    match wait {
-                        Some(limit) => change.wait(&servers, limit).await,
+                    match limit {
+                        Some(limit) => wait(&change.place, &servers, limit).await,
                         None => Ok(0),
                     }
                 }
@@ -114,33 +131,43 @@ impl Change {
     async fn make(&self, word: Word) -> Result<Operated, Failure> {
         let mut operation = Operation::new(&self.target, word);
         operation.reason.clone_from(&self.reason);
-        operation.until = self.lasting.map(|lasting| now().after(lasting));
+        operation.until = self.lasting.until();
         (operation.save, operation.force) = (self.save, self.force);
-        let mut lvs = self.place.connect(Daemon::Lvs).await?;
-        let operated = lvs.operate(operation).await.map_err(refused)?;
-        tell(&self.place, &operated, &word.to_string())?;
-        Ok(operated)
+        operate(&self.place, operation).await
     }
+}
 
-    /// Counts the connections that are left down to none.
-    async fn wait(&self, servers: &[OperatedServer], limit: Duration) -> Result<u8, Failure> {
-        let mut lvs = self.place.connect(Daemon::Lvs).await?;
-        let give_up = tokio::time::Instant::now() + limit;
-        let mut told = None;
-        loop {
-            let left = connections(&mut lvs, servers).await?;
-            if told != Some(left) && !self.place.json {
-                print(format!("{left} connections left\n"))?;
-            }
-            told = Some(left);
-            if left == 0 {
-                return Ok(0);
-            }
-            if tokio::time::Instant::now() >= give_up {
-                return Ok(STILL_CONNECTED);
-            }
-            tokio::time::sleep(LOOK).await;
+/// Has `lvs` do it, and says what it concerned.
+pub(super) async fn operate(place: &Place, operation: Operation) -> Result<Operated, Failure> {
+    let word = operation.word.to_string();
+    let mut lvs = place.connect(Daemon::Lvs).await?;
+    let operated = lvs.operate(operation).await.map_err(refused)?;
+    tell(place, &operated, &word)?;
+    Ok(operated)
+}
+
+/// Counts the connections that are left down to none.
+pub(super) async fn wait(
+    place: &Place,
+    servers: &[OperatedServer],
+    limit: Duration,
+) -> Result<u8, Failure> {
+    let mut lvs = place.connect(Daemon::Lvs).await?;
+    let give_up = tokio::time::Instant::now() + limit;
+    let mut told = None;
+    loop {
+        let left = connections(&mut lvs, servers).await?;
+        if told != Some(left) && !place.json {
+            print(format!("{left} connections left\n"))?;
         }
+        told = Some(left);
+        if left == 0 {
+            return Ok(0);
+        }
+        if tokio::time::Instant::now() >= give_up {
+            return Ok(STILL_CONNECTED);
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -239,7 +266,8 @@ pub(super) enum Overrides {
     Clear {
         #[command(flatten)]
         place: Place,
-        /// SERVICE/SERVER, or SERVER in all its services; all without.
+        /// SERVICE/SERVER, SERVICE/* for what is said of the service as a whole, or SERVER in all its
+        /// services; all without.
         target: Option<String>,
     },
 }

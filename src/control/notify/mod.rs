@@ -100,7 +100,9 @@ pub fn topic(event: &Event) -> Topic {
         Event::Transition(_) => Topic::Failover,
         Event::Health { from: Health::Unknown, to: Health::Up, .. } => Topic::Info,
         Event::Health { .. } | Event::SorryServer { .. } | Event::Quorum { .. } => Topic::Health,
-        Event::Reloaded { .. } | Event::ReloadFailed { .. } => Topic::Config,
+        Event::Reloaded { .. } | Event::ReloadFailed { .. } | Event::Configuration(_) => {
+            Topic::Config
+        }
         event if event.is_warning() => Topic::Warning,
         _ => Topic::Info,
     }
@@ -114,7 +116,8 @@ pub fn service(event: &Event) -> Option<&str> {
         | Event::Weight { service, .. }
         | Event::SorryServer { service, .. }
         | Event::Quorum { service, .. }
-        | Event::Drained { service, .. } => Some(service),
+        | Event::Drained { service, .. }
+        | Event::Left { service, .. } => Some(service),
         _ => None,
     }
 }

@@ -240,3 +240,22 @@ proptest! {
         prop_assert!(first.news_for(&second).is_empty());
     }
 }
+
+#[test]
+fn what_is_said_of_a_service_holds_of_each_server_that_nobody_keeps_from_more() {
+    assert_eq!(found("web/*").unwrap(), ["web/alpha", "web/alpine"]);
+    let mut overrides = Overrides::default();
+    overrides.set(said("web", "", Word::Drain { deadline: Some(Timestamp(5000)) }));
+    overrides.set(said("web", "alpha", Word::Disable));
+    overrides.set(said("web", "alpine", Word::Weight(Weight::ONE)));
+    let told = |server| overrides.for_monitor("web", server, Timestamp(4000));
+    assert_eq!(told("alpha"), health::Override::Disabled);
+    assert_eq!(told("alpine"), health::Override::Drain);
+    assert_eq!(told("one that is still to come"), health::Override::Drain);
+    let later = overrides.for_monitor("web", "alpine", Timestamp(5000));
+    assert_eq!(later, health::Override::Disabled, "the drain is over");
+    assert_eq!(overrides.for_monitor("webmail", "alpha", Timestamp(1)), health::Override::None);
+    assert_eq!(overrides.holding("web", "alpha").map(|said| said.word), Some(Word::Disable));
+    assert_eq!(overrides.holding("web", "alpine").map(Override::subject), Some("web".to_owned()));
+    assert!(overrides.forget_strangers(&config()).is_empty());
+}

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::verdict::{Failover, Grade, Reason, ReasonCode, Verdict};
+use super::revisions::Standing;
 use super::{Age, Override, Timestamp};
 use crate::config::QuorumOf;
 use crate::failover::guard::Fault;
@@ -342,7 +343,7 @@ impl Replication {
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DataPlane {
-    /// `kernel` or `relay`.
+    /// `kernel` or `relay`; `fos` for failover services, which run on the node itself.
     pub name: String,
     /// Why the last change to its table failed, if it did.
     pub failure: Option<String>,
@@ -368,13 +369,16 @@ pub struct Revision {
     pub since: Age,
     /// Why what is in the file now was refused, if it was.
     pub refused: Option<String>,
+    /// How the file and its history stand, where that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
 }
 
 impl Revision {
     /// The configuration of the file at `path` with this digest, in force for `since`.
     #[must_use]
     pub const fn new(path: PathBuf, digest: String, since: Age) -> Self {
-        Self { path, digest, since, refused: None }
+        Self { path, digest, since, refused: None, standing: None }
     }
 }
 
@@ -436,6 +440,8 @@ pub enum ServiceState {
     Sorry,
     /// Nobody answers.
     Down,
+    /// It runs on the node that holds the addresses, and this is the other one (failover services).
+    Elsewhere,
 }
 
 impl fmt::Display for ServiceState {
@@ -446,6 +452,7 @@ impl fmt::Display for ServiceState {
             Self::Degraded => "degraded",
             Self::Sorry => "sorry",
             Self::Down => "down",
+            Self::Elsewhere => "elsewhere",
         })
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Balancing, HeartbeatPath, Heartbeats, Reading, ServiceState, ServiceStatus};
+use crate::control::revisions::Standing;
 use crate::failover::State;
 use crate::failover::guard::Fault;
 
@@ -148,6 +149,12 @@ pub enum ReasonCode {
     DataPlaneFailed,
     /// What is in the file was refused; what ran is still running.
     ReloadRefused,
+    /// A change of the configuration waits to be confirmed.
+    Unconfirmed,
+    /// The configuration's history cannot be kept, so it cannot be changed safely.
+    HistoryLost,
+    /// The file was edited by hand, and that is not in force.
+    FileEdited,
     /// Nobody answers for a service.
     ServiceDown,
     /// A service has less weight, or fewer servers, than its quorum.
@@ -188,14 +195,18 @@ impl ReasonCode {
             | Self::ConfigurationsDiffer
             | Self::PathSilent
             | Self::ReloadRefused
+            | Self::Unconfirmed
+            | Self::HistoryLost
             | Self::QuorumLost
             | Self::SorryServing
             | Self::ServiceDegraded
             | Self::ServiceStarting
             | Self::NotReplicated => Grade::Warning,
-            Self::NoPartner | Self::OnePath | Self::NotAuthenticated | Self::Overridden => {
-                Grade::Ok
-            }
+            Self::NoPartner
+            | Self::OnePath
+            | Self::NotAuthenticated
+            | Self::FileEdited
+            | Self::Overridden => Grade::Ok,
         }
     }
 
@@ -443,6 +454,7 @@ fn judge_balancing(lvs: &Balancing, reasons: &mut Vec<Reason>) {
             "run `piranha config check`, mend the file, reload",
         ));
     }
+    reasons.extend(lvs.configuration.standing.iter().flat_map(standing));
     reasons.extend(lvs.services.iter().filter_map(service));
     if !lvs.overrides.is_empty() {
         reasons.push(Reason::new(
@@ -467,6 +479,30 @@ fn not_replicated(lvs: &Balancing) -> Option<Reason> {
     Some(Reason::new(ReasonCode::NotReplicated, None, message, mend))
 }
 
+fn standing(standing: &Standing) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if let Some(pending) = &standing.pending {
+        let left = standing.left.unwrap_or_default();
+        let message = format!(
+            "revision {} of the configuration, by {}, is not confirmed: revision {} comes back in \
+             {left}",
+            pending.revision, pending.author, pending.base
+        );
+        let mend = "`piranha config confirm` keeps it, `piranha config undo` takes it back now";
+        reasons.push(Reason::new(ReasonCode::Unconfirmed, None, message, mend));
+    }
+    if let Some(trouble) = &standing.trouble {
+        let mend = "make room, or mend the state directory: until then no change can be applied";
+        reasons.push(Reason::new(ReasonCode::HistoryLost, None, trouble, mend));
+    }
+    if standing.edited {
+        let message = "the file was edited by hand, and that is not in force";
+        let mend = "`piranha config apply` puts it in force";
+        reasons.push(Reason::new(ReasonCode::FileEdited, None, message, mend));
+    }
+    reasons
+}
+
 fn service(service: &ServiceStatus) -> Option<Reason> {
     let (counts, name) = (service.counts, &service.name);
     let mend = "see `piranha server list` for why each server is down";
@@ -487,7 +523,7 @@ fn service(service: &ServiceStatus) -> Option<Reason> {
             ReasonCode::ServiceDegraded,
             format!("{} of {} servers of {name} fail their checks", counts.down, counts.total),
         ),
-        ServiceState::Up => return None,
+        ServiceState::Up | ServiceState::Elsewhere => return None,
     };
     Some(Reason::new(code, Some(name), message, mend))
 }

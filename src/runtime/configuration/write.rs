@@ -79,6 +79,12 @@ impl Original {
         &self.text
     }
 
+    /// The [`fingerprint`](super::fingerprint) of what was read.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Puts `text` in the place of what was read.
     ///
     /// The new file is complete on disk before it takes the name of the old one, whose mode, owner

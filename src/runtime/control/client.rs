@@ -13,8 +13,9 @@ use super::place::socket;
 use crate::control::metrics::Scene;
 use crate::control::protocol::{
     Call, Checked, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem,
-    Request, Servers, VERSION,
+    Request, Servers, Uploaded, VERSION,
 };
+use crate::control::revisions::{Application, Applied, Draft, Review, RevisionText, Revisions};
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
 use crate::control::{Counters, Record};
 
@@ -23,6 +24,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a daemon may take for what changes something.
 const LONG_LIMIT: Duration = Duration::from_secs(70);
+
+/// A draft longer than this goes in pieces of so many bytes. Each fits on one line even where
+/// every letter of it has to be escaped.
+const PIECE: usize = 8 << 10;
 
 /// Why a daemon did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -238,6 +243,83 @@ impl Client {
         self.call(Call::ClearOverrides { target }, LONG_LIMIT).await
     }
 
+    /// Has `lvs` look at a draft of lvs.cf; nothing is changed.
+    ///
+    /// # Errors
+    /// [`ClientError`]. Errors in the draft are told in the review.
+    pub async fn review_config(&mut self, draft: Draft) -> Result<Review, ClientError> {
+        let draft = self.upload(draft).await?;
+        self.call(Call::ReviewConfig { draft }, LONG_LIMIT).await
+    }
+
+    /// Has `lvs` put a draft in force.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`]: with errors, or made from what the file is no longer; nothing was
+    /// changed.
+    pub async fn apply_config(&mut self, mut wanted: Application) -> Result<Applied, ClientError> {
+        wanted.draft = self.upload(wanted.draft).await?;
+        self.call(Call::ApplyConfig(wanted), LONG_LIMIT).await
+    }
+
+    /// Keeps the change of lvs.cf that waits to be confirmed, for `on_behalf_of` where that is not
+    /// the user of this process.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where none waits or it is too late.
+    pub async fn confirm_config(
+        &mut self,
+        on_behalf_of: Option<&str>,
+    ) -> Result<Done, ClientError> {
+        let on_behalf_of = on_behalf_of.map(ToOwned::to_owned);
+        self.call(Call::ConfirmConfig { on_behalf_of }, LIMIT).await
+    }
+
+    /// Takes the change back that waits to be confirmed, or else the last one.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where there is nothing to go back to.
+    pub async fn undo_config(
+        &mut self,
+        reason: Option<&str>,
+        on_behalf_of: Option<&str>,
+    ) -> Result<Applied, ClientError> {
+        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+        let (reason, on_behalf_of) = (owned(reason), owned(on_behalf_of));
+        self.call(Call::UndoConfig { reason, on_behalf_of }, LONG_LIMIT).await
+    }
+
+    /// The revisions of lvs.cf that are kept.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn config_history(&mut self) -> Result<Revisions, ClientError> {
+        self.call(Call::ConfigHistory, LIMIT).await
+    }
+
+    /// What a revision says: its number, or how its hash begins.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where there is no such revision.
+    pub async fn config_text(&mut self, revision: &str) -> Result<RevisionText, ClientError> {
+        self.call(Call::ConfigText { revision: revision.to_owned() }, LIMIT).await
+    }
+
+    /// Sends a draft ahead that does not fit on one line.
+    async fn upload(&mut self, draft: Draft) -> Result<Draft, ClientError> {
+        let text = match draft {
+            Draft::Text(text) if text.len() > PIECE => text,
+            short => return Ok(short),
+        };
+        let mut at = 0;
+        while at < text.len() {
+            let piece = piece(&text[at..]).to_owned();
+            let sent: Uploaded = self.call(Call::Upload { at, text: piece }, LIMIT).await?;
+            at = sent.bytes;
+        }
+        Ok(Draft::Upload)
+    }
+
     /// Asks anything: the answer is what [`Call`] says, or any value that can be read from it.
     /// After an error other than a refusal the connection is of no further use.
     ///
@@ -335,6 +417,12 @@ pub async fn scene(directory: &Path) -> Scene {
 /// The node as its daemons call it, or as it calls itself.
 fn name(said: [Option<&String>; 2]) -> String {
     said.into_iter().flatten().next().cloned().unwrap_or_else(super::node_name)
+}
+
+/// The first [`PIECE`] bytes, whole letters only.
+fn piece(text: &str) -> &str {
+    let ends = text.char_indices().map(|(start, letter)| start + letter.len_utf8());
+    &text[..ends.take_while(|&end| end <= PIECE).last().unwrap_or_default()]
 }
 
 fn apart<T>(

@@ -13,6 +13,7 @@ use super::server::{Caller, Options, Serve, Served, start};
 use super::session::text;
 use crate::control::protocol::{Call, Checked, Daemon, Done, Operated, Problem, ProblemCode};
 use crate::runtime::director::Order;
+use crate::runtime::revisions::Keeper;
 
 /// How long a director may take for an order, a reload of a large configuration included.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -30,7 +31,11 @@ const TRIED: usize = 16;
 /// How long a client keeps its place at least, so that nobody floods a server with checks.
 const TRIAL_PAUSE: Duration = Duration::from_millis(250);
 
-/// Serves the control socket of `lvs`, asking the director behind `orders`.
+/// The longest name of somebody on whose behalf a client speaks, in characters.
+const MAX_NAME: usize = 64;
+
+/// Serves the control socket of `lvs`, asking the director behind `orders`, and the `keeper` of its
+/// configuration where there is one.
 ///
 /// # Errors
 /// The operating system's, when the socket or its thread cannot be made.
@@ -38,14 +43,17 @@ pub fn serve_director(
     options: &Options,
     feed: Feed,
     orders: mpsc::Sender<Order>,
+    keeper: Option<Keeper>,
 ) -> io::Result<Served> {
-    start(options, feed, Arc::new(Director { orders, trials: Semaphore::new(TRIALS) }))
+    let trials = Semaphore::new(TRIALS);
+    start(options, feed, Arc::new(Director { orders, keeper, trials }))
 }
 
 struct Director {
     orders: mpsc::Sender<Order>,
     /// Places for clients that have servers checked.
     trials: Semaphore,
+    keeper: Option<Keeper>,
 }
 
 #[async_trait]
@@ -68,18 +76,20 @@ impl Serve for Director {
             }
             Call::Status { servers, service } => {
                 let order = |answer| Order::Status { servers, service, answer };
-                text(&self.ask(order).await?)
+                let mut balancing = self.ask(order).await?;
+                balancing.configuration.standing = self.keeper.as_ref().map(Keeper::standing);
+                text(&balancing)
             }
             Call::Reload => {
                 tracing::info!("lvs: {} asks for a reload", caller.user);
-                let reloaded = self.ask(|answer| Order::Reload { answer }).await?;
-                let changes = reloaded.map_err(|error| {
-                    let mend = "mend the file and reload; what ran is still running";
-                    Problem::new(ProblemCode::Configuration, error.to_string(), mend)
-                })?;
+                let order = |answer| Order::Reload { accepted: None, answer };
+                let changes = self.ask(order).await??;
                 text(&Done::new(format!("reloaded, {changes} changes to the table")))
             }
             Call::Operate(operation) => {
+                if operation.save {
+                    self.check_settled()?;
+                }
                 let author = caller.user.clone();
                 let order = |answer| Order::Operate { author, operation, answer };
                 let operated = self.ask(order).await??;
@@ -106,9 +116,31 @@ impl Serve for Director {
                 text(&Done::new("noted"))
             }
             Call::Peer(_) => Err(wrong_daemon(Daemon::Lvs, Daemon::Peer)),
+            Call::ReviewConfig { draft } => text(&self.keeper()?.review(draft).await?),
+            Call::ApplyConfig(wanted) => {
+                let author = author(caller, wanted.on_behalf_of.as_deref());
+                text(&self.keeper()?.apply(author, wanted).await?)
+            }
+            Call::ConfirmConfig { on_behalf_of } => {
+                let author = author(caller, on_behalf_of.as_deref());
+                text(&self.keeper()?.confirm(author).await?)
+            }
+            Call::UndoConfig { reason, on_behalf_of } => {
+                let author = author(caller, on_behalf_of.as_deref());
+                text(&self.keeper()?.undo(author, reason).await?)
+            }
+            Call::ConfigHistory => text(&self.keeper()?.history().await?),
+            Call::ConfigText { revision } => text(&self.keeper()?.text(revision).await?),
             _ => Err(wrong_daemon(Daemon::Lvs, Daemon::Pulse)),
         }
     }
+}
+
+/// Whose doing it is.
+fn author(caller: &Caller, on_behalf_of: Option<&str>) -> String {
+    let Some(name) = on_behalf_of else { return caller.user.clone() };
+    let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+    format!("{name} via {}", caller.user)
 }
 
 impl Director {
@@ -147,6 +179,22 @@ impl Director {
         }
         pause.await;
         Ok(Checked::new(checks))
+    }
+
+    fn keeper(&self) -> Result<&Keeper, Problem> {
+        self.keeper.as_ref().ok_or_else(|| {
+            let message = "nobody keeps the configuration of this director";
+            Problem::new(ProblemCode::State, message, "edit the file and reload")
+        })
+    }
+
+    /// Refuses what writes into a file that may be about to be rolled back.
+    fn check_settled(&self) -> Result<(), Problem> {
+        let pending = self.keeper.as_ref().and_then(|keeper| keeper.standing().pending);
+        pending.map_or(Ok(()), |pending| {
+            let message = format!("revision {} waits to be confirmed", pending.revision);
+            Err(Problem::new(ProblemCode::State, message, "confirm or undo it first"))
+        })
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Problem> {

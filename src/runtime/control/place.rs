@@ -12,6 +12,9 @@ use crate::runtime::configuration::hash;
 /// Where daemons keep what must not outlive the boot, unless the supervisor says otherwise.
 const DIRECTORY: &str = "/run/piranha";
 
+/// Where daemons keep what outlives the boot.
+const LASTING: &str = "/var/lib/piranha";
+
 /// The directory of the director that runs the configuration at `config`: `chosen` if there is
 /// one, else `RUNTIME_DIRECTORY` (systemd gives it), else `/run/piranha`.
 ///
@@ -42,6 +45,23 @@ pub fn state_file(options: &Options, config: &Path) -> PathBuf {
             let config = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
             let name = format!("overrides-{:016x}.json", hash(config.as_os_str().as_bytes()));
             PathBuf::from(directory).join(name)
+        }
+    }
+}
+
+/// Where the revisions of the configuration at `config` are kept: beside what operators said where
+/// that outlives a boot; else in `/var/lib/piranha`, if that is there and the sockets are below
+/// `/run`; else beside the sockets.
+#[must_use]
+pub fn history_directory(options: &Options, config: &Path) -> PathBuf {
+    let lasting = env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+    let is_kept = options.directory.starts_with("/run") && Path::new(LASTING).is_dir();
+    let lasting = lasting.or_else(|| is_kept.then(|| LASTING.into()));
+    match lasting {
+        None => options.directory.join("history"),
+        Some(directory) => {
+            let config = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
+            directory.join(format!("history-{:016x}", hash(config.as_os_str().as_bytes())))
         }
     }
 }

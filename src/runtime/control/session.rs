@@ -12,8 +12,10 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::feed::Chronicle;
 use super::server::{Caller, Serve};
+use super::upload::Upload;
 use crate::control::Record;
 use crate::control::protocol::{Call, Hello, MAX_REQUEST, Message, Problem, ProblemCode, Request};
+use crate::control::revisions::Draft;
 
 /// How long a client may take to read what it was sent, before it is cut off.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +32,7 @@ pub(super) struct Session {
     chronicle: Chronicle,
     news: Option<broadcast::Receiver<Record>>,
     line: Vec<u8>,
+    upload: Upload,
 }
 
 /// What a session wakes up for.
@@ -49,7 +52,8 @@ impl Session {
     ) -> Self {
         let (reader, writer) = stream.into_split();
         let reader = BufReader::new(reader);
-        Self { reader, writer, caller, service, chronicle, news: None, line: Vec::new() }
+        let (line, upload) = (Vec::new(), Upload::default());
+        Self { reader, writer, caller, service, chronicle, news: None, line, upload }
     }
 
     /// Serves the client until it goes, asks for too much, or takes nothing any more.
@@ -120,6 +124,16 @@ impl Session {
                 let (events, news) = self.chronicle.subscribe(after);
                 self.news = Some(news);
                 text(&events)
+            }
+            Call::Upload { at, text: piece } => text(&self.upload.add(at, &piece)?),
+            Call::ReviewConfig { draft: Draft::Upload } => {
+                let call = Call::ReviewConfig { draft: self.upload.draft()? };
+                self.service.serve(&caller, call, &self.chronicle).await
+            }
+            Call::ApplyConfig(mut wanted) if wanted.draft == Draft::Upload => {
+                wanted.draft = self.upload.draft()?;
+                let call = Call::ApplyConfig(wanted);
+                self.service.serve(&caller, call, &self.chronicle).await
             }
             call => self.service.serve(&caller, call, &self.chronicle).await,
         }

@@ -4,6 +4,7 @@
 //! ready, so that a takeover is only a matter of bringing the addresses up.
 
 mod counting;
+mod leaving;
 mod load;
 mod memory;
 mod operate;
@@ -11,6 +12,7 @@ mod order;
 mod plane;
 mod rates;
 mod reconciler;
+mod reload;
 mod replicate;
 mod status;
 mod store;
@@ -25,17 +27,20 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as signal};
 
 use self::counting::Falls;
+use self::leaving::Leaving;
 use self::load::{Loads, News};
 use self::memory::Memory;
-pub use self::order::Order;
+pub use self::order::{InForce, Order};
 use self::plane::Plane;
 use self::rates::Rating;
 use self::reconciler::Reconciler;
+use self::reload::{check_supported, read, refused};
 use self::replicate::Replication;
 pub use self::store::Store;
+pub(in crate::runtime) use self::store::write_private;
 pub use self::trial::Trial;
 use self::warmth::Warmth;
 pub use self::watch::WatchError;
@@ -47,12 +52,12 @@ use super::heartbeat::{Link, Observer};
 use super::metrics::Metrics;
 use super::notify::Notifier;
 use super::systemd::Watchdog;
-use crate::config::{Config, ServiceKind};
+use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
-use crate::control::{Desired, Event, Overrides, QuorumState, whole_table};
+use crate::control::{Desired, Event, Overrides, QuorumState};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::health::{self, Failure, Health};
-use crate::ipvs::{Backend, BackendError, Capabilities, ServiceKey, Table, Unsupported, plan};
+use crate::ipvs::{Backend, BackendError, ServiceKey, Table, Unsupported};
 use crate::time::Instant;
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
@@ -118,6 +123,7 @@ pub struct Director {
     falls: Falls,
     /// For a data plane that tells no rates.
     rating: Rating,
+    leaving: Leaving,
     warmth: Warmth,
     observer: Observer,
     orders: mpsc::Receiver<Order>,
@@ -131,6 +137,7 @@ pub struct Director {
     /// Since when the configuration has been in force, and its digest.
     loaded: Instant,
     digest: u64,
+    in_force: signal::Sender<InForce>,
     /// Why what is in the file now is not in force, if it is not.
     refused: Option<String>,
     /// Why the last change to the table failed, if it did.
@@ -163,7 +170,7 @@ impl Director {
         let plane = plane::start(&path, &accepted.config, &observer).await?;
         check_supported(&path, &accepted, plane.capabilities())?;
         plane::retire_kernel(&path, plane.as_ref()).await?;
-        let config = accepted.config;
+        let Accepted { config, hash, .. } = accepted;
         let (order_sender, orders) = mpsc::channel(ORDERS);
         let now = clock::now();
         let memory = Memory::of(&path);
@@ -179,6 +186,7 @@ impl Director {
             started: now,
             loaded: now,
             digest: configuration::digest(&config),
+            in_force: signal::Sender::new(InForce::new(hash)),
             refused: None,
             failure: None,
             desired: Desired::new(&config),
@@ -191,6 +199,7 @@ impl Director {
             drained: BTreeSet::new(),
             falls: Falls::default(),
             rating: Rating::default(),
+            leaving: Leaving::default(),
             warmth: Warmth::new(clock::now()),
             observer,
             notifier: None,
@@ -227,6 +236,12 @@ impl Director {
     #[must_use]
     pub fn control(&self) -> mpsc::Sender<Order> {
         self.order_sender.clone()
+    }
+
+    /// Which file is in force, also while it runs.
+    #[must_use]
+    pub fn in_force(&self) -> signal::Receiver<InForce> {
+        self.in_force.subscribe()
     }
 
     /// Has events told by `notifier`, as the configuration says from time to time. The observer is
@@ -297,47 +312,9 @@ impl Director {
         }
     }
 
-    /// Reads the configuration again and makes it so, touching only what differs. Returns in how
-    /// many places the table it asks for differs from the one before.
-    ///
-    /// # Errors
-    /// [`StartError`]; what ran is still running.
-    pub async fn reload(&mut self) -> Result<usize, StartError> {
-        let accepted = read(&self.path)?;
-        let plane = self.table.backend();
-        plane::check_same(plane.as_ref(), &accepted.config)?;
-        check_supported(&self.path, &accepted, plane.capabilities())?;
-        let before = std::mem::replace(&mut self.config, accepted.config);
-        self.ways.configure(&self.config);
-        let ready = self.open_ways().await.map_err(StartError::from);
-        if let Err(error) = ready.and_then(|()| self.configure_watch()) {
-            self.config = before;
-            self.ways.configure(&self.config);
-            return Err(error);
-        }
-        (self.loaded, self.digest) = (clock::now(), configuration::digest(&self.config));
-        let quorums_before = self.desired.quorums().collect();
-        self.forget_strangers().await;
-        self.desired.configure(&self.overrides.in_force(&self.config));
-        self.configure_loads();
-        if let Some(notifier) = &self.notifier {
-            notifier.configure(&self.config);
-        }
-        if let Some(metrics) = &self.metrics {
-            metrics.configure(&self.config);
-        }
-        self.tell_quorums(&quorums_before);
-        self.drained.clear();
-        self.configure_plane().await?;
-        self.table.whole(&self.wanted()).await?;
-        let changes =
-            plan(&whole_table(&self.config), &whole_table(&before), &Capabilities::everything());
-        Ok(changes.map_or(0, |changes| changes.len()))
-    }
-
-    /// The whole table: what serves, and the ways of checks.
+    /// The whole table: what serves or is on its way out, and the ways of checks.
     fn wanted(&self) -> Table {
-        self.ways.add_to(self.desired.table())
+        self.ways.add_to(self.leaving.add_to(self.desired.table()))
     }
 
     /// Lays the ways of checks before the first check takes one, beside what is there.
@@ -402,7 +379,7 @@ impl Director {
             }
             Request::Held { addresses } => self.on_held(&addresses).await,
             Request::Reload => {
-                let _told_as_event = self.on_reload(reports).await;
+                let _told_as_event = self.on_reload(None, None, reports).await;
             }
             // Whoever holds the addresses announces them; the end is the caller's.
             Request::Announce { .. } | Request::Stop { .. } => {}
@@ -449,29 +426,15 @@ impl Director {
             Order::Trials { target, answer } => {
                 let _gone = answer.send(Trial::along(&self.config, &self.ways, &target));
             }
-            Order::Reload { answer } => {
-                let _gone = answer.send(self.on_reload(reports).await);
+            Order::Reload { accepted, answer } => {
+                let reloaded = self.on_reload(accepted, None, reports).await;
+                let _gone = answer.send(reloaded.map_err(|error| refused(&error)));
+            }
+            Order::Check { accepted, answer } => {
+                let checked = self.check_acceptable(&accepted).map_err(|error| refused(&error));
+                let _gone = answer.send(checked.map(|()| accepted));
             }
         }
-    }
-
-    async fn on_reload(
-        &mut self,
-        reports: &mpsc::UnboundedSender<Report>,
-    ) -> Result<usize, StartError> {
-        let reloaded = self.reload().await;
-        match &reloaded {
-            Ok(changes) => {
-                self.refused = None;
-                self.tell(Event::Reloaded { changes: *changes });
-                let _ = reports.send(self.configured());
-            }
-            Err(error) => {
-                self.refused = Some(error.to_string());
-                self.tell(Event::ReloadFailed { reason: error.to_string() });
-            }
-        }
-        reloaded
     }
 
     fn configured(&self) -> Report {
@@ -592,7 +555,7 @@ impl Director {
         let quorum_before = self.desired.quorum(server.service);
         let kept_before = self.desired.kept(server.service);
         verdict(&mut self.desired, server.service, server.address);
-        let entry = self.desired.entry(server.service);
+        let entry = self.wanted_entry(server.service);
         let result = self.table.service(server.service, entry).await;
         self.warn_of(result);
         self.tell_quorum(server.service, quorum_before);
@@ -689,6 +652,7 @@ impl Director {
         self.warn_of(audited);
         self.expire_overrides().await;
         self.look_for_drained().await;
+        self.let_go().await;
         self.tend().await;
         self.remember_health();
         self.rate();
@@ -755,28 +719,4 @@ impl Director {
     fn tell(&self, event: Event) {
         (self.observer)(event);
     }
-}
-
-/// Reads a configuration with virtual services.
-fn read(path: &Path) -> Result<Accepted, StartError> {
-    let accepted = configuration::read(path)?;
-    match accepted.config.service {
-        ServiceKind::Lvs => Ok(accepted),
-        ServiceKind::Fos => Err(StartError::Failover(path.to_owned())),
-    }
-}
-
-/// Refuses a configuration that the data plane cannot carry, before anything has changed.
-fn check_supported(
-    path: &Path,
-    accepted: &Accepted,
-    capabilities: &Capabilities,
-) -> Result<(), StartError> {
-    let Err(unsupported) = capabilities.check(&whole_table(&accepted.config)) else {
-        return Ok(());
-    };
-    let key = unsupported.service();
-    let service = accepted.config.active_virtuals().find(|v| v.key() == key);
-    let span = service.map(|v| v.span).unwrap_or_default();
-    Err(StartError::Unsupported { place: accepted.place(path, span), unsupported })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
+use super::reload::SavedBy;
 use super::watch::ServerKey;
 use super::{Director, configuration};
 use crate::config::{Directive, Document, RealServer, Virtual};
@@ -15,6 +16,7 @@ use crate::control::{Event, Override, TargetError, Word, find_servers};
 use crate::health;
 use crate::ipvs::ServiceKey;
 use crate::runtime::control::{node_name, now};
+use crate::runtime::off_thread::off_thread;
 
 /// The longest reason that is remembered.
 const MAX_REASON: usize = 1024;
@@ -37,6 +39,30 @@ impl Target {
     }
 }
 
+/// What an operation is about.
+struct Aim {
+    /// What is said of which, by the names of service and server; no server for a whole service.
+    names: Vec<(String, String)>,
+    /// The servers that it concerns.
+    targets: Vec<Target>,
+}
+
+impl Aim {
+    fn at_servers(targets: Vec<Target>) -> Self {
+        let names = targets.iter().map(|t| (t.service.clone(), t.server.clone())).collect();
+        Self { names, targets }
+    }
+
+    fn at_service(targets: Vec<Target>) -> Self {
+        let first = targets.first().map(|target| (target.service.clone(), String::new()));
+        Self { names: first.into_iter().collect(), targets }
+    }
+
+    fn is_service(&self) -> bool {
+        self.names.iter().any(|(_, server)| server.is_empty())
+    }
+}
+
 impl Director {
     /// Tells every monitor what is wanted of its server.
     pub(super) fn tell_monitors(&self) {
@@ -52,10 +78,11 @@ impl Director {
             service: v.key(),
             address: server.address,
         };
-        let words = self.overrides.iter().flat_map(|said| {
-            let word = said.word.for_monitor(now);
-            said.servers(&self.config).map(move |one| (keyed(one), word))
-        });
+        let word = |(v, server): (&Virtual, &RealServer)| {
+            self.overrides.for_monitor(&v.name, &server.name, now)
+        };
+        let servers = self.overrides.iter().flat_map(|said| said.servers(&self.config));
+        let words = servers.map(|one| (keyed(one), word(one)));
         words.collect()
     }
 
@@ -110,36 +137,40 @@ impl Director {
         reports: &mpsc::UnboundedSender<Report>,
     ) -> Result<Operated, Problem> {
         check_reason(operation.reason.as_deref())?;
-        let targets = self.targets(&operation.target)?;
-        if operation.word.keeps_out() && !operation.force {
-            self.check_others_serve(&targets)?;
+        let aim = self.aim(&operation.target)?;
+        if aim.is_service() {
+            check_of_service(&operation)?;
+        } else if operation.word.keeps_out() && !operation.force {
+            self.check_others_serve(&aim.targets)?;
         }
         if operation.save {
-            save(self.path.clone(), &operation, &targets).await?;
+            save(self.path.clone(), &operation, &aim.targets).await?;
         }
         let before = self.overrides.clone();
-        for target in &targets {
-            // What is saved is said by lvs.cf from now on.
-            let word = if operation.save { Word::Ready } else { operation.word };
-            let Target { service, server, .. } = target;
-            let said = Override::new(service, server, word, author, now()).on(node_name());
-            let (reason, until) = (operation.reason.clone(), operation.until);
-            self.overrides.set(Override { reason, until, ..said });
-        }
+        self.say(author, &operation, &aim);
         if let Err(error) = self.store().await {
             self.overrides = before;
             return Err(error);
         }
-        for target in &targets {
-            self.watch.set_override(target.key, operation.word.for_monitor(now()));
-            self.tell_operated(target, author, &operation);
-        }
+        self.tell_operated(author, &operation, &aim);
         if operation.save {
-            self.reload_saved(reports).await?;
+            let saved_by = Some((author.to_owned(), operation.reason.clone()));
+            self.reload_saved(saved_by, reports).await?;
         } else if before.weigh() || self.overrides.weigh() {
             self.put_weights();
         }
-        Ok(self.operated(&targets))
+        Ok(self.operated(&aim.targets))
+    }
+
+    /// Takes an operation down.
+    fn say(&mut self, author: &str, operation: &Operation, aim: &Aim) {
+        for (service, server) in &aim.names {
+            // What is saved is said by lvs.cf from now on.
+            let word = if operation.save { Word::Ready } else { operation.word };
+            let said = Override::new(service, server, word, author, now()).on(node_name());
+            let (reason, until) = (operation.reason.clone(), operation.until);
+            self.overrides.set(Override { reason, until, ..said });
+        }
     }
 
     /// Takes back what was said.
@@ -148,13 +179,13 @@ impl Director {
         author: &str,
         target: Option<&str>,
     ) -> Result<Operated, Problem> {
-        let targets = match target {
-            Some(target) => self.targets(target)?,
+        let aim = match target {
+            Some(target) => self.aim(target)?,
             None => self.overridden(),
         };
         let before = self.overrides.clone();
         let mut taken = Vec::new();
-        for Target { service, server, .. } in &targets {
+        for (service, server) in &aim.names {
             taken.extend(self.overrides.get(service, server).cloned());
             let end = Override::new(service, server, Word::Ready, author, now());
             self.overrides.set(end.on(node_name()));
@@ -168,17 +199,21 @@ impl Director {
             let reason = format!("{author} took it back");
             self.tell(Event::OverrideEnded { said, reason });
         }
-        Ok(self.operated(&targets))
+        Ok(self.operated(&aim.targets))
     }
 
-    fn targets(&self, target: &str) -> Result<Vec<Target>, Problem> {
+    fn aim(&self, target: &str) -> Result<Aim, Problem> {
         let found = find_servers(&self.config, target).map_err(|error| no_such(&error))?;
-        Ok(found.into_iter().map(Target::of).collect())
+        let targets = found.into_iter().map(Target::of).collect();
+        let is_service = target.ends_with("/*");
+        Ok(if is_service { Aim::at_service(targets) } else { Aim::at_servers(targets) })
     }
 
-    /// The servers of which something is said.
-    fn overridden(&self) -> Vec<Target> {
-        self.overrides.iter().flat_map(|said| said.servers(&self.config)).map(Target::of).collect()
+    /// Everything of which something is said.
+    fn overridden(&self) -> Aim {
+        let servers = self.overrides.iter().flat_map(|said| said.servers(&self.config));
+        let names = self.overrides.iter().map(|said| (said.service.clone(), said.server.clone()));
+        Aim { names: names.collect(), targets: servers.map(Target::of).collect() }
     }
 
     /// Refuses to keep out the servers that are all a service has. One that has none already
@@ -216,7 +251,8 @@ impl Director {
         for said in ended {
             for (v, server) in said.servers(&self.config) {
                 let key = ServerKey { service: v.key(), address: server.address };
-                self.watch.set_override(key, health::Override::None);
+                let wanted = self.overrides.for_monitor(&v.name, &server.name, now());
+                self.watch.set_override(key, wanted);
             }
         }
         if ended.iter().any(|said| matches!(said.word, Word::Weight(_))) {
@@ -263,10 +299,23 @@ impl Director {
         }
     }
 
-    fn tell_operated(&self, target: &Target, author: &str, operation: &Operation) {
-        let said = Override::new(&target.service, &target.server, operation.word, author, now());
-        let (reason, until) = (operation.reason.clone(), operation.until);
-        self.tell(Event::Operated(Override { reason, until, ..said }));
+    /// Has the monitors of the servers do what is said, and the world know.
+    fn tell_operated(&self, author: &str, operation: &Operation, aim: &Aim) {
+        let now = now();
+        for target in &aim.targets {
+            let wanted = if operation.save {
+                // Until lvs.cf says it.
+                operation.word.for_monitor(now)
+            } else {
+                self.overrides.for_monitor(&target.service, &target.server, now)
+            };
+            self.watch.set_override(target.key, wanted);
+        }
+        for (service, server) in &aim.names {
+            let said = Override::new(service, server, operation.word, author, now);
+            let (reason, until) = (operation.reason.clone(), operation.until);
+            self.tell(Event::Operated(Override { reason, until, ..said }));
+        }
     }
 
     fn operated(&self, targets: &[Target]) -> Operated {
@@ -281,14 +330,27 @@ impl Director {
 
     async fn reload_saved(
         &mut self,
+        saved_by: SavedBy,
         reports: &mpsc::UnboundedSender<Report>,
     ) -> Result<(), Problem> {
-        let reloaded = self.on_reload(reports).await;
+        let reloaded = self.on_reload(None, saved_by, reports).await;
         reloaded.map(|_changes| ()).map_err(|error| {
             let message = format!("it is saved, and the file was refused: {error}");
             Problem::new(ProblemCode::Configuration, message, "mend the file and reload")
         })
     }
+}
+
+/// Refuses of a whole service what has a sense for servers alone.
+fn check_of_service(operation: &Operation) -> Result<(), Problem> {
+    let (message, mend) = match operation.word {
+        Word::Weight(_) => ("a service has no weight", "weigh its servers"),
+        _ if operation.save => {
+            ("what is said of a service cannot be saved", "set `active` of its block in lvs.cf")
+        }
+        _ => return Ok(()),
+    };
+    Err(Problem::new(ProblemCode::State, message, mend))
 }
 
 /// Writes an operation into the lvs.cf at `path`.
@@ -339,35 +401,6 @@ fn edit(
         set.map_err(|error| failed(&error))?;
     }
     original.replace(document.as_bytes()).map_err(|error| failed(&error))
-}
-
-/// Runs what waits for a disk where no check waits for it.
-async fn off_thread<T: Send + 'static, E: Send + 'static + From<Lost>>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(_panicked) => Err(Lost.into()),
-    }
-}
-
-/// The thread that was to do it is gone.
-struct Lost;
-
-impl From<Lost> for std::io::Error {
-    fn from(_: Lost) -> Self {
-        Self::other("the thread that writes is gone")
-    }
-}
-
-impl From<Lost> for Problem {
-    fn from(_: Lost) -> Self {
-        Self::new(
-            ProblemCode::System,
-            "the thread that writes is gone",
-            "this is a defect: report it",
-        )
-    }
 }
 
 /// A reason is a line that people read, and goes to the partner in one request with others.

@@ -2,10 +2,11 @@
 
 use tokio::sync::oneshot;
 
-use super::{StartError, Trial};
+use super::Trial;
 use crate::control::protocol::{Operated, Operation, Problem, Replicas, Servers};
 use crate::control::status::Balancing;
 use crate::control::{Override, ServiceCounters, TargetError};
+use crate::runtime::configuration::Accepted;
 
 /// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
 /// drop its receiver.
@@ -82,7 +83,35 @@ pub enum Order {
     },
     /// Read the configuration again. The answer is in how many places the table differs.
     Reload {
+        /// What the file says, where that is known already.
+        accepted: Option<Box<Accepted>>,
         /// Where to.
-        answer: oneshot::Sender<Result<usize, StartError>>,
+        answer: oneshot::Sender<Result<usize, Problem>>,
     },
+    /// Say whether a configuration could be put in force by a reload; changes nothing, and gives it
+    /// back.
+    Check {
+        /// Which.
+        accepted: Box<Accepted>,
+        /// Where to.
+        answer: oneshot::Sender<Result<Box<Accepted>, Problem>>,
+    },
+}
+
+/// What a director runs by.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InForce {
+    /// The [`fingerprint`](crate::runtime::configuration::fingerprint) of its file.
+    pub hash: String,
+    /// Who had it saved, and why, where a command did that.
+    pub saved_by: Option<(String, Option<String>)>,
+}
+
+impl InForce {
+    /// The file with this fingerprint.
+    #[must_use]
+    pub const fn new(hash: String) -> Self {
+        Self { hash, saved_by: None }
+    }
 }

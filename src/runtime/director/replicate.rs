@@ -89,7 +89,8 @@ impl Director {
         for said in news {
             for (v, server) in said.servers(&self.config) {
                 let key = ServerKey { service: v.key(), address: server.address };
-                self.watch.set_override(key, said.word.for_monitor(present));
+                let wanted = self.overrides.for_monitor(&v.name, &server.name, present);
+                self.watch.set_override(key, wanted);
             }
         }
         if before.weigh() || self.overrides.weigh() {

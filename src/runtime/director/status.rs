@@ -1,6 +1,7 @@
 //! What a director tells of itself.
 
 use super::Director;
+use super::leaving::Departure;
 use super::plane::Measured;
 use super::watch::ServerKey;
 use crate::config::{RealServer, Virtual};
@@ -67,6 +68,10 @@ impl Moment<'_> {
                 servers.push(self.server(v, server, state, health));
             }
         }
+        if let Some(servers) = &mut servers {
+            let leaving = director.leaving.of(key);
+            servers.extend(leaving.map(|(key, departure)| self.leaving(*key, departure)));
+        }
         service.servers = servers;
         service.sorry_servers = director.desired.sorry_servers(key).to_vec();
         service.quorum = director
@@ -81,7 +86,7 @@ impl Moment<'_> {
     }
 
     fn is_notable(&self, v: &Virtual, server: &RealServer, state: ServerState) -> bool {
-        state.is_notable() || self.director.overrides.get(&v.name, &server.name).is_some()
+        state.is_notable() || self.director.overrides.holding(&v.name, &server.name).is_some()
     }
 
     fn state(&self, v: &Virtual, server: &RealServer) -> (ServerState, Option<HealthStatus>) {
@@ -140,7 +145,20 @@ impl Moment<'_> {
         status.weight = self.weight(key);
         status.configured_weight = server.weight;
         status.backup = server.backup;
-        status.operator = self.director.overrides.get(&v.name, &server.name).cloned();
+        status.operator = self.director.overrides.holding(&v.name, &server.name).cloned();
+        status.traffic = self.measured.and_then(|m| m.servers.get(&key).copied());
+        status
+    }
+
+    /// A server that lvs.cf does not have any more.
+    fn leaving(&self, key: ServerKey, departure: &Departure) -> ServerStatus {
+        let mut status = ServerStatus::new(&departure.server, key.address);
+        status.state = ServerState::Draining;
+        status.weight = self.weight(key);
+        status.configured_weight = Weight::ZERO;
+        status.since = Age(self.now - departure.since);
+        let left = Age(departure.until - self.now);
+        status.reason = Some(format!("left lvs.cf, goes with its last connection or in {left}"));
         status.traffic = self.measured.and_then(|m| m.servers.get(&key).copied());
         let rates = || self.director.rating.server(key);
         status.traffic.iter_mut().for_each(|traffic| traffic.rates = traffic.rates.or_else(rates));

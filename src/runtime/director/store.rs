@@ -45,18 +45,32 @@ impl Store {
     /// # Errors
     /// The file system's; what was remembered before still is.
     pub fn write(&self, overrides: &Overrides) -> io::Result<()> {
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
-        let draft = self.path.with_extension("new");
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        // One that was left over keeps the mode it was made with.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(&serde_json::to_vec(overrides)?)?;
-        file.sync_all()?;
-        fs::rename(&draft, &self.path)?;
-        File::open(directory)?.sync_all()
+        write_private(&self.path, &serde_json::to_vec(overrides)?)
     }
+}
+
+/// Writes a file that only its owner may read, whole or not at all, on the disk when it returns.
+/// Its directory is made where there is none.
+pub(in crate::runtime) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let draft = path.with_extension("new");
+    let written = fill(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    if let Err(error) = written {
+        // On a full disk half a draft is in the way of whatever could still be written.
+        let _gone = fs::remove_file(&draft);
+        return Err(error);
+    }
+    File::open(directory)?.sync_all()
+}
+
+fn fill(draft: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft)?;
+    // One that was left over keeps the mode it was made with.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 #[cfg(test)]

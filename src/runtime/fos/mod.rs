@@ -10,19 +10,20 @@
 //! moves: what is up on the other node does not have to be asked over a network that may be down.
 
 mod hands;
+mod orders;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as signal};
 
 use self::hands::{Hands, Outcome};
 use super::checks::{self, Dialer, Runner};
 use super::clock;
-use super::configuration::{self, ConfigError};
-use super::director::WatchError;
+use super::configuration::{self, Accepted, ConfigError};
+use super::director::{InForce, Order, WatchError};
 use super::heartbeat::{Link, Observer};
 use super::metrics::Metrics;
 use super::notify::Notifier;
@@ -70,6 +71,28 @@ pub struct Group {
     observer: Observer,
     notifier: Option<Notifier>,
     metrics: Option<Metrics>,
+    orders: mpsc::Receiver<Order>,
+    order_sender: mpsc::Sender<Order>,
+    started: Instant,
+    /// Since when the configuration has been in force, and which it is.
+    loaded: Instant,
+    in_force: signal::Sender<InForce>,
+    /// Why what is in the file now is not in force, if it is not.
+    refused: Option<String>,
+    doing: Doing,
+}
+
+/// What the services do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Doing {
+    /// They run on the other node, or on none.
+    Nothing,
+    /// They are being started.
+    Starting,
+    /// They run.
+    Running,
+    /// One failed here, in words.
+    Failed(String),
 }
 
 /// Which life of which service a verdict is about.
@@ -80,6 +103,7 @@ enum Input {
     Verdict(Token, health::Output),
     Outcome(Outcome),
     Allowed,
+    Order(Order),
 }
 
 impl Group {
@@ -89,12 +113,22 @@ impl Group {
     /// # Errors
     /// [`GroupError`]; nothing was started.
     pub async fn start(path: PathBuf, observer: Observer) -> Result<Self, GroupError> {
-        let config = Self::check(&path)?;
+        let accepted = accept(&path)?;
+        let Accepted { config, hash, .. } = accepted;
         let mut hands = Hands::start(&config);
         hands.stop();
         hands.stopped(STOP_PATIENCE).await;
         let (verdict_sender, verdicts) = mpsc::channel(QUEUE);
+        let (order_sender, orders) = mpsc::channel(QUEUE);
+        let now = clock::now();
         Ok(Self {
+            orders,
+            order_sender,
+            started: now,
+            loaded: now,
+            in_force: signal::Sender::new(InForce::new(hash)),
+            refused: None,
+            doing: Doing::Nothing,
             path,
             config,
             hands,
@@ -115,12 +149,19 @@ impl Group {
     /// # Errors
     /// [`GroupError`].
     pub fn check(path: &Path) -> Result<Config, GroupError> {
-        let config = configuration::read(path)?.config;
-        if config.service != ServiceKind::Fos {
-            return Err(GroupError::NotFailover(path.to_owned()));
-        }
-        config.active_failovers().try_for_each(|failover| plan(failover).map(drop))?;
-        Ok(config)
+        Ok(accept(path)?.config)
+    }
+
+    /// Where to send orders while it runs. Those that concern servers are refused.
+    #[must_use]
+    pub fn control(&self) -> mpsc::Sender<Order> {
+        self.order_sender.clone()
+    }
+
+    /// Which file is in force, also while it runs.
+    #[must_use]
+    pub fn in_force(&self) -> signal::Receiver<InForce> {
+        self.in_force.subscribe()
     }
 
     /// As [`Director::with_notifier`](super::director::Director::with_notifier).
@@ -163,10 +204,12 @@ impl Group {
                 Input::Request(Some(Request::Stop { .. }) | None) => break,
                 Input::Request(Some(request)) => self.on_request(request, &reports).await,
                 Input::Verdict(token, output) => self.on_verdict(token, output, &reports),
+                Input::Order(order) => self.on_order(order, &reports),
                 Input::Outcome(Outcome::Started) => self.watch(),
                 Input::Outcome(Outcome::Failed(reason)) => self.fail(reason, &reports),
                 Input::Allowed => {
                     self.barred = None;
+                    self.doing = Doing::Nothing;
                     let _ = reports.send(self.configured());
                 }
             }
@@ -180,6 +223,7 @@ impl Group {
             biased;
             request = requests.recv() => Input::Request(request),
             outcome = self.hands.outcome() => Input::Outcome(outcome),
+            Some(order) = self.orders.recv() => Input::Order(order),
             Some((token, output)) = self.verdicts.recv() => Input::Verdict(token, output),
             () = clock::sleep_until_or_forever(self.barred) => Input::Allowed,
         }
@@ -207,7 +251,7 @@ impl Group {
                 self.tell(Event::Released { addresses });
                 let _ = reports.send(Report::Done { id, result: Ok(()) });
             }
-            Request::Reload => self.reload(reports),
+            Request::Reload => drop(self.reload(None, reports)),
             // Whoever holds the addresses announces them; no service outlives this process.
             Request::Announce { .. } | Request::Held { .. } | Request::Stop { .. } => {}
         }
@@ -221,6 +265,7 @@ impl Group {
         if !std::mem::replace(&mut self.active, true) {
             self.life += 1;
             self.hands.go(&self.config);
+            self.doing = Doing::Starting;
         }
         Ok(())
     }
@@ -230,12 +275,16 @@ impl Group {
             self.life += 1;
             self.checks.clear();
             self.hands.stop();
+            self.doing = Doing::Nothing;
         }
     }
 
     /// Begins to check what was started.
     fn watch(&mut self) {
         self.checks.clear();
+        if self.active {
+            self.doing = Doing::Running;
+        }
         let failovers: Vec<_> = self.config.active_failovers().cloned().collect();
         for (place, failover) in failovers.iter().enumerate() {
             match plan(failover) {
@@ -284,6 +333,7 @@ impl Group {
         }
         self.give_up();
         self.bar();
+        self.doing = Doing::Failed(reason.clone());
         let _ = reports.send(Report::Broken { reason });
     }
 
@@ -293,28 +343,50 @@ impl Group {
         self.barred = Some(clock::now() + pause.unwrap_or_default());
     }
 
-    fn reload(&mut self, reports: &mpsc::UnboundedSender<Report>) {
-        match Self::check(&self.path) {
-            Ok(config) => {
-                let before = std::mem::replace(&mut self.config, config);
-                if let Some(notifier) = &self.notifier {
-                    notifier.configure(&self.config);
-                }
-                if let Some(metrics) = &self.metrics {
-                    metrics.configure(&self.config);
-                }
-                if self.active && before.failovers != self.config.failovers {
-                    self.life += 1;
-                    self.checks.clear();
-                    self.hands.go(&self.config);
-                }
-                self.tell(Event::Reloaded { changes: 0 });
-                // While it is barred the node must not take this for leave to go on.
-                if self.barred.is_none() {
-                    let _ = reports.send(self.configured());
-                }
+    /// Reads the file again, or takes what was `accepted` already.
+    fn reload(
+        &mut self,
+        accepted: Option<Box<Accepted>>,
+        reports: &mpsc::UnboundedSender<Report>,
+    ) -> Result<(), GroupError> {
+        let accepted = match accepted {
+            Some(accepted) => check(&self.path, &accepted).map(|()| *accepted),
+            None => accept(&self.path),
+        };
+        match accepted {
+            Ok(accepted) => {
+                self.put_in_force(accepted, reports);
+                Ok(())
             }
-            Err(error) => self.tell(Event::ReloadFailed { reason: error.to_string() }),
+            Err(error) => {
+                self.refused = Some(error.to_string());
+                self.tell(Event::ReloadFailed { reason: error.to_string() });
+                Err(error)
+            }
+        }
+    }
+
+    fn put_in_force(&mut self, accepted: Accepted, reports: &mpsc::UnboundedSender<Report>) {
+        let Accepted { config, hash, .. } = accepted;
+        let before = std::mem::replace(&mut self.config, config);
+        (self.loaded, self.refused) = (clock::now(), None);
+        self.in_force.send_replace(InForce::new(hash));
+        if let Some(notifier) = &self.notifier {
+            notifier.configure(&self.config);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.configure(&self.config);
+        }
+        if self.active && before.failovers != self.config.failovers {
+            self.life += 1;
+            self.checks.clear();
+            self.hands.go(&self.config);
+            self.doing = Doing::Starting;
+        }
+        self.tell(Event::Reloaded { changes: 0 });
+        // While it is barred the node must not take this for leave to go on.
+        if self.barred.is_none() {
+            let _ = reports.send(self.configured());
         }
     }
 
@@ -326,6 +398,20 @@ impl Group {
     fn tell(&self, event: Event) {
         (self.observer)(event);
     }
+}
+
+/// Reads a configuration with failover services that could be run here.
+fn accept(path: &Path) -> Result<Accepted, GroupError> {
+    let accepted = configuration::read(path)?;
+    check(path, &accepted).map(|()| accepted)
+}
+
+fn check(path: &Path, accepted: &Accepted) -> Result<(), GroupError> {
+    if accepted.config.service != ServiceKind::Fos {
+        return Err(GroupError::NotFailover(path.to_owned()));
+    }
+    accepted.config.active_failovers().try_for_each(|failover| plan(failover).map(drop))?;
+    Ok(())
 }
 
 /// How a service is checked: the first time one interval after its start.

@@ -144,6 +144,8 @@ impl Watch {
                 let said = open.balancing(Servers::All, None).await?;
                 self.halves().handle_lvs(clock::now(), Reading::Known(said));
             }
+            // It has no half of the status.
+            Daemon::Peer => {}
         }
         Ok(())
     }
@@ -153,6 +155,7 @@ impl Watch {
         match daemon {
             Daemon::Pulse => self.halves().handle_pulse(now, Reading::Unknown { reason }),
             Daemon::Lvs => self.halves().handle_lvs(now, Reading::Unknown { reason }),
+            Daemon::Peer => {}
         }
     }
 

@@ -59,6 +59,7 @@ impl From<ServiceState> for Glyph {
             ServiceState::Degraded => glyph("degraded", "DEGRADED"),
             ServiceState::Sorry => glyph("sorry", "SORRY"),
             ServiceState::Down => glyph("down", "DOWN"),
+            ServiceState::Elsewhere => glyph("waiting", "ELSEWHERE"),
         }
     }
 }

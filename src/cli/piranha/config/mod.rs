@@ -1,4 +1,4 @@
-//! `piranha config`: lvs.cf without a daemon.
+//! `piranha config`: lvs.cf, without a daemon and through `lvs`.
 //!
 //! | command | exit code |
 //! |---|---|
@@ -8,14 +8,19 @@
 //! | `fmt` | 0 done, 1 the file has errors; with `--check`: or would change |
 //! | `diff` | 0 the same, 1 different, 2 could not compare |
 //! | `init` | 0 written, 1 not |
+//! | `apply`, `restore` | 0 in force, or with `--dry-run` it could be; 1 not, and nothing was changed |
+//! | `confirm`, `undo`, `reload` | 0 done, 1 not |
+//! | `history` | 0 shown, 1 not |
 //! | `import` | 0 all of it is expressed, 3 not all (see standard error), 1 nothing was written |
 //!
 //! A wrong command line ends with 2, as everywhere.
 
+mod apply;
 mod check;
 mod diff;
 mod explain;
 mod fmt;
+mod history;
 mod import;
 mod init;
 mod input;
@@ -44,6 +49,18 @@ pub(super) enum Command {
     Diff(diff::Diff),
     /// Write a first configuration with comments.
     Init(init::Init),
+    /// Put a configuration in force, and take it back unless it is confirmed in time.
+    Apply(apply::Apply),
+    /// Keep the change that waits to be confirmed.
+    Confirm(apply::Confirm),
+    /// Take the change back that waits to be confirmed, or else the last one.
+    Undo(apply::Undo),
+    /// List the revisions there were, or print one.
+    History(history::History),
+    /// Put an earlier revision in force again.
+    Restore(apply::Restore),
+    /// Have the file read again as it is.
+    Reload(apply::Reload),
     /// Express the configuration of another program as lvs.cf.
     Import(import::Import),
 }
@@ -57,6 +74,12 @@ impl Command {
             Self::Fmt(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Init(command) => command.run(),
+            Self::Apply(command) => command.run(),
+            Self::Confirm(command) => command.run(),
+            Self::Undo(command) => command.run(),
+            Self::History(command) => command.run(),
+            Self::Restore(command) => command.run(),
+            Self::Reload(command) => command.run(),
             Self::Import(command) => command.run(),
         }
     }

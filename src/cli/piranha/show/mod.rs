@@ -1,10 +1,12 @@
 //! What a status looks like in a terminal.
 
+mod revisions;
 mod servers;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub(super) use revisions::{applied, remarks, revision_list};
 pub(super) use servers::{
     override_list, reason, server_list, service_list, service_reason, weight,
 };
@@ -26,6 +28,7 @@ pub(super) const fn service_tone(state: ServiceState) -> Tone {
     match state {
         ServiceState::Up => Tone::Good,
         ServiceState::Down => Tone::Bad,
+        ServiceState::Elsewhere => Tone::Plain,
         _ => Tone::Warning,
     }
 }

@@ -88,7 +88,7 @@ pub(in crate::cli::piranha) fn override_list(
     for said in overrides {
         let ends = |until: Timestamp| Age(until.since(now)).to_string();
         table.row(vec![
-            plain(format!("{}/{}", said.service, said.server)),
+            plain(said.subject()),
             plain(said.word.to_string()),
             plain(&said.author),
             plain(Age(now.since(said.since)).to_string()),

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cli::piranha::table::Screen;
+use crate::control::revisions::{Applied, Archive, Origin, Pending, Revisions, Standing};
 use crate::control::status::{
     Balancing, DataPlane, HeartbeatPath, Heartbeats, Partner, Process, QuorumStatus, Reading,
     Revision, ServerStatus, ServiceStatus, Status, Traffic,
@@ -145,6 +146,36 @@ fn lists_fit_the_screen() {
     golden("servers", |screen| server_list(&lvs(), screen));
     golden("overrides", |screen| override_list(&[said()], NOW, screen));
     golden("readiness", |screen| readiness(&known(), screen));
+}
+
+fn revisions() -> Revisions {
+    let mut archive = Archive::default();
+    let mut add = |minutes: u64, hash: &str, author, origin, reason| {
+        let at = Timestamp(NOW.0 - minutes * 60_000);
+        archive.record((hash, 4000), at, author, origin, reason);
+    };
+    add(9000, "e9791b5eed350131", "unknown", Origin::Found, None);
+    add(70, "60d21f0ac8ee0c21", "ann", Origin::Applied, Some("two more servers for the sale"));
+    add(9, "0a3f77b1925cde44", "bob via gui", Origin::Edited, None);
+    add(1, "60d21f0ac8ee0c21", "ann", Origin::Restored(2), Some("the new address is wrong"));
+    let mut standing = Standing::default();
+    (standing.revision, standing.edited) = (Some(4), true);
+    let since = Timestamp(NOW.0 - 18_000);
+    standing.pending = Some(Pending::new((3, 4), "ann".to_owned(), since, age(60).0));
+    standing.left = Some(age(42));
+    Revisions::new(archive.iter().cloned().collect(), None, standing)
+}
+
+#[test]
+fn revisions_fit_the_screen() {
+    golden("revisions", |screen| revision_list(&revisions(), screen));
+    let mut done = Applied::new(Some(4), 3);
+    done.pending = revisions().standing.pending;
+    done.restart = vec![
+        "heartbeat_port 539 to 540; connections kept, needs a restart of pulse on both nodes"
+            .to_owned(),
+    ];
+    golden("applied", |screen| applied(&done, screen));
 }
 
 #[test]

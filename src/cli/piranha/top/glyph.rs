@@ -98,6 +98,7 @@ impl Looks {
             ServiceState::Sorry => ('△', '~'),
             ServiceState::Down => ('◆', 'X'),
             ServiceState::Starting => ('?', '?'),
+            ServiceState::Elsewhere => ('○', '.'),
         })
     }
 

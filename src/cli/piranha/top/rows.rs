@@ -158,6 +158,7 @@ const fn service_trouble(state: ServiceState) -> u8 {
         ServiceState::Sorry => 1,
         ServiceState::Degraded => 2,
         ServiceState::Starting => 3,
-        ServiceState::Up => 4,
+        ServiceState::Elsewhere => 4,
+        ServiceState::Up => 5,
     }
 }
