@@ -8,15 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{self, Config, Diagnostic, Document, Included, Loaded, Severity, Span};
 
-mod machine;
+pub(in crate::runtime) mod machine;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub use machine::Machine;
-#[cfg(feature = "peer")]
-pub(in crate::runtime) use machine::matches;
 pub use write::{Original, WriteError, open};
 
 /// The largest file that is read.

@@ -61,12 +61,7 @@ impl Nodes {
     }
 
     pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(PIRANHA);
-        command
-            .args(arguments)
-            .arg("--control")
-            .arg(self.files.path(name).with_extension("control"));
-        command.output().expect("piranha starts")
+        run(&self.files, name, arguments)
     }
 
     pub(crate) fn ok(&self, name: &str, arguments: &[&str]) -> String {
@@ -104,6 +99,12 @@ impl Nodes {
 
 pub(crate) fn at(net: u8, place: u8) -> String {
     format!("127.78.{net}.{place}:3638")
+}
+
+fn run(files: &Files, name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(PIRANHA);
+    command.args(arguments).arg("--control").arg(files.path(name).with_extension("control"));
+    command.output().expect("piranha starts")
 }
 
 /// The program beside the director of the file `name`.cf.
@@ -300,4 +301,22 @@ fn what_both_nodes_said_while_apart_is_the_later_word_on_both() {
             nodes.json(name, &["override", "list"])[0]["word"]["weight"] == 5
         });
     }
+}
+
+#[test]
+fn nodes_are_paired_over_ipv6_too() {
+    let files = Files::new();
+    let _peers = [serve(&files, "lb1", "[::1]:0"), serve(&files, "lb2", "[::1]:0")];
+    let json = |name: &str, arguments: &[&str]| {
+        let output = run(&files, name, &[arguments, &["--json"]].concat());
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    let offer = json("lb1", &["pair", "new"]);
+    let [address, code] =
+        [&offer["addresses"][0], &offer["code"]].map(|text| text.as_str().unwrap());
+    let joined = json("lb2", &["pair", "join", address, code]);
+    assert_eq!(joined["partner"]["address"], address);
+    let back = json("lb1", &["pair", "status", "--node", "partner"]);
+    assert_eq!(back["fingerprint"], joined["fingerprint"]);
+    assert_eq!(back["partner"]["fingerprint"], offer["fingerprint"]);
 }

@@ -26,6 +26,8 @@ pub(super) struct Peer {
     contact: Mutex<Contact>,
     /// Held while files of the partner are put in place.
     pub(super) taking: tokio::sync::Mutex<()>,
+    /// Held while what both nodes have in common is read and written.
+    remembering: Mutex<()>,
     observer: Observer,
 }
 
@@ -55,6 +57,7 @@ impl Peer {
             refused: Mutex::default(),
             contact: Mutex::default(),
             taking: tokio::sync::Mutex::default(),
+            remembering: Mutex::default(),
             observer,
             settings,
         })
@@ -68,6 +71,11 @@ impl Peer {
     /// Goes over to another key, which is on the disk.
     pub(super) fn set_identity(&self, identity: Identity) {
         *lock(&self.identity) = Arc::new(identity);
+    }
+
+    /// Keeps others from what both nodes have in common until it is dropped.
+    pub(super) fn remembering(&self) -> MutexGuard<'_, ()> {
+        lock(&self.remembering)
     }
 
     /// Counts a connection that was turned away.

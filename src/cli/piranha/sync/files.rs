@@ -54,7 +54,7 @@ pub(in crate::cli::piranha) enum Command {
 
 /// What may be done.
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(in crate::cli::piranha) struct Run {
     #[command(flatten)]
     place: Place,
     /// Only say what would be done.

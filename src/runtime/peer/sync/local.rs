@@ -13,7 +13,8 @@ use crate::config::{self, Directive, Document, Loaded, Place, Surroundings};
 use crate::control::peer::FileState;
 use crate::control::sync::{CONFIG, Listed, Version, Why, listed};
 use crate::failover::Role;
-use crate::runtime::configuration::{Machine, matches};
+use crate::runtime::configuration::Machine;
+use crate::runtime::configuration::machine::matches;
 
 /// What files are to be, by where they are; `None` for those that are to be removed.
 pub(super) type Texts = BTreeMap<PathBuf, Option<Vec<u8>>>;

@@ -63,6 +63,7 @@ pub(super) async fn status(peer: &Arc<Peer>) -> Result<Vec<SyncFile>, Problem> {
     let also = names(files(peer, Vec::new()).await?);
     let there: Vec<FileState> = ask(peer, PeerCall::Files { also }).await?;
     let here = files(peer, names(there.clone())).await?;
+    let _alone = peer.remembering();
     let mut bases = Bases::load(peer)?;
     let stand = compare(here, there, &bases.0);
     let same = stand.iter().filter(|file| file.standing == Standing::Same);

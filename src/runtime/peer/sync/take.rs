@@ -53,13 +53,17 @@ pub(in crate::runtime::peer) async fn take(
     let count = wanted.len();
     let placed = on_disk(peer, move |local| place(&local, wanted, fetched)).await?;
     if let Err(refused) = reload(peer).await {
-        let changes = placed;
-        on_disk(peer, move |local| put_back(&local, &changes)).await?;
+        on_disk(peer, move |local| put_back(&local, &placed)).await?;
+        // What is in the file is in force again, and `lvs` shall know.
+        let _as_before = reload(peer).await;
         return Err(refused);
     }
     let versions =
         placed.iter().map(|change| (change.wanted.name.clone(), change.wanted.there.clone()));
-    Bases::load(peer)?.note(peer, versions)?;
+    {
+        let _alone = peer.remembering();
+        Bases::load(peer)?.note(peer, versions)?;
+    }
     tracing::info!("peer: took {count} files from the partner");
     Ok(Done::new(format!("{count} files")))
 }
