@@ -79,6 +79,17 @@ pub trait Heartbeat: Send {
         let _ = (now, warm);
     }
 
+    /// What another process may say to the peer on `path` when this one is dead and its addresses
+    /// are down, so that the peer need not wait for the silence to be long enough. To be asked for
+    /// again and again: it is believed only by a peer that has not started anew or stalled since.
+    ///
+    /// `None`, as without an implementation, where the protocol has no such word, or nobody would
+    /// believe it.
+    fn last_words(&self, path: PathId) -> Option<Payload> {
+        let _ = path;
+        None
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) must be called next.
     #[must_use]
     fn poll_timeout(&self) -> Option<Instant>;
@@ -138,6 +149,10 @@ impl<H: Heartbeat + ?Sized> Heartbeat for Box<H> {
 
     fn handle_warmth(&mut self, now: Instant, warm: bool) {
         (**self).handle_warmth(now, warm);
+    }
+
+    fn last_words(&self, path: PathId) -> Option<Payload> {
+        (**self).last_words(path)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

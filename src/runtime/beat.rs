@@ -3,7 +3,8 @@
 //! A process that is stopped, or that hangs, still has its addresses, while its partner takes over.
 //! So the thread of the heartbeats writes a byte into a pipe again and again, and the
 //! [guard](super::addresses::guard) that reads it removes the addresses when none comes for the
-//! dead time. When the thread goes on, whoever holds the addresses here learns of the gap too, and
+//! dead time. With the byte come the [last words](super::last_words) of this process, for the guard
+//! to say when it is dead. When the thread goes on, whoever holds the addresses here learns of the gap too, and
 //! gives the heartbeat time to step down before anything is put back.
 
 use std::io;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PIPE_BUF, PipeFlags, pipe_with};
 
 use super::clock;
+use super::last_words::{self, Word};
 use crate::time::Instant;
 
 /// The end that beats.
@@ -24,6 +26,8 @@ pub struct Beat {
     record: Arc<Record>,
     interval: Duration,
     next: Instant,
+    /// What is written, kept for the next time.
+    message: Vec<u8>,
 }
 
 /// The end that listens. Clones hear the same beats, of which each is heard once.
@@ -49,6 +53,9 @@ struct Record {
 /// Beats in a dead time: one may be late, and the end of them is still noticed in time.
 const BEATS: u32 = 4;
 
+/// The longest time between two: last words are to be fresh.
+const LONGEST: Duration = Duration::from_millis(500);
+
 /// Both ends.
 ///
 /// # Errors
@@ -57,27 +64,35 @@ pub fn pair() -> io::Result<(Beat, Listener)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let record = Arc::new(Record::default());
     let listener = Listener { pipe: Arc::new(read), record: Arc::clone(&record) };
-    let beat = Beat { pipe: write, record, interval: Duration::MAX, next: Instant::ZERO };
+    let message = Vec::with_capacity(PIPE_BUF);
+    let beat = Beat { pipe: write, record, interval: Duration::MAX, next: Instant::ZERO, message };
     Ok((beat, listener))
 }
 
 impl Beat {
     /// Beats often enough for this dead time from now on.
     pub fn set_dead_time(&mut self, dead_time: Duration) {
-        self.interval = dead_time / BEATS;
+        self.interval = (dead_time / BEATS).min(LONGEST);
         self.next = self.next.min(clock::now() + self.interval);
         self.record.dead_time.store(nanos(dead_time), Ordering::Relaxed);
     }
 
     /// Beats if it is time to. Never blocks.
     pub fn beat(&mut self, now: Instant) {
+        self.beat_with(now, std::iter::empty());
+    }
+
+    /// Beats if it is time to, and hands over what is to be said should this have been the last
+    /// time. Never blocks.
+    pub(super) fn beat_with(&mut self, now: Instant, words: impl Iterator<Item = Word>) {
         if now < self.next {
             return;
         }
         self.next = now + self.interval;
         self.record.note(now);
         // Where nobody reads the pipe fills, and there is no one to tell.
-        let _ = rustix::io::write(&self.pipe, &[1]);
+        last_words::write(words, &mut self.message);
+        let _ = rustix::io::write(&self.pipe, &self.message);
     }
 
     /// Whether the last beat was so long ago that the addresses are not held on its word any more.
@@ -98,7 +113,7 @@ impl Beat {
     allow(dead_code, reason = "who listens holds addresses, which takes that feature")
 )]
 impl Listener {
-    /// The pipe that a byte comes out of for each beat.
+    /// The pipe that a message ([`last_words::read`]) comes out of for each beat.
     ///
     /// # Errors
     /// The operating system's, when there are no descriptors left.

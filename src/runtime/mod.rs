@@ -24,6 +24,7 @@ pub mod isolation;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod key;
+mod last_words;
 pub mod metrics;
 pub mod nanny;
 pub mod node;

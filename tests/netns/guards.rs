@@ -84,6 +84,8 @@ fn a_standby_that_is_cut_off_from_partner_and_reference_does_not_take_over() {
 fn with_a_reference_that_answers_a_dead_partner_is_replaced_as_fast_as_without() {
     let pair = Pair::guarded("reference = 10.77.0.3\n");
     let (primary, mut backup) = pair.started();
+    // Its guard would tell the partner.
+    signal(guard_of(primary.pid()), "KILL");
     primary.signal("KILL");
     let killed = Instant::now();
     backup.expect("active, was acquiring");

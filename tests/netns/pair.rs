@@ -123,6 +123,22 @@ fn a_killed_pulse_loses_its_addresses_at_once_and_the_client_follows_to_the_part
 
 #[test]
 #[ignore = "needs root: tests/run netns"]
+fn the_guard_of_a_killed_pulse_tells_the_partner_which_waits_for_no_dead_time() {
+    let pair = Pair::with("keepalive = 1\ndeadtime = 20\n");
+    let (primary, mut backup) = pair.started();
+    // What is to be said reaches the guard at least twice a second.
+    std::thread::sleep(Duration::from_secs(2));
+    primary.signal("KILL");
+    let killed = Instant::now();
+    assert!(backup.expect("activating lvs").contains("partner said farewell"));
+    assert!(pair.is_free_of(1), "gone before it is said");
+    backup.expect("active, was acquiring");
+    println!("taken over {:?} after the death, at a dead time of 20 s", killed.elapsed());
+    until("the service answers", || pair.client.answers());
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
 fn without_a_guard_too_the_addresses_of_a_killed_pulse_expire() {
     let pair = Pair::new();
     let (primary, mut backup) = pair.started();

@@ -350,12 +350,24 @@ impl Link {
             return magic_of(word.state).encode().into();
         }
         self.sent += 1;
+        self.seal(config, path, self.sent, word)
+    }
+
+    /// A farewell that is newer than anything this run will say. None while no run of the peer is
+    /// proven, or where the protocol proves nothing.
+    pub(super) fn last_words(&self, config: &Config, path: u8) -> Option<Payload> {
+        self.session?;
+        let word = Word { state: State::Stopped, step: Step::None, unfit: false, answer: None };
+        Some(self.seal(config, path, u64::MAX, word))
+    }
+
+    fn seal(&self, config: &Config, path: u8, counter: u64, word: Word) -> Payload {
         let session =
             self.session.map(|session| Echo { boot: session.boot, counter: session.counter });
         let heartbeat = Heartbeat {
             cluster: config.cluster,
             boot: config.boot,
-            counter: self.sent,
+            counter,
             echo: word.answer.or(session),
             path,
             role: config.role,
@@ -416,5 +428,103 @@ const fn magic_of(state: State) -> Magic {
     match state {
         State::Acquiring | State::Active | State::Releasing => Magic::Running,
         State::Starting | State::Standby | State::Failed | State::Stopped => Magic::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failover::pulse::{self, Pulse};
+    use crate::failover::{Cause, Heartbeat as _, Output};
+
+    fn address(role: Role) -> SocketAddr {
+        let host = if role == Role::Primary { 1 } else { 2 };
+        ([192, 0, 2, host], 539).into()
+    }
+
+    fn other(role: Role) -> Role {
+        if role == Role::Primary { Role::Backup } else { Role::Primary }
+    }
+
+    fn director(role: Role, boot: u64) -> Pulse {
+        let builder = pulse::Config::builder(role).boot(boot).path(address(other(role)));
+        Pulse::new(Instant::ZERO, builder.build().unwrap())
+    }
+
+    fn hear(listener: &mut Pulse, from: Role, payload: &[u8]) {
+        listener.handle_datagram(Instant::ZERO, PathId(0), address(from), payload);
+    }
+
+    /// Lets both speak until neither has anything to say; every action succeeds.
+    fn settle(pair: &mut [Pulse; 2]) {
+        pair.iter_mut().for_each(|director| director.handle_timeout(Instant::ZERO));
+        while let Some((from, output)) =
+            (0..2).find_map(|from| Some((from, pair[from].poll_output()?)))
+        {
+            match output {
+                Output::Send { payload, .. } => {
+                    let role = pair[from].config().role;
+                    hear(&mut pair[1 - from], role, &payload);
+                }
+                Output::Acquire { id, .. } | Output::Release { id, .. } => {
+                    pair[from].handle_completion(Instant::ZERO, id, Ok(()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn pair() -> [Pulse; 2] {
+        let mut pair = [director(Role::Primary, 1), director(Role::Backup, 2)];
+        settle(&mut pair);
+        assert_eq!([pair[0].state(), pair[1].state()], [State::Active, State::Standby]);
+        pair
+    }
+
+    #[test]
+    fn last_words_of_a_dead_partner_are_a_farewell() {
+        let [primary, mut backup] = pair();
+        let words = primary.last_words(PathId(0)).unwrap();
+        hear(&mut backup, Role::Primary, &words);
+        assert_eq!(backup.state(), State::Acquiring);
+        assert_eq!(backup.status(Instant::ZERO).cause, Some(Cause::PeerStopped));
+    }
+
+    #[test]
+    fn asking_for_last_words_changes_nothing_that_is_said() {
+        let [mut primary, mut backup] = pair();
+        primary.last_words(PathId(0)).unwrap();
+        primary.speak(Instant::ZERO);
+        let Some(Output::Send { payload, .. }) = primary.poll_output() else { panic!() };
+        hear(&mut backup, Role::Primary, &payload);
+        assert_eq!(backup.state(), State::Standby);
+        assert_eq!(primary.last_words(PathId(1)), None, "there is one path");
+    }
+
+    #[test]
+    fn last_words_of_an_earlier_run_are_worth_nothing() {
+        let [primary, backup] = pair();
+        let words = primary.last_words(PathId(0)).unwrap();
+        let mut pair = [director(Role::Primary, 3), backup];
+        settle(&mut pair);
+        let [_, backup] = &mut pair;
+        let before = backup.state();
+        hear(backup, Role::Primary, &words);
+        assert_eq!(backup.state(), before);
+        assert!(backup.status(Instant::ZERO).rejected.iter().any(|(why, _)| why == "stale_echo"));
+    }
+
+    #[test]
+    fn last_words_are_worth_nothing_to_a_partner_that_started_anew() {
+        let [primary, _] = pair();
+        let words = primary.last_words(PathId(0)).unwrap();
+        let mut backup = director(Role::Backup, 4);
+        hear(&mut backup, Role::Primary, &words);
+        assert_eq!(backup.state(), State::Starting);
+    }
+
+    #[test]
+    fn nobody_has_last_words_for_a_partner_it_never_heard() {
+        assert_eq!(director(Role::Primary, 1).last_words(PathId(0)), None);
     }
 }

@@ -37,7 +37,7 @@ use crate::time::Instant;
 
 use super::{
     ActionError, ActionId, Cause, Command, Declined, Heartbeat, Output, PathCounters, PathId,
-    PeerStatus, State, Status,
+    Payload, PeerStatus, State, Status,
 };
 
 pub use config::{Builder, Config, ConfigError, Path, Version};
@@ -390,6 +390,11 @@ impl Heartbeat for Pulse {
         let now = self.advance(now);
         (self.warm, self.told_of_cold) = (warm, false);
         self.settle(now);
+    }
+
+    fn last_words(&self, path: PathId) -> Option<Payload> {
+        let known = usize::from(path.0) < self.config.paths.len();
+        known.then(|| self.link.last_words(&self.config, path.0)).flatten()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -14,14 +14,19 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::keeper::is_gone;
 use super::route::Route;
 use crate::runtime::beat::Listener;
+use crate::runtime::last_words::{self, Word};
 use crate::runtime::{clock, isolation};
 use crate::time::Instant;
 use crate::wire::rtnetlink::{LinkAddress, Request};
 
 /// The pause before a guard that died is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a pipe holds: read like that, no message of it is ever cut.
+const PIPE_ROOM: usize = 64 * 1024;
 
 /// What identifies a lease to the kernel.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -79,7 +84,9 @@ impl Guard {
 
 /// Runs as the guard: reads from standard input which addresses there are, one list in a line, and
 /// at its end removes those of the last. Beats of the holder come out of standard output, which is
-/// a pipe to read from; when they end for the dead time the addresses are removed too.
+/// a pipe to read from; when they end for the dead time the addresses are removed too. At the end of
+/// the orders, with the addresses gone, it says the [last words](crate::runtime::last_words) that came
+/// with the last beat.
 ///
 /// Blocks its thread: nothing else is to be done. Signals that stop a process are not for it: the
 /// holder stops in order and leaves an empty list.
@@ -93,7 +100,7 @@ pub async fn guard() -> io::Result<()> {
     isolation::raise_priority();
     let mut watchman = Watchman::default();
     while watchman.watch()? {}
-    remove(&watchman.orders.leases)
+    watchman.finish()
 }
 
 /// The guard's side.
@@ -102,6 +109,8 @@ struct Watchman {
     orders: Orders,
     /// What was read of a line that is not whole yet.
     line: Vec<u8>,
+    /// What is to be said when the holder is dead.
+    words: Vec<Word>,
     /// When the last beat came; none before the first, and after the addresses were removed for
     /// the lack of them.
     beat: Option<Instant>,
@@ -139,6 +148,20 @@ impl Watchman {
         Ok(true)
     }
 
+    /// The holder is dead. Its partner hears of that when nothing answers here any more; where it
+    /// is not certain that the addresses are gone, it does not.
+    fn finish(&self) -> io::Result<()> {
+        let gone = remove(&self.orders.leases)?;
+        if !gone || self.orders.leases.is_empty() || self.words.is_empty() {
+            return Ok(());
+        }
+        match last_words::say(&self.words) {
+            Ok(()) => tracing::info!("pulse: it is dead: the guard has told the partner"),
+            Err(error) => tracing::warn!("pulse: it is dead, and the partner not told: {error}"),
+        }
+        Ok(())
+    }
+
     /// When the addresses are to be removed unless a beat comes.
     fn deadline(&self) -> Option<Instant> {
         let last = self.beat.filter(|_| !self.orders.leases.is_empty())?;
@@ -146,10 +169,13 @@ impl Watchman {
     }
 
     fn listen(&mut self) {
-        let mut beats = [0; 4096];
+        let mut beats = vec![0; PIPE_ROOM];
         match rustix::io::read(io::stdout(), &mut beats) {
             Ok(0) => self.beats_ended = true,
-            Ok(_) => self.beat = Some(clock::now()),
+            Ok(length) => {
+                self.beat = Some(clock::now());
+                self.words = last_words::read(&beats[..length]).unwrap_or_default();
+            }
             Err(Errno::AGAIN | Errno::INTR) => {}
             // Not a pipe of beats: there are none to wait for.
             Err(_) => self.beats_ended = true,
@@ -168,12 +194,15 @@ impl Watchman {
     }
 }
 
-fn remove(leases: &[Lease]) -> io::Result<()> {
+/// Whether none of them is there any more.
+fn remove(leases: &[Lease]) -> io::Result<bool> {
     let address =
         |lease: &Lease| LinkAddress::new(lease.index, lease.address).with_prefix(lease.prefix);
     let requests = leases.iter().map(|lease| Request::RemoveAddress(address(lease)));
+    let mut route = Route::open()?;
     // One that is gone already is what was wanted.
-    Route::open()?.change(requests).map(|_| ())
+    let gone = |outcome: io::Result<()>| outcome.err().is_none_or(|error| is_gone(&error));
+    Ok(route.change(requests)?.all(gone))
 }
 
 type Running = (Child, ChildStdin);

@@ -589,7 +589,7 @@ async fn claims(lookout: &mut Option<Lookout>) -> Vec<(IpAddr, MacAddr)> {
 }
 
 /// Whether an address could not be removed for it was not there, or its link was not.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::ADDRNOTAVAIL | Errno::NODEV))
 }
 

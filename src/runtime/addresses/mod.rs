@@ -7,7 +7,8 @@
 //! - Its addresses are leases: the kernel drops them by itself within [`lifetime`] unless they are
 //!   put again, so that no address goes on answering for a dead process. A
 //!   [guard](Options::guard) process removes them at once when this one dies, or when its heartbeat
-//!   stands still for the dead time.
+//!   stands still for the dead time. When it died the guard then tells the partner, in words that the
+//!   heartbeat handed it before (`docs/pulse-protocol.md`, "Last words").
 //! - They are tagged (`IFA_PROTO` 80, Linux 5.18). One that somebody removes is put back at once
 //!   and announced again. One that an earlier life left behind is removed at the start.
 //! - An address that is on this machine already, and not by a lease, is somebody else's: it is

@@ -23,6 +23,7 @@ use super::beat::Beat;
 use super::clock;
 use super::guards::Watch;
 use super::key::{self, KeyFileError};
+use super::last_words::Word;
 use super::systemd::Watchdog;
 use crate::control::Event;
 use crate::control::supervision::{Report, Request, Terms};
@@ -285,7 +286,11 @@ impl<M: Reconfigure> Driver<M> {
             self.feed(|machine, now| machine.handle_timeout(now));
         }
         if let Some(beat) = &mut self.beat {
-            beat.beat(now);
+            let words = self.ends.iter().zip(0..=u8::MAX).filter_map(|(&(own, peer), path)| {
+                let payload = self.machine.last_words(PathId(path))?;
+                Some(Word { own, peer, payload })
+            });
+            beat.beat_with(now, words);
         }
     }
 
