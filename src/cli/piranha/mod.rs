@@ -11,6 +11,7 @@ mod node;
 mod notify;
 mod pair;
 mod place;
+mod replay;
 mod server;
 mod service;
 mod show;
@@ -62,6 +63,8 @@ enum Command {
     /// Keep the connection to the partner, and both nodes in the same state.
     #[command(subcommand, infer_subcommands = true)]
     Sync(sync::Command),
+    /// Tell what pulse was told and decided, from a recording.
+    Replay(replay::Command),
     /// Check, explain, compare and bring over configurations.
     #[command(subcommand, infer_subcommands = true)]
     Config(config::Command),
@@ -85,6 +88,7 @@ impl Command {
             Self::Events(command) => command.run(),
             Self::Pair(command) => command.run(),
             Self::Sync(command) => command.run(),
+            Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Notify(command) => command.run(),
             Self::Completion(command) => command.run(),
