@@ -15,6 +15,7 @@ pub mod guard;
 mod held;
 mod payload;
 pub mod pulse;
+pub mod record;
 pub mod vrrp;
 
 use std::fmt;
