@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use piranha::failover::pulse::{Config, Pulse};
+use piranha::failover::record::{Difference, Disguise, Line, Replay};
 use piranha::failover::{
     ActionError, ActionId, Command, Heartbeat, Output, PathId, Role, State, Status,
 };
@@ -310,3 +311,65 @@ fn the_checkers_notice_a_backup_that_does_not_yield() {
     assert!(violation.what.contains("two holders"), "{violation}");
     assert!(violation.to_string().contains("PIRANHA_SIM_SEED=0x6"));
 }
+
+/// What both directors of a seed were told and decided, as it is written and read again.
+fn recorded(seed: u64, most: usize) -> Vec<String> {
+    let mut cluster = Cluster::new(Scenario::from_seed(seed));
+    let recordings = [0, 1].map(|node| cluster.record(node));
+    cluster.play().unwrap_or_else(|violation| panic!("{violation}"));
+    let lines = recordings.iter().flat_map(|recording| {
+        let mut disguise = Disguise::new();
+        let entries = recording.entries().into_iter().take(most);
+        entries.map(move |entry| serde_json::to_string(&disguise.line(entry)).unwrap())
+    });
+    lines.collect()
+}
+
+/// A director that starts again begins with another machine, which is no difference.
+fn differences<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<(usize, Difference)> {
+    let mut replay = Replay::new();
+    let played = lines.into_iter().enumerate().filter_map(|(number, text)| {
+        let line: Line = serde_json::from_str(text).unwrap();
+        let begins = matches!(line, Line::Begin { .. });
+        let difference = replay.play(line).unwrap().difference;
+        difference.filter(|_| !begins).map(|difference| (number, difference))
+    });
+    played.collect()
+}
+
+#[test]
+fn what_a_simulated_pair_decided_replays_the_same() {
+    for seed in 0..40 {
+        let lines = recorded(seed, usize::MAX);
+        assert_eq!(differences(lines.iter().map(String::as_str)), [], "seed {seed:#x}");
+    }
+}
+
+/// Incidents that were recorded once. Where another decision is meant, `UPDATE=1` records anew.
+#[cfg(feature = "auth")]
+#[test]
+fn recorded_incidents_replay_the_same() {
+    let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/replay");
+    for (name, seed) in INCIDENTS {
+        let path = place.join(format!("{name}.jsonl"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(&place).unwrap();
+            std::fs::write(&path, recorded(*seed, INCIDENT_MAX).join("\n") + "\n").unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().count() > 50, "{name} tells hardly anything");
+        assert_eq!(differences(text.lines()), [], "{name}");
+    }
+}
+
+/// Lines of each director that are kept.
+#[cfg(feature = "auth")]
+const INCIDENT_MAX: usize = 150;
+
+#[cfg(feature = "auth")]
+const INCIDENTS: &[(&str, u64)] = &[
+    ("shorter-timers", 0xc),
+    ("withdrawn-offer", 0x3c),
+    ("address-not-up", 0x104),
+    ("suspended", 0xa3c),
+];

@@ -16,6 +16,7 @@ use super::{Failure, finish, log, read_config};
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::failover::Command;
+use crate::failover::record::Sink;
 use crate::runtime::addresses;
 use crate::runtime::announced::Announced;
 use crate::runtime::beat::{self, Listener};
@@ -26,6 +27,7 @@ use crate::runtime::herald::Herald;
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
 use crate::runtime::notify::{self, Notifier};
+use crate::runtime::recording::Recording;
 use crate::runtime::supervisor::{LvsCommand, supervise};
 use crate::runtime::systemd::{Manager, Watchdog};
 
@@ -59,6 +61,13 @@ struct Arguments {
     /// How long connections may go on after the service was handed over.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+    /// Record everything pulse is told and decides, for `piranha replay`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The most that a recording may take, with the file before it.
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "record",
+        value_parser = clap::value_parser!(u64).range(8..=65536))]
+    record_limit: u64,
     #[command(flatten)]
     control: ControlArguments,
     #[command(flatten)]
@@ -101,8 +110,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let announced = Announced::default();
     let mut link = link(&arguments, &config, beats, &announced, &observer)?;
     let terms = first_report(&mut link).await?;
+    let (recording, sink) = arguments.begin_recording()?.unzip();
     observer(isolation::isolate());
-    let node = Node::new(&config, terms, link, arguments.forceactive, observer.clone())?;
+    let (force, told) = (arguments.forceactive, observer.clone());
+    let node = match sink {
+        Some(sink) => Node::recorded(&config, terms, link, force, told, sink)?,
+        None => Node::new(&config, terms, link, force, told)?,
+    };
     let manager = Manager::from_environment();
     let watchdog = manager.as_ref().and_then(Watchdog::from_environment);
     let node = node.with_beat(beat);
@@ -136,7 +150,21 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     drain(link, Duration::from_secs(arguments.drain), &mut signals).await;
     notifier.finish(super::LAST_WORDS).await;
+    if let Some(recording) = recording {
+        recording.finish();
+    }
     Ok(())
+}
+
+impl Arguments {
+    fn begin_recording(&self) -> Result<Option<(Recording, Box<dyn Sink>)>, Failure> {
+        let Some(path) = &self.record else {
+            return Ok(None);
+        };
+        let begun = Recording::begin(path, self.record_limit << 20);
+        let failed = |error| Failure::new(format!("cannot record to {}: {error}", path.display()));
+        begun.map(Some).map_err(failed)
+    }
 }
 
 /// When the configuration was read again and accepted, whoever asked for it.

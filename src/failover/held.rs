@@ -2,10 +2,12 @@
 
 use std::mem::take;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ActionError, ActionId, VirtualAddress};
 
 /// Addresses that were asked to be up, or that may still be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Held {
     /// What a release has to cover.
     all: Vec<VirtualAddress>,
@@ -15,7 +17,7 @@ pub(super) struct Held {
 }
 
 /// Addresses that a reload added or removed, while that is under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct Update {
     id: ActionId,
     up: bool,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// one asks for no memory; longer ones are shared by their clones, so that saying them again does
 /// not either.
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(from = "Vec<u8>", into = "Vec<u8>")]
+#[serde(try_from = "String", into = "String")]
 pub struct Payload(Bytes);
 
 #[derive(Clone)]
@@ -66,6 +66,31 @@ impl From<Vec<u8>> for Payload {
 impl From<Payload> for Vec<u8> {
     fn from(payload: Payload) -> Self {
         payload.to_vec()
+    }
+}
+
+/// As hexadecimal digits.
+impl From<Payload> for String {
+    fn from(payload: Payload) -> Self {
+        use std::fmt::Write;
+        payload.iter().fold(Self::new(), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
+    }
+}
+
+impl TryFrom<String> for Payload {
+    type Error = &'static str;
+
+    fn try_from(digits: String) -> Result<Self, Self::Error> {
+        let byte = |pair: &[u8]| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            let digits = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+            digits.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
+        };
+        let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
+        bytes.map(Self::from).ok_or("expected pairs of hexadecimal digits")
     }
 }
 

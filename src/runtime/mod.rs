@@ -30,6 +30,7 @@ pub mod node;
 pub mod notify;
 #[cfg(feature = "peer")]
 pub mod peer;
+pub mod recording;
 pub mod relay;
 pub mod supervisor;
 mod sys;

@@ -20,6 +20,7 @@ use crate::config::{Config, HeartbeatVersion};
 use crate::control::Event;
 use crate::control::supervision::Terms;
 use crate::failover::pulse::{self, Pulse, Version};
+use crate::failover::record::{Recorder, Sink};
 use crate::failover::{self, Heartbeat, Role};
 use crate::net::Family;
 use crate::time::Instant;
@@ -65,6 +66,9 @@ pub enum NodeError {
     /// There is no thread to watch guards on.
     #[error("cannot watch guards: {0}")]
     Guards(io::Error),
+    /// VRRP is not recorded.
+    #[error("only the pulse protocol can be recorded, and `heartbeat_protocol` is another")]
+    Unrecordable,
     /// The VRRP machine refused its configuration.
     #[error(transparent)]
     Router(#[from] failover::vrrp::ConfigError),
@@ -100,6 +104,32 @@ impl Node {
         force_active: bool,
         observer: Observer,
     ) -> Result<Self, NodeError> {
+        Self::build(config, terms, link, force_active, observer, None)
+    }
+
+    /// The same, and everything the machine is told and decides goes to `sink`.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing was left behind.
+    pub fn recorded(
+        config: &Config,
+        terms: Terms,
+        link: Link,
+        force_active: bool,
+        observer: Observer,
+        sink: Box<dyn Sink>,
+    ) -> Result<Self, NodeError> {
+        Self::build(config, terms, link, force_active, observer, Some(sink))
+    }
+
+    fn build(
+        config: &Config,
+        terms: Terms,
+        link: Link,
+        force_active: bool,
+        observer: Observer,
+        sink: Option<Box<dyn Sink>>,
+    ) -> Result<Self, NodeError> {
         let role = role(config);
         let ends = ends(config, role)?;
         let own = ends.iter().map(|(own, _)| own.ip()).collect();
@@ -112,8 +142,9 @@ impl Node {
         let authenticated =
             routers.is_none() && (config.heartbeat_key.is_some() || ends.is_empty());
         let (mut machine, paths) = match routers {
+            Some(_) if sink.is_some() => return Err(NodeError::Unrecordable),
             Some(routers) => vrrp::open(config, routers, role, terms.clone(), force_active)?,
-            None => open(config, role, &ends, terms.clone(), force_active)?,
+            None => open(config, role, &ends, terms.clone(), force_active, sink)?,
         };
         observer(Event::Started { role, authenticated });
         machine.handle_guards(clock::now(), &watch.faults());
@@ -195,6 +226,7 @@ fn open(
     ends: &[(SocketAddr, SocketAddr)],
     terms: Terms,
     force_active: bool,
+    sink: Option<Box<dyn Sink>>,
 ) -> Result<Protocol, NodeError> {
     let version = match config.heartbeat_version {
         HeartbeatVersion::V1 => Version::V1,
@@ -209,7 +241,11 @@ fn open(
     let peers = ends.iter().map(|(_, peer)| *peer);
     let builder = peers.fold(builder, pulse::Builder::path);
     let machine = Pulse::new(clock::now(), agree(builder, terms).build()?);
-    Ok((Box::new(machine), ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?))
+    let machine: Box<dyn Reconfigure> = match sink {
+        Some(sink) => Box::new(Recorder::recording(machine, sink)),
+        None => Box::new(machine),
+    };
+    Ok((machine, ends.iter().map(|ends| bind(*ends)).collect::<Result<_, _>>()?))
 }
 
 /// With the key that seals, and the one that is accepted besides.
@@ -238,13 +274,31 @@ impl Reconfigure for Pulse {
     }
 
     fn rekey(&mut self, now: Instant, keys: Vec<Key>) -> Result<(), String> {
-        if self.config().is_authenticated() == keys.is_empty() {
-            return Err("authentication of heartbeats begins and ends with a restart".to_owned());
-        }
-        let config = seal(self.config().to_builder(), keys).build();
+        let config = rekeyed(self, keys)?;
+        self.handle_config(now, config).map_err(|error| error.to_string())
+    }
+}
+
+impl Reconfigure for Recorder {
+    fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String> {
+        let config = agree(self.machine().config().to_builder(), terms).build();
         let changed = config.and_then(|config| self.handle_config(now, config));
         changed.map_err(|error| error.to_string())
     }
+
+    fn rekey(&mut self, now: Instant, keys: Vec<Key>) -> Result<(), String> {
+        let config = rekeyed(self.machine(), keys)?;
+        self.handle_config(now, config).map_err(|error| error.to_string())
+    }
+}
+
+/// The configuration of `machine` with other keys.
+fn rekeyed(machine: &Pulse, keys: Vec<Key>) -> Result<pulse::Config, String> {
+    if machine.config().is_authenticated() == keys.is_empty() {
+        return Err("authentication of heartbeats begins and ends with a restart".to_owned());
+    }
+    let builder = seal(machine.config().to_builder(), keys);
+    builder.build().map_err(|error| error.to_string())
 }
 
 /// Both directors of a pair, and no other, come to the same number.

@@ -6,16 +6,14 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::failover::guard::{Fault, Guard};
-use crate::failover::{
-    ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status, VirtualAddress,
-};
+use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status};
 use crate::time::Instant;
 
-use super::kernel::{Addresses, Job};
 use super::machines::{address, standard_machine};
 use super::node::{Ear, Node, Player};
 use super::random::Random;
-use super::scenario::{Pair, Scenario, Span};
+use super::recording::Recording;
+use super::scenario::{Pair, Scenario};
 use super::settings::Settings;
 use super::trace::{show, show_all};
 
@@ -73,6 +71,8 @@ impl fmt::Display for Violation {
 pub struct Cluster {
     pub(super) scenario: Scenario,
     pub(super) random: Random,
+    /// Where what a director is told and decides goes.
+    recordings: [Option<Recording>; 2],
     /// Makes the machines, unless they are the standard ones.
     factory: Option<Factory>,
     pub(super) now: Instant,
@@ -175,6 +175,7 @@ impl Cluster {
     fn build(scenario: Scenario, factory: Option<Factory>) -> Self {
         let mut cluster = Self {
             random: Random::new(scenario.seed),
+            recordings: [None, None],
             factory,
             now: Instant::ZERO,
             sequence: 0,
@@ -286,6 +287,12 @@ impl Cluster {
     /// The longest time since the last call during which no director had the addresses up.
     pub fn take_longest_outage(&mut self) -> Duration {
         std::mem::take(&mut self.longest_outage)
+    }
+
+    /// Has what a director is told and decides recorded, from its next start on. Only version 1
+    /// and 2 of the pulse protocol are, not the machines of [`with_machines`](Self::with_machines).
+    pub fn record(&mut self, node: NodeId) -> Recording {
+        self.recordings[node].get_or_insert_default().clone()
     }
 
     /// Kills a director; its guard takes the addresses down at once.
@@ -405,7 +412,10 @@ impl Cluster {
         let (now, settings) = (this.clock.at(self.now), this.settings);
         this.player = Some(match &mut self.factory {
             Some(factory) => Player::Other(factory(&self.scenario, node, boot, now)),
-            None => standard_machine(&self.scenario, node, settings, boot, now),
+            None => {
+                let sink = self.recordings[node].clone().map(|entries| Box::new(entries) as _);
+                standard_machine(&self.scenario, node, settings, boot, now, sink)
+            }
         });
         self.begin_cold(node)?;
         self.feed(node, Input::Timeout)
@@ -533,93 +543,13 @@ impl Cluster {
         }
     }
 
-    fn carry_out(&mut self, node: NodeId, outputs: Vec<Output>) -> Result<(), Violation> {
-        for output in outputs {
-            match output {
-                Output::Send { path, payload } => {
-                    self.check_request(node, &payload)?;
-                    self.send(node, path.0, payload.to_vec());
-                }
-                Output::Acquire { id, addresses } => self.queue(node, id, Job::Acquire, &addresses),
-                Output::Release { id, addresses } => self.queue(node, id, Job::Release, &addresses),
-                Output::Announce { addresses } => self.check_announcement(node, &addresses)?,
-                Output::Transition(transition) if transition.to == State::Stopped => {
-                    self.exit(node);
-                }
-                Output::Transition(transition) => self.check_takeover(node, &transition)?,
-                Output::Declined { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn queue(&mut self, node: NodeId, id: ActionId, job: Job, addresses: &[VirtualAddress]) {
-        let epoch = self.nodes[node].epoch;
-        self.nodes[node].unanswered.push(id);
-        if self.nodes[node].kernel.push(id, job, Addresses::of(addresses)) {
-            self.schedule_finish(node, job);
-        }
-        self.schedule(self.scenario.answer_limit, Event::GiveUp { node, epoch, id });
-        self.account();
-    }
-
-    /// Whoever drives the machine waits no longer for an answer.
-    fn give_up(&mut self, node: NodeId, epoch: u64, id: ActionId) -> Result<(), Violation> {
-        let this = &mut self.nodes[node];
-        let waits = this.epoch == epoch && this.unanswered.contains(&id);
-        if !waits || self.scenario.hangs == 0 {
-            return Ok(());
-        }
-        this.unanswered.retain(|known| *known != id);
-        this.kernel.give_up(id);
-        self.disturbed = self.now;
-        let error = ActionError("no answer".to_owned());
-        self.feed(node, Input::Completion(id, Err(error)))
-    }
-
-    fn schedule_finish(&mut self, node: NodeId, job: Job) {
-        let hangs = self.scenario.hangs > 0 && self.mishap(self.scenario.hangs);
-        let Span { min, max } = match job {
-            _ if hangs => self.scenario.hang,
-            Job::Acquire => self.scenario.acquire,
-            Job::Release => self.scenario.release,
-        };
-        let duration = self.random.duration(min, max);
-        let epoch = self.nodes[node].epoch;
-        if hangs {
-            self.note(|| format!("the kernel of lb{} hangs for {duration:?}", node + 1));
-            self.hung_until = self.hung_until.max(self.now + duration);
-        }
-        self.schedule(duration, Event::Finish { node, epoch });
-    }
-
-    fn finish(&mut self, node: NodeId, epoch: u64) -> Result<(), Violation> {
-        if self.nodes[node].epoch != epoch {
-            return Ok(());
-        }
-        let failed = self.mishap(self.scenario.failure);
-        if failed {
-            self.disturbed = self.now;
-        }
-        let Some(id) = self.nodes[node].kernel.finish(!failed) else {
-            return Ok(());
-        };
-        self.nodes[node].unanswered.retain(|known| *known != id);
-        if let Some(next) = self.nodes[node].kernel.current() {
-            self.schedule_finish(node, next);
-        }
-        self.account();
-        let result = if failed { Err(ActionError("no buffer space".to_owned())) } else { Ok(()) };
-        self.feed(node, Input::Completion(id, result))
-    }
-
     pub(super) fn schedule(&mut self, wait: Duration, event: Event) {
         self.sequence += 1;
         self.agenda.push(Reverse(Entry { at: self.now + wait, sequence: self.sequence, event }));
     }
 
     /// Keeps the books on how long nobody had the addresses up.
-    fn account(&mut self) {
+    pub(super) fn account(&mut self) {
         let served = [0, 1].iter().any(|node| self.is_up(*node));
         match (served, self.outage) {
             (true, Some(since)) => {

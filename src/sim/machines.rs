@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::failover::pulse::{self, Pulse, Version};
+use crate::failover::record::{Recorder, Sink};
 use crate::failover::{Role, VirtualAddress};
 use crate::time::Instant;
 #[cfg(feature = "auth")]
@@ -23,6 +24,7 @@ pub(super) fn standard_machine(
     settings: Settings,
     boot: u64,
     now: Instant,
+    sink: Option<Box<dyn Sink>>,
 ) -> Player {
     let role = [Role::Primary, Role::Backup][node];
     let original = matches!(
@@ -39,7 +41,11 @@ pub(super) fn standard_machine(
     for path in 0..settings.paths {
         builder = builder.path(address(1 - node, path));
     }
-    Player::Ours(Box::new(Pulse::new(now, settle(scenario, builder, settings))))
+    let machine = Pulse::new(now, settle(scenario, builder, settings));
+    Player::Ours(Box::new(match sink {
+        Some(sink) => Recorder::recording(machine, sink),
+        None => Recorder::new(machine),
+    }))
 }
 
 /// With what the configuration file says, now and after a reload.

@@ -22,6 +22,7 @@
 //!
 //! The same seed plays the same run, to the nanosecond.
 
+mod actions;
 mod checks;
 mod cluster;
 mod faults;
@@ -31,6 +32,7 @@ mod network;
 mod node;
 mod original;
 mod random;
+mod recording;
 mod scenario;
 mod settings;
 mod trace;
@@ -38,4 +40,5 @@ mod trace;
 pub use cluster::{Cluster, NodeId, Violation, run};
 pub use original::Original;
 pub use random::Random;
+pub use recording::Recording;
 pub use scenario::{Pair, Scenario, Span};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::failover::pulse::Pulse;
+use crate::failover::record::Recorder;
 use crate::failover::{ActionId, Heartbeat};
 use crate::time::Instant;
 
@@ -13,7 +13,7 @@ use super::settings::Settings;
 
 /// The machine of a director: one that takes another configuration, or any.
 pub(super) enum Player {
-    Ours(Box<Pulse>),
+    Ours(Box<Recorder>),
     Other(Box<dyn Heartbeat>),
 }
 

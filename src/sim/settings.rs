@@ -105,7 +105,7 @@ impl Cluster {
         }
         let paths = self.nodes[node].paths;
         let settings = Settings { paths, ..self.nodes[node].settings };
-        let builder = machine.config().to_builder();
+        let builder = machine.machine().config().to_builder();
         let config = machines::settle(&self.scenario, builder, settings);
         let taken = machine.handle_config(now, config);
         self.require(taken.is_ok(), || format!("lb{} refuses a reload: {taken:?}", node + 1))?;

@@ -40,6 +40,8 @@ mod tests;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failover::{Role, State};
 
 pub use auth::{Key, KeyError};
@@ -121,6 +123,14 @@ pub struct Heartbeat {
     pub unfit: bool,
 }
 
+impl Heartbeat {
+    /// The part of an authenticated datagram that is sealed, and its tag, whether it fits or not.
+    pub(crate) fn split_tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let sealed = bytes.len() == Self::LEN && bytes.starts_with(&Self::MAGIC);
+        (sealed && bytes[5] & Self::AUTHENTICATED != 0).then(|| bytes.split_at(Self::SIGNED))
+    }
+}
+
 /// Names one datagram of the receiver's.
 #[allow(clippy::exhaustive_structs, reason = "a pair of numbers on the wire")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -134,7 +144,7 @@ pub struct Echo {
 /// The steps of a hand-over. The number names one attempt and is chosen by the director that
 /// hands over.
 #[allow(clippy::exhaustive_enums, reason = "a new step is a new version of the protocol")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Step {
     /// No hand-over is under way.
     None,

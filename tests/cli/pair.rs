@@ -1,5 +1,7 @@
 //! Two real `pulse` processes against each other.
 
+use std::process::Command;
+
 use crate::daemon::{Daemon, Files, read_from, service, until, word_server};
 
 /// The two files of a pair on its own /24 of loopback; `extra` goes into both.
@@ -113,4 +115,58 @@ fn a_key_file_that_others_may_read_is_refused() {
         assert_eq!(status.code(), Some(1));
         assert!(log.contains("chmod 600") && !log.contains("0123456789abcdef"), "{log}");
     }
+}
+
+#[test]
+fn a_recording_of_a_live_pair_replays_the_same_and_tells_the_story() {
+    let files = Files::new();
+    let key = files.write("key", "a key of sufficient length for a test\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&key, mode).expect("a file of ours");
+    let key = format!("heartbeat_key = {}\n", key.display());
+    let (primary, mut backup) = pair(&files, 51, &key);
+    drop(primary);
+    let (config, record) = (files.path("lb1.cf"), files.path("recording"));
+    let control = files.path("lb1.recorded");
+    let plain = |path: &std::path::Path| path.to_str().expect("a plain path").to_owned();
+    let mut primary = Daemon::start(
+        env!("CARGO_BIN_EXE_pulse"),
+        &[
+            "-n",
+            "--drain",
+            "1",
+            "-c",
+            &plain(&config),
+            "--control",
+            &plain(&control),
+            "--record",
+            &plain(&record),
+        ],
+    );
+    primary.expect("was starting");
+    backup.expect("was starting");
+    primary.signal("TERM");
+    let (status, log) = primary.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let replay = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_piranha"));
+        command.arg("replay").args(arguments).arg(&record).output().expect("it runs")
+    };
+    let checked = replay(&["--check"]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(
+        checked.status.code(),
+        Some(0),
+        "{said}{}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
+    assert!(said.contains("decides the same"), "{said}");
+    let story = String::from_utf8_lossy(&replay(&[]).stdout).into_owned();
+    assert!(story.contains("-> stopped: stopping"), "{story}");
+    let text = std::fs::read_to_string(&record).expect("it was written");
+    assert!(!text.contains("sufficient"));
+    std::fs::write(&record, &text[..text.len() - 5]).expect("a file of ours");
+    let cut = replay(&["--json"]);
+    assert_eq!(cut.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("is cut"));
 }

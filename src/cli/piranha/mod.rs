@@ -16,6 +16,7 @@ mod node;
 mod notify;
 mod pair;
 mod place;
+mod replay;
 #[cfg(feature = "web")]
 mod serve;
 mod server;
@@ -81,6 +82,8 @@ enum Command {
     /// Keep the connection to the partner, and both nodes in the same state.
     #[command(subcommand, infer_subcommands = true)]
     Sync(sync::Command),
+    /// Tell what pulse was told and decided, from a recording.
+    Replay(replay::Command),
     /// Check, explain, compare and bring over configurations.
     #[command(subcommand, infer_subcommands = true)]
     Config(config::Command),
@@ -128,6 +131,7 @@ impl Command {
             Self::Metrics(command) => command.run(),
             Self::Pair(command) => command.run(),
             Self::Sync(command) => command.run(),
+            Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Notify(command) => command.run(),
             #[cfg(feature = "web")]

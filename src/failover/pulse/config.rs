@@ -3,12 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::failover::{Role, VirtualAddress};
 use crate::wire::pulse::{DecodeError, Heartbeat, INTERVAL_MAX, Key, Sealed};
 
+/// The longest dead time that is read from a recording.
+const DEAD_TIME_READ_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// Which protocol is spoken with the peer.
 #[allow(clippy::exhaustive_enums, reason = "a version more changes the machine")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Version {
     /// Piranha 0.8.6's four bytes, for a mixed pair during migration. Neither authenticated nor
     /// safe against replay, and it cannot tell a starting peer from a failed one.
@@ -19,7 +25,7 @@ pub enum Version {
 
 /// One way to the peer.
 #[allow(clippy::exhaustive_structs, reason = "a path is its far end")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Path {
     /// Where datagrams go, and the only source they are accepted from (version 1 checks the
     /// address but not the port, as 0.8.6 did).
@@ -41,7 +47,8 @@ pub struct Path {
 /// assert!(!config.is_alone());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Config {
     pub(super) role: Role,
     pub(super) version: Version,
@@ -55,7 +62,9 @@ pub struct Config {
     pub(super) cluster: u64,
     pub(super) boot: u64,
     pub(super) digest: [u8; 8],
+    #[serde(skip)]
     pub(super) key: Option<Key>,
+    #[serde(skip)]
     pub(super) accepted: Option<Key>,
 }
 
@@ -97,6 +106,17 @@ impl Config {
             (Err(DecodeError::BadTag), Some(accepted)) => sealed.open(Some(accepted)),
             (opened, _) => opened,
         }
+    }
+
+    /// Takes the keys out: the one that seals, then the one accepted besides.
+    pub(in crate::failover) fn take_keys(&mut self) -> Vec<Key> {
+        self.key.take().into_iter().chain(self.accepted.take()).collect()
+    }
+
+    /// Puts keys in, in the same order.
+    pub(in crate::failover) fn set_keys(&mut self, keys: Vec<Key>) {
+        let mut keys = keys.into_iter();
+        (self.key, self.accepted) = (keys.next(), keys.next());
     }
 
     /// Whether heartbeats are authenticated.
@@ -145,6 +165,24 @@ impl Config {
     #[must_use]
     pub const fn dead_time(&self) -> Duration {
         self.dead_time
+    }
+}
+
+/// Without its keys, which are nobody's business.
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Only what a [`Builder`] would build, with timers of at most a day.
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let config = Self::deserialize(deserializer)?;
+        if config.dead_time > DEAD_TIME_READ_MAX {
+            return Err(D::Error::custom("a dead time of more than a day"));
+        }
+        Builder(config).build().map_err(D::Error::custom)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failover::{PathCounters, PathId, Payload, Role, State};
 use crate::time::Instant;
 use crate::wire::pulse::{DecodeError, Echo, Heartbeat, Magic, Sealed, Step};
@@ -50,6 +52,9 @@ pub enum Reject {
     /// Accepted, but the peer claims the role this node has: one of the two is configured wrong.
     SameRole,
 }
+
+/// More than any machine ever counts.
+pub(super) const COUNT_MAX: u64 = 1 << 62;
 
 impl Reject {
     const ALL: [Self; 17] = [
@@ -114,7 +119,7 @@ impl From<DecodeError> for Reject {
 }
 
 /// What a believed datagram said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct Heard {
     pub(super) state: State,
     pub(super) role: Role,
@@ -148,7 +153,7 @@ pub(super) enum Receipt {
 }
 
 /// The peer's run that was proven last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Session {
     boot: u64,
     /// The highest counter accepted.
@@ -161,7 +166,8 @@ struct Session {
     floor: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 struct PathRecord {
     heard: Option<Instant>,
     counter: u64,
@@ -180,7 +186,7 @@ impl PathRecord {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Link {
     sent: u64,
     /// How many datagrams we had sent when this node last woke from a stall. What echoes no later
@@ -200,6 +206,12 @@ impl Link {
             paths: vec![PathRecord::default(); paths],
             rejected: [0; Reject::ALL.len()],
         }
+    }
+
+    /// Whether a link to a peer with so many paths can have become like this.
+    pub(super) fn is_sane(&self, paths: usize) -> bool {
+        let counts = self.rejected.iter().chain([&self.sent]);
+        self.paths.len() == paths && counts.into_iter().all(|count| *count < COUNT_MAX)
     }
 
     /// Judges a datagram.

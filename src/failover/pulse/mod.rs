@@ -31,6 +31,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::failover::guard::Fault;
 use crate::failover::held::Held;
 use crate::time::Instant;
@@ -43,7 +46,7 @@ use super::{
 pub use config::{Builder, Config, ConfigError, Path, Version};
 pub use link::Reject;
 
-use link::{Link, Receipt};
+use link::{COUNT_MAX, Link, Receipt};
 use peer::Peer;
 use rules::{Action, Attempt, Event, Phase, decide};
 
@@ -52,7 +55,8 @@ use rules::{Action, Attempt, Event, Phase, decide};
 /// The data plane counts as usable until [`Heartbeat::handle_data_plane`] says otherwise. A
 /// driver whose data plane needs time to come up should start the machine when it has, or say
 /// `false` right away; a primary that does the latter lets a quicker backup have the service.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Pulse {
     config: Config,
     link: Link,
@@ -87,6 +91,7 @@ pub struct Pulse {
     handed_by_command: bool,
     last_id: u64,
     last_now: Instant,
+    #[serde(skip)]
     outputs: VecDeque<Output>,
 }
 
@@ -141,6 +146,15 @@ impl Pulse {
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub(super) const fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// What brought the present state about.
+    pub(super) const fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
     }
 
     /// Changes the configuration without a pause: timers, failback, priority, digest, key and
@@ -306,6 +320,26 @@ impl Pulse {
     const fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+}
+
+/// For recordings ([`record`](super::record)): everything but keys, and outputs nobody asked for.
+impl Serialize for Pulse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Only what a machine can have become.
+impl<'de> Deserialize<'de> for Pulse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let machine = Self::deserialize(deserializer)?;
+        let paths = machine.config.paths.len();
+        if machine.link.is_sane(paths) && machine.last_id < COUNT_MAX {
+            Ok(machine)
+        } else {
+            Err(D::Error::custom("a machine that cannot be"))
+        }
     }
 }
 

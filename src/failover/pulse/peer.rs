@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failover::{Cause, Role, State};
 use crate::time::Instant;
 use crate::wire::pulse::Step;
@@ -13,7 +15,7 @@ use super::link::Heard;
 use super::rules::{Event, Facts, Phase, View};
 
 /// What is known of the peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct Peer {
     pub(super) heard: Heard,
     pub(super) at: Instant,

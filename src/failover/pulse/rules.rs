@@ -3,12 +3,14 @@
 //! Sources named at the arms: "0.8.6" is what Piranha's own pulse does (`docs/pulse-protocol.md`,
 //! "The original's rules"); the other words refer to the sections of the same page.
 
+use serde::{Deserialize, Serialize};
+
 use crate::failover::guard::Fault;
 use crate::failover::{ActionError, ActionId, Cause, State};
 use crate::time::Instant;
 
 /// The state with what belongs to it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) enum Phase {
     /// Listening before the first decision.
     Starting,
@@ -32,7 +34,7 @@ pub(super) enum Phase {
 }
 
 /// One hand-over, from the side that gives.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Attempt {
     pub(super) id: u64,
     pub(super) purpose: Purpose,
@@ -43,7 +45,7 @@ pub(super) struct Attempt {
     pub(super) repeats_left: u8,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Purpose {
     /// The administrator, or the peer, asked for it.
     HandOver,
@@ -54,7 +56,7 @@ pub(super) enum Purpose {
 }
 
 /// What a release leads to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) enum After {
     Listen,
     Standby,

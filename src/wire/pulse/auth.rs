@@ -46,23 +46,30 @@ impl Key {
         Hmac::new_from_slice(secret).map(Self).or(Err(error))
     }
 
-    pub(super) fn tag(&self, message: &[u8]) -> [u8; 32] {
+    pub(crate) fn tag(&self, message: &[u8]) -> [u8; 32] {
         self.0.clone().chain_update(message).finalize().into_bytes().into()
     }
 
-    pub(super) fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
+    pub(crate) fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
         self.0.clone().chain_update(message).verify_slice(tag).is_ok()
     }
 }
 
 #[cfg(not(feature = "auth"))]
 impl Key {
-    pub(super) const fn tag(&self, _message: &[u8]) -> [u8; 32] {
+    pub(crate) const fn tag(&self, _message: &[u8]) -> [u8; 32] {
         match self.0 {}
     }
 
-    pub(super) const fn verify(&self, _message: &[u8], _tag: &[u8]) -> bool {
+    pub(crate) const fn verify(&self, _message: &[u8], _tag: &[u8]) -> bool {
         match self.0 {}
+    }
+}
+
+impl Key {
+    /// Whether both seal alike.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        other.verify(b"same key", &self.tag(b"same key"))
     }
 }
 

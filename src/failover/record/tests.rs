@@ -1,0 +1,171 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::failover::Role;
+
+#[derive(Clone, Default)]
+struct Shelf {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    full: Arc<Mutex<bool>>,
+}
+
+impl Sink for Shelf {
+    fn take(&mut self, entry: Entry) -> bool {
+        let full = *self.full.lock().unwrap();
+        if !full {
+            self.entries.lock().unwrap().push(entry);
+        }
+        !full
+    }
+}
+
+const SOURCE: ([u8; 4], u16) = ([192, 0, 2, 2], 539);
+
+fn config() -> Config {
+    let builder = Config::builder(Role::Primary)
+        .keepalive(Duration::from_millis(100))
+        .dead_time(Duration::from_millis(300))
+        .path(SOURCE.into())
+        .boot(1);
+    #[cfg(feature = "auth")]
+    let builder = builder.key(crate::wire::pulse::Key::new(SECRET).unwrap());
+    builder.build().unwrap()
+}
+
+#[cfg(feature = "auth")]
+const SECRET: &[u8] = b"a secret nobody must find";
+
+fn recorder(shelf: &Shelf) -> Recorder {
+    let machine = Pulse::new(Instant::ZERO, config());
+    Recorder::recording(machine, Box::new(shelf.clone()))
+}
+
+fn drain(recorder: &mut Recorder) -> Vec<Output> {
+    std::iter::from_fn(|| recorder.poll_output()).collect()
+}
+
+/// It takes over, is told things, and changes its configuration.
+fn live(recorder: &mut Recorder) {
+    for now in (0..=4).map(|tick| Instant::from_millis(tick * 100)) {
+        recorder.handle_timeout(now);
+        for output in drain(recorder) {
+            if let Output::Acquire { id, .. } = output {
+                recorder.handle_completion(now, id, Ok(()));
+                drain(recorder);
+            }
+        }
+        recorder.handle_datagram(now, PathId(0), SOURCE.into(), b"noise");
+        drain(recorder);
+    }
+    let other = config().to_builder().keepalive(Duration::from_millis(50)).build().unwrap();
+    recorder.handle_config(Instant::from_millis(410), other).unwrap();
+    drain(recorder);
+}
+
+/// The lines as they are written and read again.
+fn lines(shelf: &Shelf) -> Vec<Line> {
+    let mut disguise = Disguise::new();
+    let entries = shelf.entries.lock().unwrap().clone();
+    let written = entries.into_iter().map(|entry| disguise.line(entry));
+    written
+        .map(|line| {
+            let text = serde_json::to_string(&line).unwrap();
+            serde_json::from_str(&text).unwrap()
+        })
+        .collect()
+}
+
+fn differences(lines: Vec<Line>) -> Vec<Difference> {
+    let mut replay = Replay::new();
+    lines.into_iter().filter_map(|line| replay.play(line).unwrap().difference).collect()
+}
+
+#[test]
+fn what_was_recorded_replays_the_same() {
+    let shelf = Shelf::default();
+    let mut recorder = recorder(&shelf);
+    live(&mut recorder);
+    assert_eq!(recorder.state(), State::Active);
+    let lines = lines(&shelf);
+    assert!(matches!(lines[0], Line::Begin { lost: 0, .. }));
+    assert!(lines.len() > 10);
+    assert_eq!(differences(lines), []);
+}
+
+#[test]
+fn another_decision_is_noticed() {
+    let shelf = Shelf::default();
+    live(&mut recorder(&shelf));
+    let mut lines = lines(&shelf);
+    let sent = lines.iter_mut().find_map(|line| match line {
+        Line::Step(step) if !step.outputs.is_empty() => Some(step),
+        _ => None,
+    });
+    sent.unwrap().outputs.pop();
+    assert!(matches!(differences(lines)[..], [Difference::Outputs(_)]));
+}
+
+#[test]
+fn after_a_gap_the_recording_begins_anew_and_says_how_much_is_missing() {
+    let shelf = Shelf::default();
+    let mut recorder = recorder(&shelf);
+    live(&mut recorder);
+    *shelf.full.lock().unwrap() = true;
+    for tick in 5..8 {
+        recorder.handle_timeout(Instant::from_millis(tick * 100));
+        drain(&mut recorder);
+    }
+    *shelf.full.lock().unwrap() = false;
+    recorder.handle_timeout(Instant::from_millis(900));
+    drain(&mut recorder);
+    let lines = lines(&shelf);
+    assert!(lines.iter().any(|line| matches!(line, Line::Begin { lost: 3, .. })));
+    assert_eq!(differences(lines), []);
+}
+
+#[test]
+fn outputs_that_were_asked_for_after_the_next_input_are_no_difference() {
+    let shelf = Shelf::default();
+    let mut recorder = recorder(&shelf);
+    recorder.handle_timeout(Instant::ZERO);
+    recorder.handle_command(Instant::ZERO, Command::Stop);
+    drain(&mut recorder);
+    assert_eq!(differences(lines(&shelf)), []);
+}
+
+#[cfg(feature = "auth")]
+#[test]
+fn neither_a_key_nor_what_it_sealed_is_written() {
+    let shelf = Shelf::default();
+    live(&mut recorder(&shelf));
+    let entries = shelf.entries.lock().unwrap().clone();
+    let sealed = entries.iter().find_map(|entry| match entry {
+        Entry::Step(step) => step.outputs.iter().find_map(|output| match output {
+            Output::Send { payload, .. } => Some(String::from(payload.clone())),
+            _ => None,
+        }),
+        Entry::Begin { .. } => None,
+    });
+    let tag = &sealed.unwrap()[144..];
+    let text: String =
+        lines(&shelf).iter().map(|line| serde_json::to_string(line).unwrap()).collect();
+    assert!(!text.contains(tag));
+    assert!(!text.contains(&String::from(Payload::from(SECRET))));
+}
+
+#[test]
+fn a_machine_that_cannot_be_is_refused() {
+    let shelf = Shelf::default();
+    live(&mut recorder(&shelf));
+    let begin = serde_json::to_value(&lines(&shelf)[0]).unwrap();
+    for (place, value) in [
+        ("/begin/machine/link/paths", serde_json::json!([])),
+        ("/begin/machine/last_id", serde_json::json!(u64::MAX)),
+        ("/begin/machine/config/keepalive", serde_json::json!({"secs": 0, "nanos": 0})),
+    ] {
+        let mut broken = begin.clone();
+        *broken.pointer_mut(place).unwrap() = value;
+        assert!(serde_json::from_value::<Line>(broken).is_err(), "{place}");
+    }
+}
