@@ -258,8 +258,9 @@ pub struct PathCounters {
 impl PathCounters {
     /// A datagram was accepted `silence` after the one before it; `interval` is the peer's.
     pub(crate) fn accept(&mut self, silence: Option<Duration>, interval: Duration) {
-        self.received += 1;
-        self.missed += silence.map_or(0, |silence| missed(silence, interval));
+        self.received = self.received.saturating_add(1);
+        let missing = silence.map_or(0, |silence| missed(silence, interval));
+        self.missed = self.missed.saturating_add(missing);
     }
 
     /// The same while the path has been silent for `silence` by now.

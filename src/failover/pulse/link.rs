@@ -167,6 +167,7 @@ struct Session {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 struct PathRecord {
     heard: Option<Instant>,
     counter: u64,
@@ -228,7 +229,7 @@ impl Link {
         };
         let refused = matches!(received, Err(_) | Ok(Receipt::Answer(_)));
         if let Some(record) = self.paths.get_mut(usize::from(path.0)) {
-            record.counters.refused += u64::from(refused);
+            record.counters.refused = record.counters.refused.saturating_add(u64::from(refused));
         }
         received.unwrap_or_else(|reject| {
             self.count(reject);

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::Fault;
 use super::pulse::{Config, ConfigError, Pulse};
-use super::{ActionError, ActionId, Command, Heartbeat, Output, PathId, Payload, State, Status};
+use super::{
+    ActionError, ActionId, Command, Heartbeat, Output, PathCounters, PathId, Payload, State, Status,
+};
 use crate::time::Instant;
 
 pub use disguise::Disguise;
@@ -283,5 +285,9 @@ impl Heartbeat for Recorder {
 
     fn update_status(&self, now: Instant, status: &mut Status) {
         self.machine.update_status(now, status);
+    }
+
+    fn path_counters(&self, now: Instant, path: PathId) -> PathCounters {
+        self.machine.path_counters(now, path)
     }
 }

@@ -141,7 +141,7 @@ impl Listener {
         let judged = judge(now, config, path, source, packet);
         if let Some(counters) = self.counters.get_mut(usize::from(path.0)) {
             counters.received += u64::from(judged.is_ok());
-            counters.refused += u64::from(judged.is_err());
+            counters.refused = counters.refused.saturating_add(u64::from(judged.is_err()));
         }
         match judged {
             Ok(heard) => {
