@@ -446,7 +446,7 @@ const fn magic_of(state: State) -> Magic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failover::pulse::{self, Pulse};
+    use crate::failover::pulse::Pulse;
     use crate::failover::{Cause, Heartbeat as _, Output};
 
     fn address(role: Role) -> SocketAddr {
@@ -459,7 +459,7 @@ mod tests {
     }
 
     fn director(role: Role, boot: u64) -> Pulse {
-        let builder = pulse::Config::builder(role).boot(boot).path(address(other(role)));
+        let builder = Config::builder(role).boot(boot).path(address(other(role)));
         Pulse::new(Instant::ZERO, builder.build().unwrap())
     }
 
