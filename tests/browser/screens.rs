@@ -87,7 +87,7 @@ fn every_screen_is_clean_in_both_themes_and_three_widths() {
                 if bare != 0 {
                     note(format!("{bare} states without a word"));
                 }
-                // axe-core may have been refused by the policy; that is its own affair.
+                // What axe-core itself does against the policy is its own affair.
                 let _ = browser.troubles(&origin);
             }
         }
@@ -183,7 +183,7 @@ fn without_scripts_one_logs_in_and_reads() {
     let mut browser = Browser::start();
     browser.call("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
     log_in(&mut browser, &origin, "vera");
-    for (path, expected) in [("/", "active for"), ("/services", "web"), ("/events", "lvs")] {
+    for (path, expected) in [("/", "been active for"), ("/services", "web"), ("/events", "lvs")] {
         browser.go(&format!("{origin}{path}"));
         let text = browser.worth("document.body.innerText").to_string();
         assert!(text.contains(expected) && text.contains("UP") || path == "/events", "{text}");

@@ -64,7 +64,7 @@ function open(button) {
     connections: cell?.dataset.connections ?? "0",
     weight: cell?.dataset.weight ?? "",
     last: cell !== null && "last" in cell.dataset,
-    scope: `This holds on ${node} alone.`,
+    scope: `It is said to ${node}; the partner is told where the two are connected.`,
     node,
     button,
   };

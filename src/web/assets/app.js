@@ -30,7 +30,7 @@ function keys() {
 function theme() {
   const button = document.getElementById("theme");
   const root = document.documentElement;
-  const names = { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
+  const names = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" };
   const show = () => {
     button.textContent = names[root.dataset.theme ?? "auto"];
   };

@@ -2,6 +2,7 @@
 import { bytes, count } from "./number.js";
 
 const STALE = 3000;
+const AGES = 10000;
 const NUMBERS = ["cps", "active", "inactive", "in", "out"];
 
 let last = 0;
@@ -223,6 +224,12 @@ export function start() {
   open();
   last = performance.now();
   setInterval(watch, 500);
+  // Ages are text: they are drawn anew now and then.
+  setInterval(() => {
+    if (!document.hidden && !document.body.classList.contains("stale-page")) {
+      refresh();
+    }
+  }, AGES);
   // A page nobody sees needs no stream.
   document.addEventListener("visibilitychange", () => {
     stream.close();

@@ -132,10 +132,10 @@ pub(crate) fn sentence(status: &Status) -> String {
     };
     let holder = match &status.pulse {
         Reading::Known(pulse) if pulse.state == State::Active => {
-            format!(" {} is active for {}.", status.node, pulse.since)
+            format!(" {} has been active for {}.", status.node, pulse.since)
         }
         Reading::Known(pulse) => {
-            format!(" {} is {} for {}.", status.node, pulse.state, pulse.since)
+            format!(" {} has been {} for {}.", status.node, pulse.state, pulse.since)
         }
         Reading::Unknown { .. } => String::new(),
     };

@@ -100,6 +100,7 @@ impl Help {
             (ServerState::Waiting.into(), "Could take connections, and waits for others to fail."),
             (ServiceState::Degraded.into(), "Answers, and some of its servers fail."),
             (ServiceState::Sorry.into(), "The sorry server answers for it."),
+            (ServiceState::Elsewhere.into(), "The partner holds it."),
             (super::UNKNOWN, "Nothing is known, or what is known is too old."),
         ]
     }

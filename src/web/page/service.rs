@@ -104,7 +104,8 @@ impl ServiceRow {
             said: servers.iter().filter(|server| server.operator.is_some()).count(),
             servers: rows.collect(),
             is_open: false,
-            is_problem: !is_known || service.state != ServiceState::Up,
+            is_problem: !is_known
+                || !matches!(service.state, ServiceState::Up | ServiceState::Elsewhere),
         }
     }
 }
