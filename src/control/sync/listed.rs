@@ -147,7 +147,9 @@ mod tests {
     use crate::config::load;
 
     fn names(text: &str) -> Vec<(String, Why)> {
-        let loaded = load(text.as_bytes());
+        let web = "virtual web {\n active = 1\n address = 192.0.2.80 eth0:1\n server s {\n \
+                   active = 1\n address = 10.0.0.1\n }\n}\n";
+        let loaded = load(format!("{text}{web}").as_bytes());
         let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         let files = listed(Path::new("/etc/ha/lvs.cf"), &config, &[]);
         files.into_iter().map(|file| (file.name, file.why)).collect()

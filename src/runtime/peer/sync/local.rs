@@ -259,6 +259,9 @@ mod tests {
             ours in "(role = (primary|backup)\n)?primary = 192.0.2.1\n",
             theirs in "(# top\n)?(role = (primary|backup) # here\n)?primary = 192.0.2.2\n(keepalive = 1\n)?",
         ) {
+            let web = "virtual web {\n active = 1\n address = 192.0.2.80 eth0:1\n server s {\n \
+                       active = 1\n address = 10.0.0.1\n }\n}\n";
+            let [ours, theirs] = [ours, theirs].map(|text| text + web);
             let taken = with_role_of(ours.as_bytes(), theirs.as_bytes()).unwrap();
             let role = |text: &[u8]| config::load(text).config.unwrap().role;
             prop_assert_eq!(role(&taken), role(ours.as_bytes()));
