@@ -20,13 +20,10 @@ const SERVERS: u8 = 10;
 fn traffic(number: u16) -> Traffic {
     let load = Load { active: number.into(), inactive: 3, persistent: 0 };
     let many = u64::from(number) * 1_000_003;
-    let counters = TrafficCounters {
-        connections: many,
-        packets_in: many,
-        packets_out: many,
-        bytes_in: many,
-        bytes_out: many,
-    };
+    let mut counters = TrafficCounters::default();
+    counters.connections = many;
+    (counters.packets_in, counters.packets_out) = (many, many);
+    (counters.bytes_in, counters.bytes_out) = (many, many);
     Traffic::new(load, counters, None)
 }
 

@@ -162,8 +162,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A recording, and where the machine puts what goes into it.
+type Begun = (Recording, Box<dyn Sink>);
+
 impl Arguments {
-    fn begin_recording(&self) -> Result<Option<(Recording, Box<dyn Sink>)>, Failure> {
+    fn begin_recording(&self) -> Result<Option<Begun>, Failure> {
         let Some(path) = &self.record else {
             return Ok(None);
         };

@@ -1,7 +1,7 @@
 //! Recordings in files: written beside the heartbeats, read with suspicion.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -129,6 +129,14 @@ pub enum ReadError {
     },
 }
 
+/// The lines of the recording in `path`, as [`read`] has them.
+///
+/// # Errors
+/// The operating system's, where it cannot be opened.
+pub fn open(path: &Path) -> io::Result<impl Iterator<Item = Result<Line, ReadError>> + use<>> {
+    Ok(read(BufReader::new(File::open(path)?)))
+}
+
 /// The lines of a recording, up to the first that is wrong. Never more than one is in memory.
 pub fn read(mut source: impl BufRead) -> impl Iterator<Item = Result<Line, ReadError>> {
     let (mut number, mut failed) = (0, false);
@@ -189,7 +197,7 @@ mod tests {
 
     fn differences(path: &Path) -> (usize, usize) {
         let mut replay = Replay::new();
-        let lines = read(io::BufReader::new(File::open(path).unwrap()));
+        let lines = open(path).unwrap();
         lines.fold((0, 0), |(lines, different), line| {
             let played = replay.play(line.unwrap()).unwrap();
             (lines + 1, different + usize::from(played.difference.is_some()))

@@ -61,7 +61,7 @@ pub(super) struct Node {
 
 impl Node {
     /// The same machine without the process: the guard has taken the addresses down.
-    pub(super) fn crashed(&mut self) -> Self {
+    pub(super) fn crashed(&self) -> Self {
         Self {
             clock: self.clock,
             settings: self.settings,

@@ -85,7 +85,7 @@ fn heartbeats_sealed_with_another_key_are_refused_and_told() {
     let files = Files::new();
     let key = |name: &str, secret: &str| {
         let path = files.write(name, secret);
-        std::process::Command::new("chmod").arg("600").arg(&path).status().expect("chmod");
+        Command::new("chmod").arg("600").arg(&path).status().expect("chmod");
         path
     };
     let (ours, theirs) = (

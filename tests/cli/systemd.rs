@@ -51,7 +51,7 @@ fn director(files: &Files, net: u8) -> (String, String) {
     let server = word_server(&format!("127.78.{net}.11:0"), "up");
     let (vip, address) = (format!("127.78.{net}.80"), format!("127.78.{net}.11"));
     let web = service("web", &vip, 8080, &address, server.port());
-    let path = files.write("lvs.cf", &alone(net, &web));
+    files.write("lvs.cf", &alone(net, &web));
     let path = |path: &std::path::Path| path.to_str().expect("a plain path").to_owned();
     (path(&files.path("lvs.cf")), path(&files.path("lvs.control")))
 }

@@ -1,8 +1,6 @@
 //! `piranha replay`
 
 use std::fmt::Write;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use super::print;
 use crate::cli::Failure;
 use crate::failover::record::{Difference, Input, Line, Played, Replay, Step};
 use crate::failover::{Output, State};
-use crate::runtime::recording::read;
+use crate::runtime::recording::open;
 
 /// The exit code where this version decides otherwise.
 const DIFFERENT: u8 = 3;
@@ -35,11 +33,10 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let name = self.file.display();
-        let file =
-            File::open(&self.file).map_err(|error| Failure::new(format!("{name}: {error}")))?;
+        let lines = open(&self.file).map_err(|error| Failure::new(format!("{name}: {error}")))?;
         let mut replay = Replay::new();
         let (mut steps, mut different) = (0_u64, 0_u64);
-        for (number, line) in (1..).zip(read(BufReader::new(file))) {
+        for (number, line) in (1..).zip(lines) {
             let line = line.map_err(|error| Failure::new(format!("{name}: {error}")))?;
             let told = line.clone();
             let played = replay

@@ -1,5 +1,6 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use super::machine::matches;
 use super::*;
 use crate::config::{Code, Directive, Place, Surroundings};
 
