@@ -221,7 +221,7 @@ mod tests {
         record(&path, 1, 12_000);
         for file in [path.clone(), place.path().join("pulse.recording.1")] {
             let (lines, different) = differences(&file);
-            assert!(lines > 1, "{lines}");
+            assert!(lines > 0, "{file:?}");
             assert_eq!(different, 0);
         }
     }

@@ -256,8 +256,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_comes_from_the_partner_keeps_the_role_and_is_the_same_version(
-            ours in "(role = (primary|backup)\n)?primary = 192.0.2.1\n",
-            theirs in "(# top\n)?(role = (primary|backup) # here\n)?primary = 192.0.2.2\n(keepalive = 1\n)?",
+            ours in "(role = (primary|backup)\n)?primary = 192\\.0\\.2\\.1\n",
+            theirs in "(# top\n)?(role = (primary|backup) # here\n)?primary = 192\\.0\\.2\\.2\n(keepalive = 1\n)?",
         ) {
             let web = "virtual web {\n active = 1\n address = 192.0.2.80 eth0:1\n server s {\n \
                        active = 1\n address = 10.0.0.1\n }\n}\n";
