@@ -3,7 +3,7 @@
 //! A process that is stopped, or that hangs, still has its addresses, while its partner takes over.
 //! So the thread of the heartbeats writes a byte into a pipe again and again, and the
 //! [guard](super::addresses::guard) that reads it removes the addresses when none comes for the
-//! dead time. With the byte come the [last words](super::last_words) of this process, for the guard
+//! dead time. With the byte come the last words of this process, for the guard
 //! to say when it is dead. When the thread goes on, whoever holds the addresses here learns of the gap too, and
 //! gives the heartbeat time to step down before anything is put back.
 

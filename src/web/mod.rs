@@ -9,7 +9,7 @@
 //! - `problem`: how an error is told (RFC 9457).
 //! - `live`, `history`, `chronicle`: what is told every second, what was, what happened.
 //! - `page`: what the pages show; `asset`: their style sheets and scripts.
-//! - [`openapi`]: the description of the API.
+//! - [`openapi()`]: the description of the API.
 //!
 //! `runtime::web` has the sockets.
 

@@ -30,7 +30,7 @@ pub(super) enum Command {
     Join {
         #[command(flatten)]
         place: Place,
-        /// Where the other node listens: ADDRESS, ADDRESS:PORT, [IPV6]:PORT, or a name.
+        /// Where the other node listens: ADDRESS, ADDRESS:PORT, \[IPV6\]:PORT, or a name.
         address: String,
         /// The code it printed.
         code: String,

@@ -85,7 +85,7 @@ impl Guard {
 /// Runs as the guard: reads from standard input which addresses there are, one list in a line, and
 /// at its end removes those of the last. Beats of the holder come out of standard output, which is
 /// a pipe to read from; when they end for the dead time the addresses are removed too. At the end of
-/// the orders, with the addresses gone, it says the [last words](crate::runtime::last_words) that came
+/// the orders, with the addresses gone, it says the last words that came
 /// with the last beat.
 ///
 /// Blocks its thread: nothing else is to be done. Signals that stop a process are not for it: the

@@ -1,6 +1,6 @@
 //! Files both nodes have in common: how they stand, and bringing them to where they are older.
 //!
-//! Files are only ever fetched: who is to get some is asked to [`take`] them, checks what comes as
+//! Files are only ever fetched: who is to get some is asked to [`take`](take()) them, checks what comes as
 //! it would its own, and puts it in place. What is decided is [`control::sync`](crate::control::sync)'s.
 
 mod local;
