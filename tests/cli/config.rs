@@ -127,11 +127,15 @@ fn a_shell_completes_subcommands_and_the_names_of_directives() {
         assert!(output.status.success(), "{shell}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let bash = script("bash");
+    // Longer than an argument may be.
+    let directory = tempfile::tempdir().unwrap();
+    let bash = directory.path().join("completion");
+    std::fs::write(&bash, script("bash")).unwrap();
     let complete = |words: &str| {
         let ask = format!(
-            "{bash}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
-             _piranha piranha \"${{COMP_WORDS[COMP_CWORD]}}\" x; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+            "source {}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _piranha piranha \"${{COMP_WORDS[COMP_CWORD]}}\" x; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            bash.display(),
         );
         let output = Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()

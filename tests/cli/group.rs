@@ -141,6 +141,6 @@ fn what_was_known_of_servers_outlives_an_lvs_that_is_killed() {
         signal(lvs, "KILL");
     }
     pulse.expect("data plane lost");
-    pulse.expect("is falling (web/a) (remembered)");
+    pulse.expect("is falling (web/a), was unknown (remembered)");
     group.until_answered_by("abc");
 }
