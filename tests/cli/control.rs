@@ -365,7 +365,7 @@ fn a_wrong_target_is_refused_with_what_there_is() {
 #[test]
 fn commands_may_be_shortened_and_lists_show_every_server() {
     let (files, _pulse) = two_servers(73);
-    let list = done(&files, &["servic", "l", "we"]);
+    let list = done(&files, &["server", "l", "we"]);
     assert!(list.contains("web/s1") && list.contains("web/s2"), "{list}");
     assert!(done(&files, &["service", "show", "w"]).contains("rr"));
     assert!(done(&files, &["stat", "--brief"]).contains("web up 2/2 up"));
