@@ -20,9 +20,7 @@ virtual web {
     active = 1
     address = 127.0.0.80 lo
     port = 8080
-    check = connect
-    timeout = 1d
-    initial_state = up
+    check = icmp
     server s1 {
         address = 127.0.0.11
         active = 1
@@ -62,6 +60,7 @@ impl Site {
         let disk = root.join(inside.strip_prefix("/").unwrap());
         let site = Self { files, pulse, disk };
         until("the first revision is recorded", || site.standing()["revision"] == 1);
+        until("both servers are up", || site.service()["counts"]["up"] == 2);
         site
     }
 
@@ -90,6 +89,10 @@ impl Site {
 
     fn standing(&self) -> Value {
         self.status()["lvs"]["known"]["configuration"]["standing"].clone()
+    }
+
+    fn service(&self) -> Value {
+        self.status()["lvs"]["known"]["services"][0].clone()
     }
 
     fn holds(&self, vip: &str) -> bool {
@@ -134,11 +137,8 @@ impl Site {
         assert_eq!(self.in_file(), TEXT);
         let status = self.status();
         assert_eq!(status["pulse"]["known"]["state"], "active");
-        let services = &status["lvs"]["known"]["services"];
-        assert_eq!(
-            (&services[0]["state"], &services[0]["counts"]["up"]),
-            (&"up".into(), &2.into())
-        );
+        let service = self.service();
+        assert_eq!((&service["state"], &service["counts"]["up"]), (&"up".into(), &2.into()));
         assert!(status["verdict"]["reasons"].to_string().contains("history_lost"));
     }
 }
