@@ -130,7 +130,7 @@ fn a_shell_completes_subcommands_and_the_names_of_directives() {
     // Longer than an argument may be.
     let directory = tempfile::tempdir().unwrap();
     let bash = directory.path().join("completion");
-    std::fs::write(&bash, script("bash")).unwrap();
+    fs::write(&bash, script("bash")).unwrap();
     let complete = |words: &str| {
         let ask = format!(
             "source {}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\

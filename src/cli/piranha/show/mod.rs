@@ -7,10 +7,12 @@ mod summary;
 mod tests;
 
 pub(super) use revisions::{applied, remarks, revision_list};
-pub(super) use servers::{
-    override_list, reason, server_list, service_list, service_reason, weight,
-};
-pub(super) use summary::{answers, brief, nagios, readiness, status};
+pub(super) use servers::{override_list, server_list, service_list};
+#[cfg(feature = "tui")]
+pub(super) use servers::{reason, service_reason, weight};
+#[cfg(feature = "tui")]
+pub(super) use summary::answers;
+pub(super) use summary::{brief, nagios, readiness, status};
 
 use crate::control::status::{Grade, ServerState, ServiceState};
 

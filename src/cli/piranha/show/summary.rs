@@ -81,6 +81,7 @@ fn headline(status: &Status, screen: Screen) -> String {
 }
 
 /// Is this pair healthy, and would a failover succeed now: the answers in words.
+#[cfg(feature = "tui")]
 pub(in crate::cli::piranha) const fn answers(verdict: &Verdict) -> (&'static str, &'static str) {
     (health(verdict), failover(verdict))
 }
