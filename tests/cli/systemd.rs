@@ -103,7 +103,12 @@ fn lvs_alone_tells_its_manager_and_below_pulse_it_has_none() {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
         name.is_ok_and(|name| name.trim() == "lvs")
     };
-    let lvs = children(pulse.pid()).into_iter().find(is_lvs).expect("pulse has lvs running");
+    let mut lvs = None;
+    until("pulse has lvs running", || {
+        lvs = children(pulse.pid()).into_iter().find(is_lvs);
+        lvs.is_some()
+    });
+    let lvs = lvs.expect("just seen");
     let environment = std::fs::read(format!("/proc/{lvs}/environ")).unwrap();
     let environment = String::from_utf8_lossy(&environment);
     assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"));
