@@ -36,12 +36,12 @@ fn every_option_of_the_programs_is_in_their_manual_pages() {
             [
                 include_str!("../../docs/man/piranha.8"),
                 include_str!("../../docs/man/piranha-config.8"),
+                include_str!("../../docs/man/piranha-serve.8"),
             ]
             .concat(),
         ),
     ];
-    let missing: Vec<_> =
-        pages.iter().flat_map(|(command, page)| missing(command, page)).collect();
+    let missing: Vec<_> = pages.iter().flat_map(|(command, page)| missing(command, page)).collect();
     assert_eq!(missing, Vec::<String>::new());
 }
 
