@@ -63,6 +63,11 @@ struct Arguments {
     supervised: bool,
 }
 
+#[cfg(test)]
+pub(super) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs `lvs` with the arguments of this process: 0 after an orderly stop, 1 when it could not
 /// start, 2 for a wrong command line.
 #[must_use]

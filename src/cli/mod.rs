@@ -5,6 +5,8 @@ pub mod diagnostic;
 pub mod ipvsadm;
 mod log;
 pub mod lvs;
+#[cfg(test)]
+mod manual;
 pub mod nanny;
 pub mod piranha;
 pub mod pulse;

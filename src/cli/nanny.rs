@@ -158,6 +158,11 @@ struct Historical {
     suppress: bool,
 }
 
+#[cfg(test)]
+pub(super) fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// nanny, from the command line of this process to its exit status.
 #[must_use]
 pub fn main() -> ExitCode {

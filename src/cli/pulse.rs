@@ -55,7 +55,7 @@ struct Arguments {
     /// Start active, without waiting for the partner.
     #[arg(long)]
     forceactive: bool,
-    /// The lvs program [default: the one beside pulse].
+    /// The lvs program [default: lvsd beside pulse, or lvs].
     #[arg(long, visible_alias = "lvsd", value_name = "PATH")]
     lvs: Option<PathBuf>,
     /// How long connections may go on after the service was handed over.
@@ -81,6 +81,11 @@ struct Arguments {
     /// Tell of the events of the pulse at the other end of standard input.
     #[arg(long, hide = true)]
     notifier: bool,
+}
+
+#[cfg(test)]
+pub(super) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
 }
 
 /// Runs `pulse` with the arguments of this process: 0 after an orderly stop, 1 when it could not
@@ -225,7 +230,7 @@ fn link(
     }
     let program = match &arguments.lvs {
         Some(program) => program.clone(),
-        None => super::sibling("lvs")?,
+        None => lvs_beside()?,
     };
     let command = LvsCommand {
         program: program.clone(),
@@ -245,6 +250,12 @@ fn link(
         ..addresses::Options::default()
     };
     Ok(addresses::keep(lvs, options, observer.clone())?)
+}
+
+/// The daemon beside this one. Packages install it as `lvsd`, for `lvs` there is a command of LVM.
+fn lvs_beside() -> std::io::Result<PathBuf> {
+    let packaged = super::sibling("lvsd")?;
+    if packaged.exists() { Ok(packaged) } else { super::sibling("lvs") }
 }
 
 async fn first_report(link: &mut Link) -> Result<Terms, Failure> {

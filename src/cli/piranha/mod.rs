@@ -158,6 +158,11 @@ impl Command {
     }
 }
 
+#[cfg(test)]
+pub(super) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs `piranha` with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
