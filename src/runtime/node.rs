@@ -66,9 +66,6 @@ pub enum NodeError {
     /// There is no thread to watch guards on.
     #[error("cannot watch guards: {0}")]
     Guards(io::Error),
-    /// VRRP is not recorded.
-    #[error("only the pulse protocol can be recorded, and `heartbeat_protocol` is another")]
-    Unrecordable,
     /// The VRRP machine refused its configuration.
     #[error(transparent)]
     Router(#[from] failover::vrrp::ConfigError),
@@ -142,8 +139,7 @@ impl Node {
         let authenticated =
             routers.is_none() && (config.heartbeat_key.is_some() || ends.is_empty());
         let (mut machine, paths) = match routers {
-            Some(_) if sink.is_some() => return Err(NodeError::Unrecordable),
-            Some(routers) => vrrp::open(config, routers, role, terms.clone(), force_active)?,
+            Some(routers) => vrrp::open(config, routers, role, terms.clone(), force_active, sink)?,
             None => open(config, role, &ends, terms.clone(), force_active, sink)?,
         };
         observer(Event::Started { role, authenticated });

@@ -12,6 +12,7 @@ use super::key;
 use super::node::NodeError;
 use crate::config::{self, Config};
 use crate::control::supervision::Terms;
+use crate::failover::record::{Recorder, Sink};
 use crate::failover::vrrp::{self, Builder, Path, Version, Vrrp};
 use crate::failover::{Role, VirtualAddress};
 use crate::net::Family;
@@ -27,6 +28,7 @@ pub(super) fn open(
     role: Role,
     terms: Terms,
     force_active: bool,
+    sink: Option<Box<dyn Sink>>,
 ) -> Result<(Box<dyn Reconfigure>, Vec<heartbeat::Path>), NodeError> {
     let mut builder = vrrp::Config::builder(role, vrrp.version, vrrp.id)
         .force_active(force_active)
@@ -51,18 +53,39 @@ pub(super) fn open(
         }
     }
     let machine = Vrrp::new(clock::now(), agree(builder, role, terms).build()?);
-    Ok((Box::new(machine), sockets))
+    let machine: Box<dyn Reconfigure> = match sink {
+        Some(sink) => Box::new(Recorder::recording(machine, sink)),
+        None => Box::new(machine),
+    };
+    Ok((machine, sockets))
 }
 
 impl Reconfigure for Vrrp {
     fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String> {
-        let builder = agree(self.config().to_builder(), self.config().role(), terms);
-        let changed = builder.build().and_then(|config| self.handle_config(now, config));
+        let changed = agreed(self, terms).and_then(|config| self.handle_config(now, config));
         changed.map_err(|error| error.to_string())?;
-        self.unadvertised().map_or(Ok(()), |family| {
-            Err(format!("VIPs of {family:?} are held and not advertised until pulse is restarted"))
-        })
+        check_advertised(self)
     }
+}
+
+impl Reconfigure for Recorder<Vrrp> {
+    fn reconfigure(&mut self, now: Instant, terms: Terms) -> Result<(), String> {
+        let config = agreed(self.machine(), terms);
+        let changed = config.and_then(|config| self.handle_config(now, config));
+        changed.map_err(|error| error.to_string())?;
+        check_advertised(self.machine())
+    }
+}
+
+/// The configuration of `machine` with these terms.
+fn agreed(machine: &Vrrp, terms: Terms) -> Result<vrrp::Config, vrrp::ConfigError> {
+    agree(machine.config().to_builder(), machine.config().role(), terms).build()
+}
+
+fn check_advertised(machine: &Vrrp) -> Result<(), String> {
+    machine.unadvertised().map_or(Ok(()), |family| {
+        Err(format!("VIPs of {family:?} are held and not advertised until pulse is restarted"))
+    })
 }
 
 fn agree(builder: Builder, role: Role, terms: Terms) -> Builder {

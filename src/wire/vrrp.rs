@@ -149,6 +149,28 @@ pub struct Advertisement<A> {
     pub password: Option<Password>,
 }
 
+/// Puts other passwords into a message of version 2 that has one, whether it is right otherwise or
+/// not. What stands in the place of one without being one is made `ff`. A right checksum stays so.
+pub(crate) fn replace_password(message: &mut [u8], other: impl Fn(Password) -> Option<Password>) {
+    let &[kind, _, _, count, authentication, ..] = &*message else { return };
+    if kind >> 4 != 2 || authentication != SIMPLE_TEXT || message.len() < HEADER {
+        return;
+    }
+    let intact = Checksum::of(message).finish() == 0;
+    let end = (HEADER + usize::from(count) * size_of_address(Family::Ipv4)).min(message.len());
+    let trailer = &mut message[end..];
+    let known = <[u8; Password::MAX]>::try_from(&*trailer).ok().map(Password).and_then(other);
+    match known {
+        Some(word) => trailer.copy_from_slice(&word.0),
+        None => trailer.fill(0xff),
+    }
+    if intact {
+        message[6..HEADER].fill(0);
+        let checksum = Checksum::of(message).finish();
+        message[6..HEADER].copy_from_slice(&checksum.to_be_bytes());
+    }
+}
+
 /// The addresses in a message, read as they are looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Addresses<'a> {

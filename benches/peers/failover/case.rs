@@ -1,6 +1,7 @@
 //! What happens to the active director.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub(crate) enum Event {
     KillAll,
     /// The daemon is told to stop.
     Stop,
+    /// The daemon is told to hand over, as `piranha failover` does, and goes on as standby.
+    HandOver,
     /// The link goes down; the daemons live.
     Link,
     /// The daemon is stopped by SIGSTOP.
@@ -43,6 +46,9 @@ pub(crate) struct Case {
 pub(crate) struct Sample {
     /// The longest time without an answer.
     pub(crate) gap: Duration,
+    /// From the last word of a director whose link went down to the first answer of the other: the
+    /// age of that word, which is chance, is not in it.
+    pub(crate) silence: Option<Duration>,
     /// For how long both directors had the first address, where both lived.
     pub(crate) two_owners: Option<Duration>,
 }
@@ -50,6 +56,7 @@ pub(crate) struct Sample {
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "gap {:.1?}", self.gap)?;
+        self.silence.map_or(Ok(()), |time| write!(f, ", since the last word {time:.1?}"))?;
         self.two_owners.map_or(Ok(()), |time| write!(f, ", two owners {time:.0?}"))
     }
 }
@@ -61,6 +68,7 @@ impl fmt::Display for Case {
             Event::Kill => "kill -9 of the daemon",
             Event::KillAll => "kill -9 of all of it",
             Event::Stop => "orderly stop",
+            Event::HandOver => "handed over",
             Event::Link => "link down",
             Event::Stall => "daemon stalled (SIGSTOP)",
         })?;
@@ -68,6 +76,9 @@ impl fmt::Display for Case {
         f.write_str(if self.vips == 1 { "" } else { "s" })
     }
 }
+
+/// Whose last word is listened for.
+const STATION: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
 
 /// How long a director may take to answer after the event.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -85,10 +96,12 @@ impl Case {
         let paces = [1000, 100, 10, 5];
         let deaths = paces.map(|pace| case(Event::Death, pace, 1));
         let stops = paces.map(|pace| case(Event::Stop, pace, 1));
+        let handed = [1000, 100, 10].map(|pace| case(Event::HandOver, pace, 1));
         let others = [Event::Kill, Event::KillAll, Event::Link, Event::Stall];
         let others = others.map(|event| case(event, 100, 1));
-        let many = [Event::Death, Event::Stop].map(|event| case(event, 100, 500));
-        deaths.into_iter().chain(stops).chain(others).chain(many)
+        let many = [Event::Death, Event::Stop, Event::HandOver];
+        let many = many.map(|event| case(event, 100, 500));
+        deaths.into_iter().chain(stops).chain(handed).chain(others).chain(many)
     }
 
     /// Three heartbeats, as VRRP has it; the shortest interval is for links that lose nothing, where
@@ -115,6 +128,7 @@ impl Case {
                 watch.answer(&wire.namespace(director)?, vip)?;
             }
         }
+        watch.hear(&wire.namespace_of_bridge()?, STATION)?;
         let first = start(1)?;
         await_answers(&watch)?;
         let second = start(2)?;
@@ -135,10 +149,12 @@ impl Case {
             thread::sleep(AFTERMATH);
         }
         drop((first, second));
-        Ok(Sample { gap, two_owners: alive.then(|| watch.two_owners(begin)) })
+        let silent = matches!(self.event, Event::Death | Event::Link);
+        let silence = silent.then(|| watch.silence(begin)).flatten();
+        Ok(Sample { gap, silence, two_owners: alive.then(|| watch.two_owners(begin)) })
     }
 
-    fn watched(&self) -> Vec<std::net::Ipv4Addr> {
+    fn watched(&self) -> Vec<Ipv4Addr> {
         let mut numbers = vec![1, self.vips];
         numbers.dedup();
         numbers.into_iter().map(vip).collect()
@@ -150,6 +166,7 @@ impl Case {
             Event::Kill => active.signal_daemon(Signal::KILL),
             Event::KillAll => active.signal_all(Signal::KILL),
             Event::Stop => active.signal(Signal::TERM),
+            Event::HandOver => active.signal(Signal::USR1),
             Event::Link => wire.cut(1),
             Event::Stall => active.signal_daemon(Signal::STOP),
         }

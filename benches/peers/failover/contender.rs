@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::Outcome;
-use crate::case::Case;
+use crate::case::{Case, Event};
 
 /// A pair of directors of one kind.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -34,10 +34,15 @@ impl fmt::Display for Contender {
 }
 
 impl Contender {
-    /// Those that can run `case`: VRRP counts in hundredths of a second.
+    /// Those that can run `case`: VRRP counts in hundredths of a second, and keepalived hands over
+    /// only by stopping.
     pub(crate) fn all(case: &Case) -> impl Iterator<Item = Self> + use<> {
         let all = [Self::Pulse, Self::PulseVrrp, Self::Keepalived];
-        let count = if case.interval < Duration::from_millis(10) { 1 } else { 3 };
+        let count = match (case.event, case.interval) {
+            (_, interval) if interval < Duration::from_millis(10) => 1,
+            (Event::HandOver, _) => 2,
+            _ => 3,
+        };
         all.into_iter().take(count)
     }
 
@@ -117,8 +122,10 @@ impl Director {
         self.await_log(self.contender.standby_phrase())
     }
 
+    /// Waits for what the log says when it is far enough: long, since a machine that is busy takes
+    /// its time with thousands of servers.
     pub(crate) fn await_log(&self, phrase: &str) -> Outcome<()> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !fs::read_to_string(&self.log)?.contains(phrase) {
             if Instant::now() > deadline {
                 let log = fs::read_to_string(&self.log)?;

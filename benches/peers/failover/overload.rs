@@ -8,9 +8,12 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use piranha::runtime::isolation::isolate;
 use rustix::process::{Pid, Signal};
 
 use crate::Outcome;
@@ -36,6 +39,9 @@ const KILL_EVERY: Duration = Duration::from_secs(15);
 /// From the start of the pairs to that of the load, and from its end to that of the daemons.
 const REST: Duration = Duration::from_secs(10);
 
+/// How long the thread sleeps that shows what the machine does to everybody.
+const NAP: Duration = Duration::from_millis(5);
+
 /// Files that are written and synchronised in turns, each by a process of its own.
 const WRITERS: usize = 2;
 
@@ -49,7 +55,9 @@ pub(crate) fn run(minutes: u64) -> Outcome<()> {
     thread::sleep(REST);
     let begun = pairs.iter().map(Pair::log_ends).collect::<Outcome<Vec<_>>>()?;
     let load = Load::start(directory.path())?;
+    let machine = Sleeper::start();
     torment(&pairs, Duration::from_secs(60 * minutes))?;
+    let stall = machine.finish();
     drop(load);
     thread::sleep(REST);
     println!("{minutes} minutes, {} processors.\n", cores());
@@ -60,7 +68,37 @@ pub(crate) fn run(minutes: u64) -> Outcome<()> {
     for (pair, begun) in pairs.into_iter().zip(begun) {
         println!("{}", pair.finish(begun)?);
     }
+    println!("\nA real-time thread that does nothing but sleep was at most {stall:.1?} late.");
     Ok(())
+}
+
+/// What the machine itself does to whoever is to run at once: nobody on it can be quicker.
+struct Sleeper {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Duration>,
+}
+
+impl Sleeper {
+    fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let _as_pulse_does = isolate();
+            let mut longest = Duration::ZERO;
+            while !stopped.load(Ordering::Relaxed) {
+                let due = Instant::now() + NAP;
+                thread::sleep(NAP);
+                longest = longest.max(due.elapsed());
+            }
+            longest
+        });
+        Self { stop, thread }
+    }
+
+    fn finish(self) -> Duration {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
 }
 
 fn cores() -> usize {
@@ -141,7 +179,10 @@ impl Pair {
             // Nobody dies but lvs, which keepalived does not have: each of its changes is a false one.
             Contender::Keepalived => (taken.clone().count(), taken.count()),
             _ => {
-                (taken.count(), news.matches("activating lvs, was standby (partner dead)").count())
+                let dead = |line: &&str| {
+                    line.contains("activating lvs, was standby") && line.contains("(partner dead)")
+                };
+                (taken.count(), news.lines().filter(dead).count())
             }
         };
         let silence = silence.as_secs_f64() * 1000.0;

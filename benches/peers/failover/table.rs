@@ -17,19 +17,18 @@ impl Results {
     /// Prints least, median and greatest as Markdown, and the ratio of the medians.
     pub(crate) fn print(&self, rounds: usize) {
         println!("Milliseconds, least / median / greatest of {rounds} rounds.\n");
-        println!("| case | director | gap the client saw | of keepalived's | two owners |");
-        println!("|---|---|---|---|---|");
+        println!(
+            "| case | director | gap the client saw | of keepalived's | since the last word | two owners |"
+        );
+        println!("|---|---|---|---|---|---|");
         for ((case, contender), samples) in &self.0 {
             let gaps = Spread::of(samples.iter().map(|sample| sample.gap));
-            let owners: Vec<_> = samples.iter().filter_map(|sample| sample.two_owners).collect();
-            let owners = match owners.is_empty() {
-                true => String::new(),
-                false => Spread::of(owners.into_iter()).to_string(),
-            };
+            let owners = spread(samples.iter().filter_map(|sample| sample.two_owners));
+            let silences = spread(samples.iter().filter_map(|sample| sample.silence));
             let ratio = self.peer(case).map_or_else(String::new, |peer| {
                 format!("{:.2}", gaps.median.as_secs_f64() / peer.as_secs_f64())
             });
-            println!("| {case} | {contender} | {gaps} | {ratio} | {owners} |");
+            println!("| {case} | {contender} | {gaps} | {ratio} | {silences} | {owners} |");
         }
     }
 
@@ -37,6 +36,12 @@ impl Results {
         let samples = self.0.get(&(*case, Contender::Keepalived))?;
         Some(Spread::of(samples.iter().map(|sample| sample.gap)).median)
     }
+}
+
+/// Nothing where there is nothing.
+fn spread(times: impl Iterator<Item = Duration>) -> String {
+    let times: Vec<_> = times.collect();
+    if times.is_empty() { String::new() } else { Spread::of(times.into_iter()).to_string() }
 }
 
 struct Spread {

@@ -16,6 +16,12 @@ use crate::Outcome;
 /// How often the client pings, and how often it requests.
 pub(crate) const PACE: Duration = Duration::from_millis(1);
 
+/// Where directors of ours send heartbeats to.
+const HEARTBEAT_PORT: u16 = 5390;
+
+/// `ETH_P_ALL`: what comes in on a port of a bridge is seen by nobody who asks for less.
+const EVERY_PROTOCOL: u16 = 3;
+
 /// The port of the program that answers requests on each director.
 const PORT: u16 = 7007;
 
@@ -29,6 +35,7 @@ pub(crate) struct Watch {
     threads: Vec<JoinHandle<()>>,
     answers: Vec<Moments>,
     owners: Vec<Moments>,
+    words: Moments,
 }
 
 impl Watch {
@@ -75,6 +82,32 @@ impl Watch {
         });
     }
 
+    /// Listens on the wire, in `namespace`, for heartbeats and advertisements of `station`.
+    pub(crate) fn hear(&mut self, namespace: &Namespace, station: Ipv4Addr) -> Outcome<()> {
+        let everything = Some(Protocol::from(i32::from(EVERY_PROTOCOL.to_be())));
+        let socket = namespace.run(|| Socket::new(Domain::PACKET, Type::DGRAM, everything))??;
+        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let socket = UdpSocket::from(std::os::fd::OwnedFd::from(socket));
+        let moments = self.words.clone();
+        self.spawn(move |stop| {
+            let mut packet = [0; 64];
+            while !stop.load(Ordering::Relaxed) {
+                let received = rustix::io::read(&socket, &mut packet);
+                if received.is_ok_and(|length| is_word(&packet[..length], station)) {
+                    moments.lock().expect("no panic").push(Instant::now());
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// From the last word of the station that was listened to until everything was answered again.
+    pub(crate) fn silence(&self, begin: Instant) -> Option<Duration> {
+        let last = *self.words.lock().expect("no panic").last()?;
+        let pauses = self.answers.iter().filter_map(|answers| longest_pause(answers, begin));
+        pauses.map(|(_, end)| end.saturating_duration_since(last)).max()
+    }
+
     /// Whether every kind of question was answered all the time for the last `while_`.
     pub(crate) fn is_answered_for(&self, while_: Duration) -> bool {
         let now = Instant::now();
@@ -87,8 +120,8 @@ impl Watch {
 
     /// The longest time without an answer since `begin`, of all kinds of questions the longest.
     pub(crate) fn gap(&self, begin: Instant) -> Duration {
-        let gaps = self.answers.iter().map(|answers| longest_pause(answers, begin));
-        gaps.max().unwrap_or_default()
+        let pauses = self.answers.iter().filter_map(|answers| longest_pause(answers, begin));
+        pauses.map(|(start, end)| end - start).max().unwrap_or_default()
     }
 
     /// For how long since `begin` both directors had the address.
@@ -174,10 +207,21 @@ const fn echo_request() -> [u8; 8] {
     [8, 0, 0xf7, 0xff, 0, 0, 0, 0]
 }
 
-fn longest_pause(moments: &Moments, begin: Instant) -> Duration {
+/// Whether an IPv4 packet is a heartbeat or an advertisement of `station`.
+fn is_word(packet: &[u8], station: Ipv4Addr) -> bool {
+    let from_it = packet.get(12..16) == Some(&station.octets()[..]);
+    let is_advertisement = packet.get(9) == Some(&112);
+    let port = HEARTBEAT_PORT.to_be_bytes();
+    let is_heartbeat = packet.get(9) == Some(&17) && packet.get(22..24) == Some(&port[..]);
+    from_it && (is_advertisement || is_heartbeat)
+}
+
+/// Where the longest pause since `begin` began and ended.
+fn longest_pause(moments: &Moments, begin: Instant) -> Option<(Instant, Instant)> {
     let moments = moments.lock().expect("no panic");
     let before = moments.iter().rev().find(|at| **at <= begin);
     let after = moments.iter().filter(|at| **at > begin);
-    let all: Vec<_> = before.into_iter().chain(after).collect();
-    all.windows(2).map(|pair| *pair[1] - *pair[0]).max().unwrap_or_default()
+    let all: Vec<_> = before.into_iter().chain(after).copied().collect();
+    let pauses = all.windows(2).map(|pair| (pair[0], pair[1]));
+    pauses.max_by_key(|(start, end)| *end - *start)
 }

@@ -53,6 +53,10 @@ impl Wire {
         Ok(Namespace::open(format!("/run/netns/{}", self.station(number)))?)
     }
 
+    pub(crate) fn namespace_of_bridge(&self) -> Outcome<Namespace> {
+        Ok(Namespace::open(format!("/run/netns/{}", self.bridge()))?)
+    }
+
     /// Pulls the cable of station `number`.
     pub(crate) fn cut(&self, number: u8) -> Outcome<()> {
         sh(&format!("ip -n {}w link set v{number} down", self.prefix))

@@ -12,6 +12,8 @@ use crate::cli::Failure;
 use crate::failover::record::{Difference, Input, Line, Played, Replay, Step};
 use crate::failover::{Output, State};
 use crate::runtime::recording::open;
+use crate::wire::ip::Packet;
+use crate::wire::vrrp::{PROTOCOL, RESIGNED};
 
 /// The exit code where this version decides otherwise.
 const DIFFERENT: u8 = 3;
@@ -120,7 +122,9 @@ const fn words(difference: &Difference) -> &'static str {
     match difference {
         Difference::Outputs(_) => "decides otherwise",
         Difference::Machine => "is in another condition than the machine that was recorded",
-        Difference::Config(_) => "refuses a configuration that was accepted",
+        Difference::Config(_) | Difference::Router(_) => {
+            "refuses a configuration that was accepted"
+        }
     }
 }
 
@@ -145,7 +149,7 @@ fn told(step: &Step, played: &Played) -> String {
         }
         Input::Warmth(true) => "is warm".to_owned(),
         Input::Warmth(false) => "is cold".to_owned(),
-        Input::Config { .. } => "reads its configuration again".to_owned(),
+        Input::Config { .. } | Input::Router { .. } => "reads its configuration again".to_owned(),
     }
 }
 
@@ -188,7 +192,19 @@ fn said(datagram: &[u8]) -> String {
         (Some(state), Some(step)) => format!("{state}{step}"),
         _ => match crate::wire::pulse::Magic::decode(datagram) {
             Ok(magic) => format!("{magic:?}").to_lowercase(),
-            Err(_) => format!("{} bytes", datagram.len()),
+            Err(_) => advertised(datagram).unwrap_or_else(|| format!("{} bytes", datagram.len())),
         },
+    }
+}
+
+/// What an advertisement of VRRP says, with the header of IP that those have which came in, or
+/// without.
+fn advertised(datagram: &[u8]) -> Option<String> {
+    let packet = Packet::decode(datagram).filter(|packet| packet.protocol == PROTOCOL);
+    let message = packet.map_or(datagram, |packet| packet.payload);
+    match *message.first_chunk::<8>()? {
+        [0x21 | 0x31, _, RESIGNED, ..] => Some("farewell".to_owned()),
+        [0x21 | 0x31, _, priority, ..] => Some(format!("active, priority {priority}")),
+        _ => None,
     }
 }

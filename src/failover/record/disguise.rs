@@ -1,24 +1,41 @@
-//! Keys out of a recording.
+//! Keys and passwords out of a recording.
 
-use crate::failover::pulse::Config;
+use std::ops::Range;
+
 use crate::failover::{Output, Payload};
+use crate::wire::ip::Packet;
 use crate::wire::pulse::{Heartbeat, Key};
+use crate::wire::vrrp::{PROTOCOL, Password, replace_password};
 
-use super::{Entry, FORMAT, Input, Line, Step};
+use super::{Entry, FORMAT, Input, Line, Machine, Step};
 
-/// Keys that are remembered, so that datagrams sealed with an earlier one are known as such.
+/// Keys, and passwords, that are remembered, so that datagrams sealed with an earlier one are known
+/// as such.
 const KEYS_MAX: usize = 8;
 
-/// Makes lines of entries, in which keys are numbers.
+/// Makes lines of entries, in which keys and passwords are numbers.
 ///
 /// A datagram whose tag fits one of the keys gets that of the key everybody knows with the same
-/// number; any other tag is made one that fits nothing. What is recorded is then no help in
-/// guessing a key, and replays as it was.
+/// number; any other tag is made one that fits nothing. An advertisement with the password gets one
+/// that everybody knows, and one with another password a wrong one. What is recorded is then no help
+/// in guessing, and replays as it was.
 #[derive(Debug, Default)]
 pub struct Disguise {
-    /// The real key, the public one in its place, and the number.
-    keys: Vec<(Key, Key, u32)>,
+    keys: Masks<Key>,
+    passwords: Masks<Password>,
+}
+
+/// The real one, the public one in its place, and the number.
+#[derive(Debug)]
+struct Masks<K> {
+    masks: Vec<(K, K, u32)>,
     next: u32,
+}
+
+impl<K> Default for Masks<K> {
+    fn default() -> Self {
+        Self { masks: Vec::new(), next: 0 }
+    }
 }
 
 impl Disguise {
@@ -36,7 +53,7 @@ impl Disguise {
                 piranha: env!("CARGO_PKG_VERSION").to_owned(),
                 at,
                 lost,
-                keys: self.take_keys(machine.config_mut()),
+                keys: self.unmask(&mut machine),
                 machine,
             },
             Entry::Step(mut step) => {
@@ -46,10 +63,18 @@ impl Disguise {
         }
     }
 
+    fn unmask(&mut self, machine: &mut Machine) -> Vec<u32> {
+        match machine {
+            Machine::Pulse(machine) => self.take_keys(machine.config_mut().take_keys()),
+            Machine::Vrrp(machine) => self.take_password(machine.config_mut().password_mut()),
+        }
+    }
+
     fn disguise(&mut self, step: &mut Step) {
         match &mut step.input {
-            Input::Datagram { bytes, .. } => self.seal_anew(bytes),
-            Input::Config { config, keys } => *keys = self.take_keys(config),
+            Input::Datagram { bytes, .. } => self.mask(bytes),
+            Input::Config { config, keys } => *keys = self.take_keys(config.take_keys()),
+            Input::Router { config, keys } => *keys = self.take_password(config.password_mut()),
             Input::Timeout
             | Input::Completion { .. }
             | Input::Command(_)
@@ -59,38 +84,79 @@ impl Disguise {
         }
         for output in &mut step.outputs {
             if let Output::Send { payload, .. } = output {
-                self.seal_anew(payload);
+                self.mask(payload);
             }
         }
     }
 
-    fn take_keys(&mut self, config: &mut Config) -> Vec<u32> {
-        config.take_keys().into_iter().filter_map(|key| self.number(key)).collect()
+    fn take_keys(&mut self, keys: Vec<Key>) -> Vec<u32> {
+        let number = |key| self.keys.number(key, Key::is_same, public_key);
+        keys.into_iter().filter_map(number).collect()
     }
 
-    /// The number of `key`; none without the feature `auth`, which has no keys.
-    fn number(&mut self, key: Key) -> Option<u32> {
-        if let Some((.., number)) = self.keys.iter().find(|(known, ..)| known.is_same(&key)) {
+    fn take_password(&mut self, password: &mut Option<Password>) -> Vec<u32> {
+        let number = |word| self.passwords.number(word, Password::eq, public_password);
+        password.take().and_then(number).into_iter().collect()
+    }
+
+    fn mask(&self, datagram: &mut Payload) {
+        if let Some((signed, tag)) = Heartbeat::split_tag(datagram) {
+            let known = self.keys.masks.iter().find(|(key, ..)| key.verify(signed, tag));
+            let tag = known.map_or([0xff; 32], |(_, public, _)| public.tag(signed));
+            *datagram = [signed, &tag].concat().into();
+        } else if let Some(place) = place_of_advertisement(datagram) {
+            let mut bytes = datagram.to_vec();
+            replace_password(&mut bytes[place], |word| self.public_for(word));
+            *datagram = bytes.into();
+        }
+    }
+
+    fn public_for(&self, password: Password) -> Option<Password> {
+        let known = self.passwords.masks.iter().find(|(known, ..)| *known == password);
+        known.map(|(_, public, _)| *public)
+    }
+}
+
+impl<K> Masks<K> {
+    /// The number of `key`; none where there are no public ones, as without the feature `auth`.
+    fn number(
+        &mut self,
+        key: K,
+        is_same: impl Fn(&K, &K) -> bool,
+        public: impl Fn(u32) -> Option<K>,
+    ) -> Option<u32> {
+        if let Some((.., number)) = self.masks.iter().find(|(known, ..)| is_same(known, &key)) {
             return Some(*number);
         }
         let number = self.next;
-        let public = public_key(number)?;
-        if self.keys.len() == KEYS_MAX {
-            self.keys.remove(0);
+        let public = public(number)?;
+        if self.masks.len() == KEYS_MAX {
+            self.masks.remove(0);
         }
-        self.keys.push((key, public, number));
+        self.masks.push((key, public, number));
         self.next += 1;
         Some(number)
     }
+}
 
-    fn seal_anew(&self, datagram: &mut Payload) {
-        let Some((signed, tag)) = Heartbeat::split_tag(datagram) else {
-            return;
-        };
-        let known = self.keys.iter().find(|(key, ..)| key.verify(signed, tag));
-        let tag = known.map_or([0xff; 32], |(_, public, _)| public.tag(signed));
-        *datagram = [signed, &tag].concat().into();
+/// Where the message of VRRP is in what is sent, which has no header of IP, or came in, which has one
+/// of IPv4. None in what cannot have a password.
+fn place_of_advertisement(datagram: &[u8]) -> Option<Range<usize>> {
+    let first = *datagram.first()?;
+    match first >> 4 {
+        2 => Some(0..datagram.len()),
+        4 => {
+            let packet = Packet::decode(datagram).filter(|packet| packet.protocol == PROTOCOL)?;
+            let start = usize::from(first & 0x0f) * 4;
+            Some(start..start + packet.payload.len())
+        }
+        _ => None,
     }
+}
+
+/// The password that stands for the one with this number in every recording.
+pub(super) fn public_password(number: u32) -> Option<Password> {
+    Password::new(format!("public{:02}", number % 100).as_bytes())
 }
 
 /// The key that stands for the one with this number in every recording.

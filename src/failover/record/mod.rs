@@ -1,12 +1,13 @@
-//! Recording what a pulse machine was told and decided, and replaying it.
+//! Recording what a machine of either protocol was told and decided, and replaying it.
 //!
-//! A [`Recorder`] stands before a [`Pulse`] machine and passes everything through. Each input goes
+//! A [`Recorder`] stands before a machine and passes everything through. Each input goes
 //! to a [`Sink`] with its moment and the outputs it brought; from time to time, and after entries
 //! were lost, the whole machine does, so that a recording can begin in the middle. A [`Disguise`]
 //! makes lines of entries that hold no secret; [`Replay`] plays lines to a machine of the present
 //! version and compares. The format is in `docs/recording.md`.
 
 mod disguise;
+mod machine;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -16,13 +17,15 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Fault;
-use super::pulse::{Config, ConfigError, Pulse};
+use super::pulse::{Config, Pulse};
+use super::vrrp;
 use super::{
     ActionError, ActionId, Command, Heartbeat, Output, PathCounters, PathId, Payload, State, Status,
 };
 use crate::time::Instant;
 
 pub use disguise::Disguise;
+pub use machine::{Machine, Recordable};
 pub use replay::{Difference, Played, Replay, ReplayError};
 
 /// The version of the format that is written, and the only one that is read.
@@ -31,7 +34,8 @@ pub const FORMAT: u32 = 1;
 /// Inputs between two copies of the whole machine.
 const COPY_EVERY: u32 = 5000;
 
-/// One thing a machine was told, as the methods of [`Heartbeat`] and of [`Pulse`] tell it.
+/// One thing a machine was told, as the methods of [`Heartbeat`] and those for a configuration tell
+/// it.
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,7 +46,8 @@ pub enum Input {
         path: PathId,
         /// Who sent it.
         source: SocketAddr,
-        /// Its bytes; in a line the tag is that of a key everybody knows ([`Disguise`]).
+        /// Its bytes; in a line the tag is that of a key everybody knows, and the password one that
+        /// is no secret ([`Disguise`]).
         bytes: Payload,
     },
     /// [`Heartbeat::handle_timeout`].
@@ -69,6 +74,13 @@ pub enum Input {
         /// The numbers of its keys, in a line.
         keys: Vec<u32>,
     },
+    /// [`Vrrp::handle_config`](vrrp::Vrrp::handle_config), which was not refused.
+    Router {
+        /// The new configuration; in a line without its password.
+        config: Box<vrrp::Config>,
+        /// The number of its password, in a line, if it has one.
+        keys: Vec<u32>,
+    },
 }
 
 /// An input with what it brought.
@@ -86,7 +98,7 @@ pub struct Step {
     pub undrained: bool,
 }
 
-/// What a [`Recorder`] gives to its [`Sink`]; keys are still in it.
+/// What a [`Recorder`] gives to its [`Sink`]; keys and passwords are still in it.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -97,13 +109,13 @@ pub enum Entry {
         /// How many steps before this one are missing.
         lost: u64,
         /// The machine.
-        machine: Box<Pulse>,
+        machine: Machine,
     },
     /// The next step.
     Step(Box<Step>),
 }
 
-/// One line of a recording. It holds no key.
+/// One line of a recording. It holds no key and no password.
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -118,10 +130,12 @@ pub enum Line {
         at: Instant,
         /// How many steps before this one are missing.
         lost: u64,
-        /// The numbers of its keys: of the one that seals, then of the one accepted besides.
+        /// The numbers of its keys: of the one that seals, then of the one accepted besides; or
+        /// that of its password.
         keys: Vec<u32>,
-        /// The machine.
-        machine: Box<Pulse>,
+        /// The machine: `machine` is one of the pulse protocol, `router` one of VRRP.
+        #[serde(flatten)]
+        machine: Machine,
     },
     /// The next step.
     Step(Box<Step>),
@@ -133,11 +147,11 @@ pub trait Sink: Send {
     fn take(&mut self, entry: Entry) -> bool;
 }
 
-/// A [`Pulse`] machine whose inputs and outputs are recorded.
+/// A machine whose inputs and outputs are recorded.
 ///
 /// Without a sink it only passes them through.
-pub struct Recorder {
-    machine: Pulse,
+pub struct Recorder<M = Pulse> {
+    machine: M,
     tape: Option<Tape>,
 }
 
@@ -149,32 +163,32 @@ struct Tape {
     lost: u64,
 }
 
-impl Recorder {
+impl<M: Recordable> Recorder<M> {
     /// `machine` unrecorded.
     #[must_use]
-    pub const fn new(machine: Pulse) -> Self {
+    pub const fn new(machine: M) -> Self {
         Self { machine, tape: None }
     }
 
     /// `machine`, all of whose inputs from now on go to `sink`.
     #[must_use]
-    pub fn recording(machine: Pulse, sink: Box<dyn Sink>) -> Self {
+    pub fn recording(machine: M, sink: Box<dyn Sink>) -> Self {
         Self { machine, tape: Some(Tape { sink, step: None, since: None, lost: 0 }) }
     }
 
     /// The machine.
     #[must_use]
-    pub const fn machine(&self) -> &Pulse {
+    pub const fn machine(&self) -> &M {
         &self.machine
     }
 
-    /// [`Pulse::handle_config`].
+    /// Changes the configuration of the machine.
     ///
     /// # Errors
-    /// As that has; nothing was changed, and nothing is recorded.
-    pub fn handle_config(&mut self, now: Instant, config: Config) -> Result<(), ConfigError> {
-        self.begin(now, || Input::Config { config: Box::new(config.clone()), keys: Vec::new() });
-        let changed = self.machine.handle_config(now, config);
+    /// As the machine has; nothing was changed, and nothing is recorded.
+    pub fn handle_config(&mut self, now: Instant, config: M::Config) -> Result<(), M::Refusal> {
+        self.begin(now, || M::input(config.clone()));
+        let changed = self.machine.configure(now, config);
         if let (Err(_), Some(tape)) = (&changed, &mut self.tape) {
             tape.step = None;
         }
@@ -211,9 +225,9 @@ impl Tape {
         false
     }
 
-    fn copy(&mut self, at: Instant, machine: &Pulse) {
-        let machine = Box::new(machine.clone());
-        let taken = self.sink.take(Entry::Begin { at, lost: self.lost, machine });
+    fn copy(&mut self, at: Instant, machine: &impl Recordable) {
+        let begin = Entry::Begin { at, lost: self.lost, machine: machine.copy() };
+        let taken = self.sink.take(begin);
         self.since = taken.then_some(0);
         if taken {
             self.lost = 0;
@@ -221,7 +235,7 @@ impl Tape {
     }
 }
 
-impl Heartbeat for Recorder {
+impl<M: Recordable> Heartbeat for Recorder<M> {
     fn handle_datagram(&mut self, now: Instant, path: PathId, source: SocketAddr, datagram: &[u8]) {
         self.begin(now, || Input::Datagram { path, source, bytes: datagram.into() });
         self.machine.handle_datagram(now, path, source, datagram);
@@ -255,6 +269,10 @@ impl Heartbeat for Recorder {
     fn handle_warmth(&mut self, now: Instant, warm: bool) {
         self.begin(now, || Input::Warmth(warm));
         self.machine.handle_warmth(now, warm);
+    }
+
+    fn last_words(&self, path: PathId) -> Option<Payload> {
+        self.machine.last_words(path)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -1,17 +1,18 @@
 //! Playing a recording to a machine of this version.
 
-use crate::failover::pulse::{Config, ConfigError, Pulse};
-use crate::failover::{Cause, Heartbeat, Output, State};
+use crate::failover::pulse;
+use crate::failover::vrrp;
+use crate::failover::{Cause, Output, State};
 use crate::time::Instant;
 use crate::wire::pulse::Key;
 
-use super::disguise::public_key;
-use super::{FORMAT, Input, Line, Step};
+use super::disguise::{public_key, public_password};
+use super::{FORMAT, Input, Line, Machine, Step};
 
 /// Plays lines to a machine, one after the other.
 #[derive(Debug, Default)]
 pub struct Replay {
-    machine: Option<Pulse>,
+    machine: Option<Machine>,
 }
 
 /// What a line came to.
@@ -42,7 +43,9 @@ pub enum Difference {
     /// replay goes on with that one.
     Machine,
     /// It refuses a configuration that was accepted.
-    Config(ConfigError),
+    Config(pulse::ConfigError),
+    /// The same of a router of VRRP.
+    Router(vrrp::ConfigError),
 }
 
 /// Why a line cannot be played.
@@ -60,6 +63,9 @@ pub enum ReplayError {
     /// A key that cannot stand for any.
     #[error("there is no key {0} in recordings of this version")]
     Key(u32),
+    /// A configuration of one protocol for a machine of the other.
+    #[error("it has a configuration of one protocol for a machine of the other")]
+    OtherProtocol,
 }
 
 impl Replay {
@@ -77,20 +83,20 @@ impl Replay {
         match line {
             Line::Begin { format, .. } if format != FORMAT => Err(ReplayError::Format(format)),
             Line::Begin { lost, keys, mut machine, .. } => {
-                give_keys(machine.config_mut(), &keys)?;
-                Ok(self.begin(lost, *machine))
+                unlock(&mut machine, &keys)?;
+                Ok(self.begin(lost, machine))
             }
             Line::Step(step) => self.step(*step),
         }
     }
 
-    fn begin(&mut self, lost: u64, machine: Pulse) -> Played {
+    fn begin(&mut self, lost: u64, machine: Machine) -> Played {
         let before = self.machine.as_ref().filter(|_| lost == 0);
-        // Two machines that show the same are the same: all they are made of is shown.
-        let differs = before.is_some_and(|before| format!("{before:?}") != format!("{machine:?}"));
+        let differs = before.is_some_and(|before| !before.is_same(&machine));
+        let state = machine.as_heartbeat().state();
         let played = Played {
-            before: before.map_or(machine.state(), Heartbeat::state),
-            after: machine.state(),
+            before: before.map_or(state, |before| before.as_heartbeat().state()),
+            after: state,
             cause: machine.cause().cloned(),
             due: None,
             outputs: Vec::new(),
@@ -102,48 +108,69 @@ impl Replay {
 
     fn step(&mut self, step: Step) -> Result<Played, ReplayError> {
         let machine = self.machine.as_mut().ok_or(ReplayError::NoBeginning)?;
-        let (before, due) = (machine.state(), machine.poll_timeout());
+        let heartbeat = machine.as_heartbeat();
+        let (before, due) = (heartbeat.state(), heartbeat.poll_timeout());
         let refused = apply(machine, step.at, step.input)?;
         let asked = if step.undrained { step.outputs.len() } else { usize::MAX };
-        let outputs: Vec<_> = std::iter::from_fn(|| machine.poll_output()).take(asked).collect();
+        let heartbeat = machine.as_heartbeat_mut();
+        let outputs: Vec<_> = std::iter::from_fn(|| heartbeat.poll_output()).take(asked).collect();
         let difference = match refused {
-            Some(error) => Some(Difference::Config(error)),
             None if outputs != step.outputs => Some(Difference::Outputs(step.outputs)),
-            None => None,
+            refused => refused,
         };
-        let (after, cause) = (machine.state(), machine.cause().cloned());
+        let (after, cause) = (heartbeat.state(), machine.cause().cloned());
         Ok(Played { before, after, cause, due, outputs, difference })
     }
 }
 
 fn apply(
-    machine: &mut Pulse,
+    machine: &mut Machine,
     now: Instant,
     input: Input,
-) -> Result<Option<ConfigError>, ReplayError> {
+) -> Result<Option<Difference>, ReplayError> {
+    let heartbeat = machine.as_heartbeat_mut();
     match input {
         Input::Datagram { path, source, bytes } => {
-            machine.handle_datagram(now, path, source, &bytes);
+            heartbeat.handle_datagram(now, path, source, &bytes);
         }
-        Input::Timeout => machine.handle_timeout(now),
+        Input::Timeout => heartbeat.handle_timeout(now),
         Input::Completion { id, error } => {
-            machine.handle_completion(now, id, error.map_or(Ok(()), Err));
+            heartbeat.handle_completion(now, id, error.map_or(Ok(()), Err));
         }
-        Input::Command(command) => machine.handle_command(now, command),
-        Input::DataPlane(usable) => machine.handle_data_plane(now, usable),
-        Input::Guards(faults) => machine.handle_guards(now, &faults),
-        Input::Warmth(warm) => machine.handle_warmth(now, warm),
+        Input::Command(command) => heartbeat.handle_command(now, command),
+        Input::DataPlane(usable) => heartbeat.handle_data_plane(now, usable),
+        Input::Guards(faults) => heartbeat.handle_guards(now, &faults),
+        Input::Warmth(warm) => heartbeat.handle_warmth(now, warm),
         Input::Config { mut config, keys } => {
             give_keys(&mut config, &keys)?;
-            return Ok(machine.handle_config(now, *config).err());
+            let Machine::Pulse(machine) = machine else { return Err(ReplayError::OtherProtocol) };
+            return Ok(machine.handle_config(now, *config).err().map(Difference::Config));
+        }
+        Input::Router { mut config, keys } => {
+            give_password(&mut config, &keys)?;
+            let Machine::Vrrp(machine) = machine else { return Err(ReplayError::OtherProtocol) };
+            return Ok(machine.handle_config(now, *config).err().map(Difference::Router));
         }
     }
     Ok(None)
 }
 
-fn give_keys(config: &mut Config, numbers: &[u32]) -> Result<(), ReplayError> {
+fn unlock(machine: &mut Machine, numbers: &[u32]) -> Result<(), ReplayError> {
+    match machine {
+        Machine::Pulse(machine) => give_keys(machine.config_mut(), numbers),
+        Machine::Vrrp(machine) => give_password(machine.config_mut(), numbers),
+    }
+}
+
+fn give_keys(config: &mut pulse::Config, numbers: &[u32]) -> Result<(), ReplayError> {
     let key = |number: &u32| public_key(*number).ok_or(ReplayError::Key(*number));
     let keys: Vec<Key> = numbers.iter().map(key).collect::<Result<_, _>>()?;
     config.set_keys(keys);
+    Ok(())
+}
+
+fn give_password(config: &mut vrrp::Config, numbers: &[u32]) -> Result<(), ReplayError> {
+    let word = |number: &u32| public_password(*number).ok_or(ReplayError::Key(*number));
+    *config.password_mut() = numbers.first().map(word).transpose()?;
     Ok(())
 }

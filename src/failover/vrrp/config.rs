@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::failover::{Role, VirtualAddress};
 use crate::net::Family;
 use crate::wire::vrrp::{GROUP_V4, GROUP_V6, OWNER, Password, RESIGNED, Version};
 
 /// One way to the other routers: of one address family, from one own address.
 #[allow(clippy::exhaustive_structs, reason = "a path has two ends")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Path {
     /// The own address that advertisements come from; the greater one wins among equals.
     pub local: IpAddr,
@@ -62,7 +65,8 @@ impl Path {
 /// assert_eq!(config.down_interval(), Duration::from_nanos(360_937_500));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Config {
     pub(super) role: Role,
     pub(super) version: Version,
@@ -72,6 +76,7 @@ pub struct Config {
     pub(super) preempt: bool,
     pub(super) force_active: bool,
     pub(super) routers_between: u8,
+    #[serde(skip)]
     pub(super) password: Option<Password>,
     pub(super) paths: Vec<Path>,
     pub(super) addresses: Vec<VirtualAddress>,
@@ -145,6 +150,11 @@ impl Config {
         &self.addresses
     }
 
+    /// The password, in version 2.
+    pub(in crate::failover) const fn password_mut(&mut self) -> &mut Option<Password> {
+        &mut self.password
+    }
+
     /// Silence after which this router takes over from one that advertises as often as itself:
     /// `Active_Down_Interval` of RFC 9568 section 6.1.
     #[must_use]
@@ -171,6 +181,20 @@ impl Config {
     /// Whether the addresses are its own (priority 255): it does not wait for anybody.
     pub(super) const fn is_owner(&self) -> bool {
         self.priority == OWNER
+    }
+}
+
+/// Without its password, which is nobody's business.
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Only what a [`Builder`] would build.
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Builder(Self::deserialize(deserializer)?).build().map_err(D::Error::custom)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failover::{PathCounters, PathId};
 use crate::net::Family;
 use crate::time::Instant;
@@ -106,7 +108,7 @@ impl From<DecodeError> for Reject {
 }
 
 /// What an accepted advertisement said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct Heard {
     pub(super) at: Instant,
     pub(super) path: PathId,
@@ -116,7 +118,7 @@ pub(super) struct Heard {
     pub(super) same_addresses: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Listener {
     heard: Vec<Option<Instant>>,
     counters: Vec<PathCounters>,
@@ -140,7 +142,7 @@ impl Listener {
     ) -> Option<Heard> {
         let judged = judge(now, config, path, source, packet);
         if let Some(counters) = self.counters.get_mut(usize::from(path.0)) {
-            counters.received += u64::from(judged.is_ok());
+            counters.received = counters.received.saturating_add(u64::from(judged.is_ok()));
             counters.refused = counters.refused.saturating_add(u64::from(judged.is_err()));
         }
         match judged {
@@ -160,6 +162,11 @@ impl Listener {
         }
     }
 
+    /// Whether a listener on so many paths can have become like this.
+    pub(super) const fn is_sane(&self, paths: usize) -> bool {
+        self.heard.len() == paths && self.counters.len() == paths
+    }
+
     /// When each path last carried an advertisement that was accepted.
     pub(super) fn paths(&self) -> &[Option<Instant>] {
         &self.heard
@@ -176,7 +183,8 @@ impl Listener {
     }
 
     const fn count(&mut self, reject: Reject) {
-        self.rejected[reject as usize] += 1;
+        let count = &mut self.rejected[reject as usize];
+        *count = count.saturating_add(1);
     }
 }
 

@@ -42,6 +42,9 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::net::Family;
 use crate::time::Instant;
 
@@ -62,7 +65,8 @@ use rules::{Event, Facts, Phase, Standing, decide};
 /// The machine of one VRRP router.
 ///
 /// The data plane counts as usable until [`Heartbeat::handle_data_plane`] says otherwise.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Vrrp {
     config: Config,
     listener: Listener,
@@ -96,12 +100,14 @@ pub struct Vrrp {
     last_id: u64,
     last_now: Instant,
     /// What was last said, to be said again while it is the same.
+    #[serde(skip)]
     said: Option<Said>,
+    #[serde(skip)]
     outputs: VecDeque<Output>,
 }
 
 /// The advertisement of one priority, for each path that has one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Said {
     priority: u8,
     payloads: Vec<Option<Payload>>,
@@ -110,6 +116,9 @@ struct Said {
 /// Advertisements out of turn in one interval: a bound, so that a flood of rivals is not answered
 /// in full.
 const ASSERTIONS: u8 = 4;
+
+/// More actions than any machine ever asks for.
+const IDS_MAX: u64 = 1 << 62;
 
 /// Room for outputs from the start: what a change of state brings about on two paths.
 const OUTPUTS: usize = 16;
@@ -151,6 +160,23 @@ impl Vrrp {
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub(super) const fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// What brought the present state about.
+    pub(super) const fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
+    }
+
+    /// Whether this machine and `other` are in the same condition. What is kept to be said again
+    /// follows from the rest.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        // Two machines that show the same are the same: all they are made of is shown.
+        let shown = |machine: &Self| format!("{:?}", Self { said: None, ..machine.clone() });
+        shown(self) == shown(other)
     }
 
     /// Changes the configuration without a pause: priority, interval, preemption, password and
@@ -258,6 +284,29 @@ impl Vrrp {
     fn is_stale_farewell(&self, heard: &Heard) -> bool {
         let followed = self.followed.get(usize::from(heard.path.0)).copied().flatten();
         heard.standing == Standing::Resigned && followed.is_some_and(|known| known != heard.source)
+    }
+}
+
+/// For recordings ([`record`](super::record)): everything but the password, and outputs nobody
+/// asked for.
+impl Serialize for Vrrp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Only what a machine can have become.
+impl<'de> Deserialize<'de> for Vrrp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let machine = Self::deserialize(deserializer)?;
+        let paths = machine.config.paths.len();
+        let heard = machine.heard.map(|heard| heard.interval);
+        let sane = machine.listener.is_sane(paths)
+            && machine.followed.len() == paths
+            && machine.last_id < IDS_MAX
+            && heard.is_none_or(|interval| interval <= Version::V2.interval_max())
+            && machine.followed_interval <= Version::V2.interval_max();
+        sane.then_some(machine).ok_or_else(|| D::Error::custom("a machine that cannot be"))
     }
 }
 

@@ -4,11 +4,13 @@
 //! What it does not have (addresses that take time or fail, a data plane, commands) follows
 //! `failover::pulse`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::failover::{ActionError, ActionId, Cause, State};
 use crate::time::Instant;
 
 /// The state with what belongs to it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) enum Phase {
     /// "Backup" before another router was heard.
     Starting,
@@ -28,7 +30,7 @@ pub(super) enum Phase {
 }
 
 /// What a release leads to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) enum After {
     Listen,
     Standby,
@@ -64,7 +66,7 @@ pub(super) enum Event {
 }
 
 /// Who advertises, as compared with this router.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Standing {
     /// The active router gives up (priority 0).
     Resigned,

@@ -174,6 +174,8 @@ fn skew_and_down_interval_are_exact() {
         (Version::V3, 100, second, 3_609_375_000),
         (Version::V3, 254, second, 3_007_812_500),
         (Version::V3, 255, second, 3_003_906_250),
+        (Version::V3, 100, short * 10, 360_937_500),
+        (Version::V3, 100, short, 36_093_750),
         (Version::V3, 1, short, 39_960_937),
         (Version::V3, 254, short, 30_078_125),
         (Version::V3, 100, Duration::from_millis(40_950), 147_803_906_250),
@@ -202,6 +204,20 @@ fn a_backup_waits_three_intervals_and_its_skew_of_the_active_routers_interval() 
     let outputs = complete(&mut backup, now, &outputs);
     assert!(matches!(outputs[..], [Output::Announce { .. }, Output::Transition(_)]));
     assert_eq!(backup.poll_timeout(), Some(now + INTERVAL));
+}
+
+#[test]
+fn a_takeover_begins_at_the_very_nanosecond_and_not_before() {
+    let mut backup = router(builder(Role::Backup));
+    let heard = Instant::from_millis(50);
+    hear_priority(&mut backup, heard, LOCALS[0], 150);
+    drain(&mut backup);
+    // Three times 100 ms, and 156 / 256 of 100 ms.
+    let due = Instant::from_nanos(heard.as_nanos() + 360_937_500);
+    backup.handle_timeout(Instant::from_nanos(due.as_nanos() - 1));
+    assert_eq!((backup.state(), drain(&mut backup)), (State::Standby, vec![]));
+    backup.handle_timeout(due);
+    assert_eq!(backup.state(), State::Acquiring);
 }
 
 #[test]

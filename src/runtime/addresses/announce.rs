@@ -25,23 +25,24 @@ impl Speaker {
         Ok(Self { socket })
     }
 
-    /// Tells the neighbours on `link` that `address` is here, in each form there is. A link
-    /// without neighbours needs nothing.
+    /// Tells the neighbours on `link` that `address` is here: the first time with what all of them
+    /// take in, then in the other form there is for IPv4, which some heed alone. A link without
+    /// neighbours needs nothing.
     ///
     /// # Errors
     /// The operating system's. The next announcement makes up for a lost one.
-    pub(super) fn announce(&self, link: &Link, address: IpAddr) -> io::Result<()> {
+    pub(super) fn announce(&self, link: &Link, address: IpAddr, form: Form) -> io::Result<()> {
         let Some(hardware) = link.hardware() else {
             return Ok(());
         };
-        match address {
-            IpAddr::V4(address) => {
-                self.send(link, &arp::gratuitous(Form::Request, hardware, address))?;
-                self.send(link, &arp::gratuitous(Form::Reply, hardware, address))
+        match (address, form) {
+            (IpAddr::V4(address), form) => {
+                self.send(link, &arp::gratuitous(form, hardware, address))
             }
-            IpAddr::V6(address) => {
+            (IpAddr::V6(address), Form::Request) => {
                 self.send(link, &ndisc::unsolicited(hardware, address, is_router(link.name())))
             }
+            (IpAddr::V6(_), Form::Reply) => Ok(()),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::runtime::beat::Listener;
 use crate::runtime::clock;
 use crate::runtime::heartbeat::{self, Observer};
 use crate::time::Instant;
+use crate::wire::arp::Form;
 use crate::wire::ethernet::MacAddr;
 use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
 
@@ -59,6 +60,8 @@ pub(super) struct Keeper {
     beats: Option<Listener>,
     links: BTreeMap<u32, Link>,
     held: BTreeMap<IpAddr, Held>,
+    /// New addresses that nobody was asked about yet.
+    unprobed: Vec<VirtualAddress>,
     /// What each acquisition that the data plane has not answered yet brought up.
     unanswered: BTreeMap<ActionId, Vec<VirtualAddress>>,
     /// Why a release that the data plane has not answered yet is not done.
@@ -119,6 +122,7 @@ impl Keeper {
             beats,
             links: BTreeMap::new(),
             held: BTreeMap::new(),
+            unprobed: Vec::new(),
             unanswered: BTreeMap::new(),
             unreleased: BTreeMap::new(),
             lifetime: lifetime(Duration::ZERO),
@@ -212,6 +216,7 @@ impl Keeper {
             Request::Announce { addresses } => {
                 self.announcer.announce(clock::now(), &addresses);
                 self.speak();
+                self.probe();
             }
             other => self.pass_on(other),
         }
@@ -247,7 +252,7 @@ impl Keeper {
         match self.acquire(&addresses) {
             Ok(acquired) => {
                 self.pass_on(Request::Acquire { id, addresses });
-                self.probe(&acquired);
+                self.unprobed.extend_from_slice(&acquired);
                 self.unanswered.insert(id, acquired);
             }
             Err(error) => {
@@ -432,11 +437,13 @@ impl Keeper {
         self.tell_guard(&[]);
     }
 
-    /// Asks whether somebody else has these. Nobody waits for the answer: after the death of the
-    /// partner an address has to be up now, and whoever has it too is told of as a rival.
-    fn probe(&self, addresses: &[VirtualAddress]) {
+    /// Asks whether somebody else has what is new. Nobody waits for the answer: after the death of
+    /// the partner an address has to be up and known now, and whoever has it too is told of as a
+    /// rival.
+    fn probe(&mut self) {
+        let unprobed = std::mem::take(&mut self.unprobed);
         let Some(speaker) = &self.speaker else { return };
-        for address in addresses {
+        for address in unprobed.iter().filter(|new| self.held.contains_key(&new.address)) {
             let link = self.links.values().find(|link| link.name() == address.link());
             // Unanswered questions are of no consequence, nor are those that could not be asked.
             let _ = link.map(|link| speaker.probe(link, address.address));
@@ -466,17 +473,29 @@ impl Keeper {
         if self.is_reconsidering() {
             return;
         }
-        while let Some(address) = self.announcer.poll_output() {
-            let link = self.links.values().find(|link| link.name() == address.link());
-            let (Some(link), Some(speaker)) = (link, &self.speaker) else { continue };
-            // A full queue or a link that is down: the next announcement is for that.
-            match speaker.announce(link, address.address) {
-                // A link without neighbours was told nothing.
-                Ok(()) if link.hardware().is_none() => {}
-                Ok(()) => self.announced.add(address.address),
-                Err(error) => tracing::debug!("cannot announce {address}: {error}"),
+        let due: Vec<_> = std::iter::from_fn(|| self.announcer.poll_output()).collect();
+        // Every address once before one a second time: the last of many waits for all before it.
+        for address in &due {
+            if self.say(address, Form::Request) {
+                self.announced.add(address.address);
             }
         }
+        for address in &due {
+            self.say(address, Form::Reply);
+        }
+    }
+
+    /// Whether neighbours were told.
+    fn say(&self, address: &VirtualAddress, form: Form) -> bool {
+        let link = self.links.values().find(|link| link.name() == address.link());
+        let (Some(link), Some(speaker)) = (link, &self.speaker) else { return false };
+        // A full queue or a link that is down: the next announcement is for that.
+        let said = speaker.announce(link, address.address, form);
+        if let Err(error) = &said {
+            tracing::debug!("cannot announce {address}: {error}");
+        }
+        // A link without neighbours was told nothing.
+        said.is_ok() && link.hardware().is_some()
     }
 
     /// Every address of this machine, and the links they are on.

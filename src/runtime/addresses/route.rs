@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::wire::rtnetlink::{GROUPS, Link, LinkAddress, Message, Request, messages};
 
-/// Requests in one send: their acknowledgements fit into the default receive buffer.
+/// Requests in one send: if each of them fails, the answers fit into the default receive buffer.
 const BATCH: usize = 64;
 
 /// How often a listing that was changed while it was read is begun anew.
@@ -78,25 +78,25 @@ impl Route {
         })
     }
 
-    /// Collects the answers to `count` requests, which have numbers from `first` on.
+    /// Collects the answers to `count` requests, which have numbers from `first` on. Those that
+    /// fail are answered, and the last one is.
     fn await_answers(&mut self, first: u32, count: u32) -> io::Result<()> {
-        let mut answered = 0;
-        while answered < count {
+        let before = self.outcomes.len();
+        self.outcomes.resize(before + count as usize, 0);
+        loop {
             receive(&self.socket, &mut self.inbox)?;
             for message in messages(&self.inbox) {
-                match message {
-                    Message::Acknowledged { sequence, errno }
-                        if sequence == first.wrapping_add(answered) =>
-                    {
-                        self.outcomes.push(errno);
-                        answered += 1;
-                    }
-                    // An answer to a request that was given up.
-                    _ => {}
+                // Anything else answers a request that was given up.
+                let Message::Acknowledged { sequence, errno } = message else { continue };
+                let place = sequence.wrapping_sub(first);
+                if place < count {
+                    self.outcomes[before + place as usize] = errno;
+                }
+                if place == count - 1 {
+                    return Ok(());
                 }
             }
         }
-        Ok(())
     }
 
     fn list<T>(
@@ -138,13 +138,18 @@ impl Route {
         }
     }
 
-    /// Returns the sequence number of the first, and how many there are.
+    /// Returns the sequence number of the first, and how many there are. Only the last is
+    /// acknowledged: an answer for each costs the kernel, and this process, a message.
     fn send(&mut self, requests: impl Iterator<Item = Request>) -> io::Result<(u32, u32)> {
         let first = self.sequence.wrapping_add(1);
         self.outbox.clear();
-        for request in requests {
+        let mut requests = requests.peekable();
+        while let Some(request) = requests.next() {
             self.sequence = self.sequence.wrapping_add(1);
-            request.encode(self.sequence, &mut self.outbox);
+            match requests.peek() {
+                Some(_) => request.encode_quietly(self.sequence, &mut self.outbox),
+                None => request.encode(self.sequence, &mut self.outbox),
+            }
         }
         if !self.outbox.is_empty() {
             self.socket.send(&self.outbox, 0)?;

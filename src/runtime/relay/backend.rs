@@ -84,6 +84,7 @@ impl Inner {
         if self.state().holds(key) {
             let bound = self.bind(&cell).map_err(cannot_listen)?;
             self.start(&cell, bound);
+            self.wake();
         }
         self.state().services.insert(key, cell);
         Ok(())
@@ -109,7 +110,9 @@ impl Inner {
             state.holds(key)
         };
         if listening {
-            closed(self.unlisten(key)).await;
+            let closing = self.unlisten(key);
+            self.wake();
+            closed(closing).await;
         }
         Ok(())
     }

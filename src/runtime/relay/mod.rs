@@ -272,23 +272,30 @@ impl Relay {
     /// # Errors
     /// [`AcquireError`].
     pub async fn acquire(&self, address: IpAddr) -> Result<(), AcquireError> {
+        self.acquire_all(&[address]).await
+    }
+
+    /// The same with many addresses: all are acquired, or those that were not held are not.
+    ///
+    /// # Errors
+    /// [`AcquireError`].
+    pub async fn acquire_all(&self, addresses: &[IpAddr]) -> Result<(), AcquireError> {
         let _turn = self.inner.changing.lock().await;
-        let cells = {
+        let new: BTreeSet<IpAddr> = {
             let state = self.inner.state();
             if state.stopped {
                 return Err(AcquireError::Stopped);
             }
-            if state.held.contains(&address) {
-                return Ok(());
-            }
-            state.services_of(address)
+            addresses.iter().filter(|address| !state.held.contains(address)).copied().collect()
         };
+        let cells = self.inner.state().services_of(&new);
         let bound = cells.iter().map(|cell| self.inner.bind(cell));
         let bound = bound.collect::<Result<Vec<_>, _>>()?;
-        self.inner.state().held.insert(address);
+        self.inner.state().held.extend(new);
         for (cell, bound) in cells.iter().zip(bound) {
             self.inner.start(cell, bound);
         }
+        self.inner.wake();
         Ok(())
     }
 
@@ -296,18 +303,23 @@ impl Relay {
     /// accepted first, and established TCP connections go on; UDP flows end. The ports are free
     /// when this returns. Releasing an address that is not held does nothing.
     pub async fn release(&self, address: IpAddr) {
+        self.release_all(&[address]).await;
+    }
+
+    /// The same with many addresses.
+    pub async fn release_all(&self, addresses: &[IpAddr]) {
         let _turn = self.inner.changing.lock().await;
         let cells = {
             let mut state = self.inner.state();
-            if !state.held.remove(&address) {
-                return;
-            }
-            state.services_of(address)
+            let held = addresses.iter().filter(|address| state.held.remove(address));
+            let held = held.copied().collect();
+            state.services_of(&held)
         };
         // Every worker is told before the first answer is awaited: a caller that stops waiting
         // leaves nothing half released.
         let answers: Vec<_> =
             cells.iter().flat_map(|cell| self.inner.unlisten(cell.key())).collect();
+        self.inner.wake();
         closed(answers).await;
     }
 
@@ -372,30 +384,35 @@ impl Inner {
             .map_err(|source| AcquireError::Bind { service: cell.key(), source })
     }
 
-    /// Hands bound sockets to the workers.
+    /// Hands bound sockets to the workers, which look at them when they are woken.
     fn start(&self, cell: &Arc<ServiceCell>, bound: Bound) {
         match bound {
             Bound::Tcp(sockets) => {
                 for (worker, socket) in self.workers.iter().zip(sockets) {
-                    worker.tell(Command::Listen(Arc::clone(cell), socket));
+                    worker.leave(Command::Listen(Arc::clone(cell), socket));
                 }
             }
             Bound::Udp(sockets) => {
                 for (worker, socket) in self.workers.iter().zip(sockets) {
-                    worker.tell(Command::ListenUdp(Arc::clone(cell), socket));
+                    worker.leave(Command::ListenUdp(Arc::clone(cell), socket));
                 }
             }
         }
     }
 
-    /// Tells every worker to close the service's sockets; each answers when it has.
+    /// Has every worker close the service's sockets when it is woken; each answers when it has.
     fn unlisten(&self, key: ServiceKey) -> Vec<oneshot::Receiver<()>> {
         let tell = |worker: &WorkerHandle| {
             let (done, answer) = oneshot::channel();
-            worker.tell(Command::Unlisten(key, done));
+            worker.leave(Command::Unlisten(key, done));
             answer
         };
         self.workers.iter().map(tell).collect()
+    }
+
+    /// Has the workers look at what was left for them.
+    fn wake(&self) {
+        self.workers.iter().for_each(|worker| worker.waker.wake());
     }
 
     fn shutdown(&self) {
@@ -431,18 +448,23 @@ impl State {
         self.options.get(&key).copied().unwrap_or_default()
     }
 
-    fn services_of(&self, address: IpAddr) -> Vec<Arc<ServiceCell>> {
-        let services = self.services.values();
-        services.filter(|cell| cell.key().vip() == Some(address)).cloned().collect()
+    fn services_of(&self, addresses: &BTreeSet<IpAddr>) -> Vec<Arc<ServiceCell>> {
+        let is_of = |cell: &ServiceCell| cell.key().vip().is_some_and(|v| addresses.contains(&v));
+        self.services.values().filter(|cell| is_of(cell)).cloned().collect()
     }
 }
 
 impl WorkerHandle {
     fn tell(&self, command: Command) {
+        self.leave(command);
+        self.waker.wake();
+    }
+
+    /// Tells it without waking it.
+    fn leave(&self, command: Command) {
         // A worker that has ended drops the command with its answer channel: whoever waits learns
         // it.
         let _ = self.commands.send(command);
-        self.waker.wake();
     }
 }
 

@@ -52,16 +52,31 @@ pub enum Request {
 impl Request {
     /// Appends the request as one message with this sequence number.
     pub fn encode(&self, sequence: u32, out: &mut Vec<u8>) {
+        let acknowledgement = if self.is_listing() { 0 } else { ACK };
+        self.write(sequence, acknowledgement, out);
+    }
+
+    /// Appends the request so that it is answered only if it fails. The kernel carries out the
+    /// messages of one send in order: if the last of them is acknowledged, the others are done.
+    pub fn encode_quietly(&self, sequence: u32, out: &mut Vec<u8>) {
+        self.write(sequence, 0, out);
+    }
+
+    const fn is_listing(&self) -> bool {
+        matches!(self, Self::ListLinks | Self::ListAddresses)
+    }
+
+    fn write(&self, sequence: u32, acknowledgement: u16, out: &mut Vec<u8>) {
         let (kind, flags) = match self {
             Self::ListLinks => (GET_LINK, DUMP),
             Self::ListAddresses => (GET_ADDRESS, DUMP),
-            Self::PutAddress(_) => (NEW_ADDRESS, ACK | CREATE | REPLACE),
-            Self::RemoveAddress(_) => (DEL_ADDRESS, ACK),
+            Self::PutAddress(_) => (NEW_ADDRESS, CREATE | REPLACE),
+            Self::RemoveAddress(_) => (DEL_ADDRESS, 0),
         };
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&kind.to_ne_bytes());
-        out.extend_from_slice(&(REQUEST | flags).to_ne_bytes());
+        out.extend_from_slice(&(REQUEST | flags | acknowledgement).to_ne_bytes());
         out.extend_from_slice(&sequence.to_ne_bytes());
         out.extend_from_slice(&[0; 4]);
         match self {

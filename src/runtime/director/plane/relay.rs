@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,23 +69,14 @@ impl Plane for Relay {
     }
 
     async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {
-        let mut acquired: Vec<IpAddr> = Vec::new();
-        for address in addresses {
-            if let Err(error) = Self::acquire(self, address.address).await {
-                for address in acquired {
-                    Self::release(self, address).await;
-                }
-                return Err(ActionError(error.to_string()));
-            }
-            acquired.push(address.address);
-        }
-        Ok(())
+        let addresses: Vec<_> = addresses.iter().map(|vip| vip.address).collect();
+        let acquired = self.acquire_all(&addresses).await;
+        acquired.map_err(|error| ActionError(error.to_string()))
     }
 
     async fn release(&mut self, addresses: &[VirtualAddress]) {
-        for address in addresses {
-            Self::release(self, address.address).await;
-        }
+        let addresses: Vec<_> = addresses.iter().map(|vip| vip.address).collect();
+        self.release_all(&addresses).await;
     }
 
     async fn drained(&mut self, servers: &[ServerKey]) -> Vec<ServerKey> {
