@@ -19,6 +19,9 @@ pub mod record;
 pub mod virtual_mac;
 pub mod vrrp;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
