@@ -129,6 +129,7 @@ codes! {
     MonitorUnsupported = "E0403", "monitor programs of one's own are not supported yet";
     SharedDisk = "E0410", "shared disks are not reserved";
     FailoverHeartbeat = "E0411", "failover services need heartbeats of pulse, version 2";
+    VirtualMacImpossible = "E0445", "addresses cannot have a virtual MAC address here";
     CarriageReturns = "W0101", "lines end with CRLF";
     TrailingComment = "W0102", "a comment stands behind a directive";
     UnclosedBlock = "W0103", "a block is still open at the end of the file";

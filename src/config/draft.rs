@@ -94,6 +94,28 @@ impl Block {
         Ok(())
     }
 
+    /// Sets a directive that may stand several times once more, unless it has this value already.
+    pub(crate) fn add(&mut self, directive: Directive, value: &str) -> Result<(), EditError> {
+        let mut line = Self::new(self.scope);
+        line.set(directive, value)?;
+        if line.get(directive).is_some_and(|new| !self.values(directive).any(|v| v == new)) {
+            self.append(line);
+        }
+        Ok(())
+    }
+
+    /// The directive's value as it is written, the first if there are several.
+    pub(crate) fn get(&self, directive: Directive) -> Option<&str> {
+        self.values(directive).next()
+    }
+
+    fn values(&self, directive: Directive) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter_map(move |line| match line {
+            Line::Setting(set, value) if *set == directive => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether the directive was set.
     pub(crate) fn has(&self, directive: Directive) -> bool {
         self.lines.iter().any(|line| matches!(line, Line::Setting(set, _) if *set == directive))

@@ -69,6 +69,10 @@ pub struct Config {
     pub nat_router: Option<(IpAddr, String)>,
     /// `nat_nmask`: its netmask as a prefix length.
     pub nat_nmask: Option<u8>,
+    /// `virtual_mac`: whether floating addresses have an Ethernet address that moves with them. Off
+    /// by default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub virtual_mac: bool,
     /// `dataplane`: what carries the traffic.
     pub dataplane: DataPlane,
     /// `tcp_timeout`: when an idle TCP connection is forgotten; the data plane's own value where

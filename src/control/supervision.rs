@@ -5,14 +5,16 @@
 //! gone: it gives every address up at once, so that no address answers without a heartbeat.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Guards};
-use crate::failover::guard;
-use crate::failover::{ActionError, ActionId, VirtualAddress};
+use crate::failover::{ActionError, ActionId, VirtualAddress, guard, virtual_mac};
+use crate::net::Family;
+use crate::wire::ethernet::MacAddr;
 
 /// The longest line either side accepts, in bytes: room for some ten thousand addresses.
 pub const MAX_LINE: usize = 1 << 20;
@@ -122,7 +124,8 @@ impl Terms {
         let addresses = vips.chain(router).filter(|(address, ..)| seen.insert(*address));
         let addresses = addresses.map(|(address, device, prefix)| {
             let alone = VirtualAddress::new(address, device);
-            VirtualAddress { prefix: prefix.unwrap_or(alone.prefix), ..alone }
+            let hardware = hardware(config, address);
+            VirtualAddress { prefix: prefix.unwrap_or(alone.prefix), hardware, ..alone }
         });
         let addresses: Vec<_> = addresses.collect();
         Self {
@@ -137,6 +140,14 @@ impl Terms {
             addresses,
         }
     }
+}
+
+/// The Ethernet address that `address` moves with.
+fn hardware(config: &Config, address: IpAddr) -> Option<MacAddr> {
+    config.virtual_mac.then(|| match &config.vrrp {
+        Some(vrrp) => virtual_mac::of_router(vrrp.id, Family::of(address)),
+        None => virtual_mac::of_pair(config.primary, config.backup, config.heartbeat_port),
+    })
 }
 
 fn keys(config: &Config) -> Vec<PathBuf> {

@@ -16,7 +16,11 @@ mod held;
 mod payload;
 pub mod pulse;
 pub mod record;
+pub mod virtual_mac;
 pub mod vrrp;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +32,7 @@ use self::guard::Fault;
 pub use self::payload::Payload;
 use crate::net::Family;
 use crate::time::Instant;
+use crate::wire::ethernet::MacAddr;
 
 /// A heartbeat protocol as a pure state machine, for one director of a pair.
 ///
@@ -293,12 +298,16 @@ pub struct VirtualAddress {
     pub device: String,
     /// The length of its network prefix in bits.
     pub prefix: u8,
+    /// The Ethernet address that moves with it ([`virtual_mac`]); that of the device without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<MacAddr>,
 }
 
 impl VirtualAddress {
     /// `address` alone, without a network of its own (/32, /128), on `device`.
     pub fn new(address: IpAddr, device: impl Into<String>) -> Self {
-        Self { address, device: device.into(), prefix: Family::of(address).bits() }
+        let prefix = Family::of(address).bits();
+        Self { address, device: device.into(), prefix, hardware: None }
     }
 
     /// The network device: what comes before the colon of a label such as `eth0:1`.

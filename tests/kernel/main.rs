@@ -19,6 +19,7 @@ mod ftp;
 mod import;
 mod ipvsadm;
 mod lab;
+mod links;
 mod namespaces;
 mod net;
 mod packets;

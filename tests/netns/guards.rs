@@ -143,8 +143,7 @@ fn a_file_a_process_and_a_command_are_guards() {
 #[ignore = "needs root: tests/run netns"]
 fn keys_change_without_a_heartbeat_lost() {
     let pair = Pair::guarded("");
-    let (old, new) =
-        (key(&pair, "old", b"0123456789abcdef"), key(&pair, "new", b"fedcba9876543210"));
+    let (old, new) = (pair.key("old", b"0123456789abcdef"), pair.key("new", b"fedcba9876543210"));
     let plain = [1, 2].map(|number| {
         let path = pair.files.path(&number.to_string());
         std::fs::read_to_string(path).expect("it was written")
@@ -173,14 +172,6 @@ fn keys_change_without_a_heartbeat_lost() {
         let (_, log) = director.end();
         assert!(!log.contains("bad_tag") && !log.contains("partner dead"), "{log}");
     }
-}
-
-fn key(pair: &Pair, name: &str, secret: &[u8]) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let path = pair.files.write(name, "");
-    std::fs::write(&path, secret).expect("it is there");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
-    path.to_str().expect("a plain path").to_owned()
 }
 
 #[test]

@@ -19,5 +19,6 @@ mod doctor;
 mod guards;
 mod hostile;
 mod pair;
+mod virtual_mac;
 mod vrrp;
 mod wire;

@@ -1,5 +1,6 @@
 //! Two real `pulse` processes and the address between them, as a client sees it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, Files, signal, until};
@@ -43,6 +44,24 @@ impl Pair {
             );
         }
         Self { wire, files, client }
+    }
+
+    /// A file with a key, as `heartbeat_key` takes it; its path.
+    pub(crate) fn key(&self, name: &str, secret: &[u8]) -> String {
+        let path = self.files.write(name, "");
+        std::fs::write(&path, secret).expect("it is there");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, mode).expect("it is ours");
+        path.to_str().expect("a plain path").to_owned()
+    }
+
+    /// Has both directors authenticate their heartbeats from their start on.
+    pub(crate) fn seal(&self, secret: &[u8]) {
+        let key = self.key("key", secret);
+        for number in ["1", "2"] {
+            let text = std::fs::read_to_string(self.files.path(number)).expect("it was written");
+            self.files.write(number, &format!("heartbeat_key = {key}\n{text}"));
+        }
     }
 
     pub(crate) fn start(&self, number: u8) -> Daemon {

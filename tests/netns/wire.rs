@@ -10,7 +10,7 @@ use std::time::Duration;
 use piranha::runtime::kernel::Namespace;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::daemon::{Daemon, PULSE};
+use crate::daemon::{Daemon, PATIENCE, PULSE};
 
 /// The floating addresses of every test, on the net of every wire.
 pub(crate) const VIP4: &str = "10.77.0.100";
@@ -53,6 +53,29 @@ impl Wire {
 
     pub(crate) fn station(&self, number: u8) -> Station {
         Station { name: format!("{}s{number}", self.prefix) }
+    }
+
+    /// The next datagram that anybody sends to `address`, an IPv4 one, whoever it is for.
+    pub(crate) fn overhear(&self, address: &str) -> Vec<u8> {
+        let SocketAddr::V4(address) = address.parse().expect("an address") else {
+            panic!("{address} is not of IPv4");
+        };
+        let hub = Station { name: format!("{}w", self.prefix) };
+        let all = Protocol::from(i32::from(3u16.to_be()));
+        let socket = hub.inside(|| Socket::new(Domain::PACKET, Type::RAW, Some(all)));
+        let mut socket = socket.expect("root may");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let mut frame = [0; 2048];
+        loop {
+            let length = socket.read(&mut frame).expect("somebody speaks");
+            let Some(packet) = frame[..length].get(14..) else { continue };
+            let is_to = packet.get(16..20) == Some(&address.ip().octets()[..])
+                && packet.get(22..24) == Some(&address.port().to_be_bytes()[..]);
+            if is_to && packet[0] == 0x45 && packet[9] == 17 {
+                let end = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
+                return packet[28..end].to_vec();
+            }
+        }
     }
 
     /// Cuts station `number` off, or puts it back.

@@ -203,6 +203,9 @@ directives! {
     NatNmask "nat_nmask" {
         Global Historical Kind::Mask, "", "Netmask of nat_router.";
     }
+    VirtualMac "virtual_mac" {
+        Global Extension Kind::Boolean, "0", "Whether VIPs and nat_router have an Ethernet address that moves with them, on a device made for it (macvlan).";
+    }
     Dataplane "dataplane" {
         Global Extension Kind::Choice(&["auto", "kernel", "relay"]), "auto", "What carries the traffic: kernel IPVS, the relay, or the first that is usable.";
     }

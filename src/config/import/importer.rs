@@ -64,6 +64,36 @@ impl<'a> Importer<'a> {
         self.draft.global = global;
     }
 
+    /// Sets a directive outside of any block once more, unless it has this value already.
+    pub(super) fn add_global(&mut self, name: &str, value: &str, line: usize) {
+        let Some(directive) = Directive::from_name(name) else {
+            return self.lost(line, format!("lvs.cf has no `{name}` yet"));
+        };
+        if let Err(error) = self.draft.global.add(directive, value) {
+            self.lost(line, error.to_string());
+        }
+    }
+
+    /// Sets a directive outside of any block, or says that it has `another` value already.
+    pub(super) fn agree_global(&mut self, name: &str, value: &str, line: usize, another: &str) {
+        let Some(known) = Directive::from_name(name).and_then(|d| self.draft.global.get(d)) else {
+            return self.set_global(name, value, line);
+        };
+        if known.trim_matches('"') != value {
+            self.lost(line, another);
+        }
+    }
+
+    /// What was set outside of blocks until now, for what is to stand before it.
+    pub(super) fn take_global(&mut self) -> Block {
+        std::mem::replace(&mut self.draft.global, Draft::new().global)
+    }
+
+    /// The backup's address, where it was given beside the file.
+    pub(super) const fn given_backup(&self) -> Option<IpAddr> {
+        self.given.backup
+    }
+
     /// Sets a directive, or says why it cannot be.
     pub(super) fn set(&mut self, block: &mut Block, name: &str, value: &str, line: usize) {
         self.try_set(block, name, value, line);

@@ -234,6 +234,7 @@ fn plain(fields: &Fields) -> Config {
         network: network(fields).unwrap_or_default(),
         nat_router: None,
         nat_nmask: None,
+        virtual_mac: boolean(Directive::VirtualMac, false),
         dataplane: match fields.choice(Directive::Dataplane) {
             Some("kernel") => DataPlane::Kernel,
             Some("relay") => DataPlane::Relay,

@@ -13,6 +13,7 @@ mod relay;
 mod semantics;
 mod service;
 mod sync;
+mod virtual_mac;
 mod vrrp;
 
 use std::ops::Range;
@@ -101,6 +102,7 @@ impl<'a> Context<'a> {
             }
         }
         self.vrrp(&global, &mut config);
+        self.virtual_mac(&global, &config);
         match config.service {
             ServiceKind::Lvs => self.check_semantics(&config, &global),
             ServiceKind::Fos => self.check_failovers(&config),

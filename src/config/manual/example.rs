@@ -75,6 +75,7 @@ fn special(directive: Directive, scope: Scope) -> Option<&'static str> {
         (Directive::VrrpHops, _) => "1",
         (Directive::VrrpAuth, _) => "/etc/sysconfig/ha/vrrp.password",
         (Directive::VrrpAccept, _) => "1",
+        (Directive::VirtualMac, _) => "1",
         (Directive::Keepalive, _) => "500ms",
         (Directive::Deadtime, _) => "2",
         (Directive::Network, _) => "direct",

@@ -136,6 +136,14 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
              filter for what should not reach the node itself.",
     ),
     (
+        Directive::VirtualMac,
+        None,
+        "With VRRP 00-00-5E-00-01-ID for IPv4 and 00-00-5E-00-02-ID for IPv6, ID being `vrrp_id`; \
+             with the pulse protocol a locally administered address that follows from `primary`, \
+             `backup` and `heartbeat_port`. The same on both nodes; a switch that allows one \
+             address on a port refuses it.",
+    ),
+    (
         Directive::Keepalive,
         None,
         "Below a second it needs a unit, such as `100ms`. The same on both nodes. With VRRP \

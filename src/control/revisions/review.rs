@@ -102,6 +102,7 @@ fn touches_a_path(directive: Directive, of_server: bool) -> bool {
     use Directive as D;
     match directive {
         D::Address | D::Active | D::VipNmask | D::NatRouter | D::NatNmask => !of_server,
+        D::VirtualMac => true,
         D::Backup => !of_server,
         D::Role | D::Primary | D::PrimaryPrivate | D::BackupActive | D::BackupPrivate => true,
         D::HeartbeatPort | D::HeartbeatVersion | D::HeartbeatKey | D::HeartbeatPath => true,

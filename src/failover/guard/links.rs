@@ -1,11 +1,15 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::wire::rtnetlink::Link;
 
 /// The links of this machine, and whether one can carry traffic.
 #[derive(Debug, Default)]
-pub struct Links(BTreeMap<u32, Link>);
+pub struct Links {
+    links: BTreeMap<u32, Link>,
+    /// Those whose driver said, when it was asked last, that there is no carrier.
+    unlinked: BTreeSet<u32>,
+}
 
 /// Why a link cannot carry traffic.
 #[non_exhaustive]
@@ -17,6 +21,8 @@ pub enum LinkFault {
     Down,
     /// It is up and has no carrier.
     NoCarrier,
+    /// The kernel was told of a carrier, and the driver finds none when it is asked.
+    Unlinked,
     /// The device it stands on, a VLAN's for example, cannot.
     Below {
         /// That device's name.
@@ -34,6 +40,7 @@ impl fmt::Display for LinkFault {
             Self::Missing => f.write_str("there is no such device"),
             Self::Down => f.write_str("down"),
             Self::NoCarrier => f.write_str("no carrier"),
+            Self::Unlinked => f.write_str("no link, its driver says when asked"),
             Self::Below { link, fault } => write!(f, "{link} below it: {fault}"),
             Self::NoPort => f.write_str("no port of it has a carrier"),
         }
@@ -44,20 +51,43 @@ impl fmt::Display for LinkFault {
 const DEPTH: u8 = 8;
 
 impl Links {
-    /// A link is there, new or changed.
+    /// A link is there, new or changed. What its driver said before is forgotten: a driver that
+    /// tells of changes is to be believed.
     pub fn insert(&mut self, link: Link) {
-        self.0.insert(link.index(), link);
+        self.unlinked.remove(&link.index());
+        self.links.insert(link.index(), link);
     }
 
     /// A link is gone.
     pub fn remove(&mut self, index: u32) {
-        self.0.remove(&index);
+        self.unlinked.remove(&index);
+        self.links.remove(&index);
+    }
+
+    /// The driver of a link was asked whether there is a carrier. Some never tell of it by
+    /// themselves, and their links seem to run for ever.
+    pub fn handle_carrier(&mut self, index: u32, carrier: bool) {
+        match self.links.contains_key(&index) && !carrier {
+            true => self.unlinked.insert(index),
+            false => self.unlinked.remove(&index),
+        };
     }
 
     /// The link with this index.
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&Link> {
-        self.0.get(&index)
+        self.links.get(&index)
+    }
+
+    /// The links that `name` depends on and that stand on nothing else: those whose drivers are to
+    /// be asked. Itself, or what is below it, or the ports of a bond or team.
+    #[must_use]
+    pub fn hardware_of(&self, name: &str) -> Vec<&Link> {
+        let mut found = Vec::new();
+        if let Some(link) = self.links.values().find(|link| link.name() == name) {
+            self.collect_hardware(link, DEPTH, &mut found);
+        }
+        found
     }
 
     /// Whether `name` can carry traffic. A VLAN or a macvlan can if the device below it can; a
@@ -67,8 +97,19 @@ impl Links {
     /// # Errors
     /// What is wrong.
     pub fn check(&self, name: &str) -> Result<(), LinkFault> {
-        let link = self.0.values().find(|link| link.name() == name).ok_or(LinkFault::Missing)?;
-        self.check_link(link, DEPTH)
+        let link = self.links.values().find(|link| link.name() == name);
+        self.check_link(link.ok_or(LinkFault::Missing)?, DEPTH)
+    }
+
+    fn collect_hardware<'a>(&'a self, link: &'a Link, depth: u8, found: &mut Vec<&'a Link>) {
+        let below = link.below().and_then(|index| self.get(index)).filter(|_| depth > 0);
+        match below {
+            Some(below) => self.collect_hardware(below, depth - 1, found),
+            None if link.is_aggregate() && depth > 0 => {
+                self.ports(link).for_each(|port| self.collect_hardware(port, depth - 1, found));
+            }
+            None => found.push(link),
+        }
     }
 
     fn check_link(&self, link: &Link, depth: u8) -> Result<(), LinkFault> {
@@ -85,18 +126,27 @@ impl Links {
         if link.is_aggregate() && depth > 0 && !self.has_port(link, depth) {
             return Err(LinkFault::NoPort);
         }
-        if link.is_running() { Ok(()) } else { Err(LinkFault::NoCarrier) }
+        match link.is_running() {
+            false => Err(LinkFault::NoCarrier),
+            true if self.unlinked.contains(&link.index()) => Err(LinkFault::Unlinked),
+            true => Ok(()),
+        }
     }
 
     fn has_port(&self, link: &Link, depth: u8) -> bool {
-        let mut ports = self.0.values().filter(|port| port.master() == Some(link.index()));
-        ports.any(|port| self.check_link(port, depth - 1).is_ok())
+        self.ports(link).any(|port| self.check_link(port, depth - 1).is_ok())
+    }
+
+    fn ports(&self, link: &Link) -> impl Iterator<Item = &Link> {
+        let master = Some(link.index());
+        self.links.values().filter(move |port| port.master() == master)
     }
 }
 
 impl FromIterator<Link> for Links {
     fn from_iter<I: IntoIterator<Item = Link>>(links: I) -> Self {
-        Self(links.into_iter().map(|link| (link.index(), link)).collect())
+        let links = links.into_iter().map(|link| (link.index(), link)).collect();
+        Self { links, unlinked: BTreeSet::new() }
     }
 }
 
@@ -151,6 +201,42 @@ mod tests {
         assert_eq!(says(&with(UP, UP), "bond0"), "no port of it has a carrier");
         let above = says(&with(DOWN, DOWN), "bond0.7");
         assert_eq!(above, "bond0 below it: no port of it has a carrier");
+    }
+
+    #[test]
+    fn a_driver_that_finds_no_carrier_when_asked_is_believed_until_it_tells_of_a_change() {
+        let eth0 = Link::example(1, "eth0", RUNNING);
+        let mut links = links(&[
+            eth0.clone().port_of(3),
+            Link::example(3, "bond0", RUNNING).aggregate(),
+            Link::example(4, "bond0.7", RUNNING).on(3),
+        ]);
+        links.handle_carrier(1, false);
+        assert_eq!(says(&links, "eth0"), "no link, its driver says when asked");
+        assert_eq!(says(&links, "bond0.7"), "bond0 below it: no port of it has a carrier");
+        links.handle_carrier(1, true);
+        assert_eq!(says(&links, "bond0.7"), "ok");
+        links.handle_carrier(1, false);
+        links.insert(eth0.port_of(3));
+        assert_eq!(says(&links, "bond0.7"), "ok");
+        links.handle_carrier(9, false);
+        links.insert(Link::example(9, "eth9", RUNNING));
+        assert_eq!(says(&links, "eth9"), "ok", "what was not there was not asked");
+    }
+
+    #[test]
+    fn drivers_are_asked_about_what_everything_else_stands_on() {
+        let links = links(&[
+            Link::example(1, "eth0", RUNNING).port_of(3),
+            Link::example(2, "eth1", RUNNING).port_of(3),
+            Link::example(3, "bond0", RUNNING).aggregate(),
+            Link::example(4, "bond0.7", RUNNING).on(3),
+            Link::example(5, "eth2", RUNNING),
+        ]);
+        let asked = |name| -> Vec<_> { links.hardware_of(name).iter().map(|l| l.name()).collect() };
+        assert_eq!(asked("bond0.7"), ["eth0", "eth1"]);
+        assert_eq!(asked("eth2"), ["eth2"]);
+        assert_eq!(asked("eth7"), [""; 0]);
     }
 
     #[test]

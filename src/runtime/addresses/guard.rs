@@ -46,6 +46,8 @@ impl From<&LinkAddress> for Lease {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 struct Orders {
     leases: Vec<Lease>,
+    /// The devices that were made for them, by index.
+    devices: Vec<u32>,
     /// How long the beats of the holder may be missing.
     dead_time: Duration,
 }
@@ -72,8 +74,8 @@ impl Guard {
     }
 
     /// What is to be removed when this process dies, or does not beat for the dead time.
-    pub(super) fn tell(&self, leases: Vec<Lease>, dead_time: Duration) {
-        let orders = Orders { leases, dead_time };
+    pub(super) fn tell(&self, leases: Vec<Lease>, devices: Vec<u32>, dead_time: Duration) {
+        let orders = Orders { leases, devices, dead_time };
         self.orders.send_if_modified(|told| {
             let news = *told != orders;
             *told = orders;
@@ -143,7 +145,7 @@ impl Watchman {
                 "pulse: it stood still for {:?}: the guard removes its addresses",
                 self.orders.dead_time
             );
-            remove(&self.orders.leases)?;
+            remove(&self.orders)?;
         }
         Ok(true)
     }
@@ -151,7 +153,7 @@ impl Watchman {
     /// The holder is dead. Its partner hears of that when nothing answers here any more; where it
     /// is not certain that the addresses are gone, it does not.
     fn finish(&self) -> io::Result<()> {
-        let gone = remove(&self.orders.leases)?;
+        let gone = remove(&self.orders)?;
         if !gone || self.orders.leases.is_empty() || self.words.is_empty() {
             return Ok(());
         }
@@ -195,14 +197,15 @@ impl Watchman {
 }
 
 /// Whether none of them is there any more.
-fn remove(leases: &[Lease]) -> io::Result<bool> {
+fn remove(orders: &Orders) -> io::Result<bool> {
     let address =
         |lease: &Lease| LinkAddress::new(lease.index, lease.address).with_prefix(lease.prefix);
-    let requests = leases.iter().map(|lease| Request::RemoveAddress(address(lease)));
+    let addresses = orders.leases.iter().map(|lease| Request::RemoveAddress(address(lease)));
+    let devices = orders.devices.iter().map(|index| Request::RemoveLink(*index));
     let mut route = Route::open()?;
     // One that is gone already is what was wanted.
     let gone = |outcome: io::Result<()>| outcome.err().is_none_or(|error| is_gone(&error));
-    Ok(route.change(requests)?.all(gone))
+    Ok(route.change(addresses.chain(devices))?.all(gone))
 }
 
 type Running = (Child, ChildStdin);

@@ -1,6 +1,6 @@
 //! Who holds the addresses: between a heartbeat and its data plane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::announce::Speaker;
+use super::devices::{self, Devices, Links};
 use super::guard::{Guard, Lease};
 use super::rival::Lookout;
 use super::route::{Monitor, Route};
@@ -58,7 +59,8 @@ pub(super) struct Keeper {
     announced: Announced,
     guard: Option<Guard>,
     beats: Option<Listener>,
-    links: BTreeMap<u32, Link>,
+    links: Links,
+    devices: Devices,
     held: BTreeMap<IpAddr, Held>,
     /// New addresses that nobody was asked about yet.
     unprobed: Vec<VirtualAddress>,
@@ -120,7 +122,8 @@ impl Keeper {
             announced: options.announced,
             guard,
             beats,
-            links: BTreeMap::new(),
+            links: Links::new(),
+            devices: Devices::default(),
             held: BTreeMap::new(),
             unprobed: Vec::new(),
             unanswered: BTreeMap::new(),
@@ -270,7 +273,7 @@ impl Keeper {
         for wanted in new {
             let lease = match self.is_others(&present, wanted) {
                 true => None,
-                false => Some(self.lease(wanted)?),
+                false => Some(self.prepare(wanted)?),
             };
             held.push(Held { wanted: wanted.clone(), lease, leaving: false });
         }
@@ -280,6 +283,7 @@ impl Keeper {
         if let Err(error) = self.put(&leases) {
             // What stays in spite of it expires.
             self.remove(&leases);
+            self.remove_devices();
             self.tell_guard(&[]);
             return Err(error);
         }
@@ -306,6 +310,7 @@ impl Keeper {
                 self.held.insert(held.wanted.address, Held { leaving: true, ..held });
             }
         }
+        self.remove_devices();
         self.tell_guard(&[]);
         if self.leases().next().is_none() {
             self.renewal = Instant::MAX;
@@ -333,6 +338,8 @@ impl Keeper {
             present.is_ours() && addresses.iter().any(|a| a.address == present.address())
         });
         self.remove(&stale);
+        // What is left of a device without an address bears none.
+        let _ = devices::purge(&mut self.route);
     }
 
     fn on_deadline(&mut self) {
@@ -385,7 +392,11 @@ impl Keeper {
     fn on_link(&mut self, link: Link) {
         let before = self.links.insert(link.index(), link.clone());
         if link.is_running() && before.is_some_and(|before| !before.is_running()) {
-            let on_it = self.held.values().filter(|held| held.wanted.link() == link.name());
+            let is_on_it = |held: &&Held| {
+                let found = devices::find(&self.links, &held.wanted);
+                found.is_some_and(|found| found.index() == link.index())
+            };
+            let on_it = self.held.values().filter(is_on_it);
             let on_it: Vec<_> = on_it.map(|held| held.wanted.clone()).collect();
             self.announcer.announce(clock::now(), &on_it);
         }
@@ -417,14 +428,22 @@ impl Keeper {
         if !ours || self.is_reconsidering() {
             return;
         }
-        let again = self.lease(&wanted).and_then(|lease| {
-            self.put(std::slice::from_ref(&lease))?;
-            Ok(lease)
-        });
-        match again {
+        match self.put_again(&wanted) {
             Ok(lease) => self.on_restored(wanted, lease),
             Err(ActionError(text)) => self.tell(Event::Warning { text }),
         }
+    }
+
+    fn put_again(&mut self, wanted: &VirtualAddress) -> Result<LinkAddress, ActionError> {
+        if wanted.hardware.is_some() {
+            // It may have gone with its device, of which the word is still to come.
+            let read = self.read_links();
+            read.map_err(|error| refused(&wanted.to_string(), &error))?;
+            self.make_device(wanted)?;
+        }
+        let lease = self.lease(wanted)?;
+        self.put(std::slice::from_ref(&lease))?;
+        Ok(lease)
     }
 
     fn on_restored(&mut self, wanted: VirtualAddress, lease: LinkAddress) {
@@ -444,7 +463,7 @@ impl Keeper {
         let unprobed = std::mem::take(&mut self.unprobed);
         let Some(speaker) = &self.speaker else { return };
         for address in unprobed.iter().filter(|new| self.held.contains_key(&new.address)) {
-            let link = self.links.values().find(|link| link.name() == address.link());
+            let link = devices::find(&self.links, address);
             // Unanswered questions are of no consequence, nor are those that could not be asked.
             let _ = link.map(|link| speaker.probe(link, address.address));
         }
@@ -487,7 +506,7 @@ impl Keeper {
 
     /// Whether neighbours were told.
     fn say(&self, address: &VirtualAddress, form: Form) -> bool {
-        let link = self.links.values().find(|link| link.name() == address.link());
+        let link = devices::find(&self.links, address);
         let (Some(link), Some(speaker)) = (link, &self.speaker) else { return false };
         // A full queue or a link that is down: the next announcement is for that.
         let said = speaker.announce(link, address.address, form);
@@ -528,9 +547,15 @@ impl Keeper {
         others
     }
 
+    /// What is to be put on a link for `wanted`, and the device for it. Where that fails none is left that is not needed.
+    fn prepare(&mut self, wanted: &VirtualAddress) -> Result<LinkAddress, ActionError> {
+        let lease = self.make_device(wanted).and_then(|()| self.lease(wanted));
+        lease.inspect_err(|_| self.remove_devices())
+    }
+
     /// What is to be put on a link for `wanted`.
     fn lease(&self, wanted: &VirtualAddress) -> Result<LinkAddress, ActionError> {
-        let Some(link) = self.links.values().find(|link| link.name() == wanted.link()) else {
+        let Some(link) = devices::find(&self.links, wanted) else {
             let names: Vec<_> = self.links.values().map(Link::name).collect();
             return Err(ActionError(format!(
                 "{wanted}: there is no device {}; this machine has {}",
@@ -538,11 +563,27 @@ impl Keeper {
                 names.join(", ")
             )));
         };
-        LinkAddress::new(link.index(), wanted.address)
+        let lease = LinkAddress::new(link.index(), wanted.address)
             .with_prefix(wanted.prefix)
-            .with_lifetime(self.lifetime)
-            .with_label(&wanted.device)
-            .map_err(|error| ActionError(format!("{wanted}: {error}")))
+            .with_lifetime(self.lifetime);
+        // A label is of its device, which one that was made for the address is not.
+        if wanted.hardware.is_some() {
+            return Ok(lease);
+        }
+        lease.with_label(&wanted.device).map_err(|error| ActionError(format!("{wanted}: {error}")))
+    }
+
+    fn make_device(&mut self, wanted: &VirtualAddress) -> Result<(), ActionError> {
+        let made = self.devices.make(&mut self.route, &mut self.links, wanted);
+        made.map_err(|error| {
+            refused(&format!("{wanted}: the device with its virtual MAC address"), &error)
+        })
+    }
+
+    /// Removes the devices that no lease is on.
+    fn remove_devices(&mut self) {
+        let used: BTreeSet<_> = self.leases().map(LinkAddress::index).collect();
+        self.devices.remove_unused(&mut self.route, |index| used.contains(&index));
     }
 
     /// Puts these on their links; goes on after one that fails and tells of the first.
@@ -578,7 +619,8 @@ impl Keeper {
     /// Tells the guard of all leases and of `coming`.
     fn tell_guard(&self, coming: &[LinkAddress]) {
         if let Some(guard) = &self.guard {
-            guard.tell(self.leases().chain(coming).map(Lease::from).collect(), self.dead_time);
+            let leases = self.leases().chain(coming).map(Lease::from).collect();
+            guard.tell(leases, self.devices.indices(), self.dead_time);
         }
     }
 
@@ -619,6 +661,7 @@ fn refused(what: &str, error: &io::Error) -> ActionError {
 fn cannot(verb: &str, what: &str, error: &io::Error) -> ActionError {
     let mend = match Errno::from_io_error(error) {
         Some(Errno::PERM) => ": run pulse as root, or give it CAP_NET_ADMIN and CAP_NET_RAW",
+        Some(Errno::OPNOTSUPP) => ": this kernel lacks what is needed (macvlan?)",
         Some(Errno::ACCESS) => ": is IPv6 switched off there (net.ipv6.conf.*.disable_ipv6)?",
         _ => "",
     };

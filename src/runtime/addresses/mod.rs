@@ -19,6 +19,7 @@
 
 mod announce;
 mod ask;
+mod devices;
 mod guard;
 mod keeper;
 mod rival;

@@ -5,10 +5,11 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::drivers::Drivers;
 use super::{Observation, Report};
 use crate::failover::guard::{Guard, Links, Spec};
 use crate::runtime::addresses::route::{Monitor, Route};
-use crate::wire::rtnetlink::Message;
+use crate::wire::rtnetlink::{Link, Message};
 
 /// The pause before the kernel is asked again after it could not be.
 const RETRY: Duration = Duration::from_secs(1);
@@ -45,13 +46,21 @@ async fn follow(spec: &Spec, own: &[IpAddr], report: &Report) -> io::Result<()> 
     let mut monitor = Monitor::open()?;
     let mut route = Route::open()?;
     let mut view = View::read(&mut route)?;
+    let mut drivers = Drivers::new(spec.interval);
     loop {
         for (guard, seen) in view.judge(spec, own) {
             let _ = report.send(Observation::Guard(guard, seen));
         }
-        for change in monitor.next().await? {
-            if !view.follow(change) {
-                view = View::read(&mut route)?;
+        tokio::select! {
+            changes = monitor.next() => {
+                let whole = changes?.into_iter().fold(true, |whole, c| view.follow(c) && whole);
+                if !whole {
+                    view = View::read(&mut route)?;
+                }
+            }
+            answers = drivers.next(|| view.hardware(spec, own)) => {
+                let answers = answers.into_iter();
+                answers.for_each(|(index, carrier)| view.links.handle_carrier(index, carrier));
             }
         }
     }
@@ -95,19 +104,30 @@ impl View {
         named.chain(own).collect()
     }
 
+    /// The links whose drivers are to be asked.
+    fn hardware(&self, spec: &Spec, own: &[IpAddr]) -> Vec<&Link> {
+        let own = own.iter().filter(|_| spec.heartbeat_links);
+        let own = own.filter_map(|address| self.link_of(*address)).map(Link::name);
+        let names = spec.links.iter().map(String::as_str).chain(own);
+        names.flat_map(|name| self.links.hardware_of(name)).collect()
+    }
+
     fn check(&self, name: &str) -> Result<(), String> {
         self.links.check(name).map_err(|fault| fault.to_string())
     }
 
     fn check_link_of(&self, address: IpAddr) -> Result<(), String> {
-        let link = self.addresses.get(&address).and_then(|index| self.links.get(*index));
         // All of 127.0.0.0/8 is on loopback without being listed.
-        match link {
+        match self.link_of(address) {
             Some(link) => {
                 self.check(link.name()).map_err(|fault| format!("{}: {fault}", link.name()))
             }
             None if address.is_loopback() => Ok(()),
             None => Err("no interface has it".to_owned()),
         }
+    }
+
+    fn link_of(&self, address: IpAddr) -> Option<&Link> {
+        self.addresses.get(&address).and_then(|index| self.links.get(*index))
     }
 }

@@ -4,6 +4,8 @@
 //! references, and has [`failover::guard`](crate::failover::guard) judge. The heartbeat's driver
 //! takes the faults from [`Watch::changed`]; it never waits for a look.
 
+#[cfg(feature = "kernel")]
+mod drivers;
 #[cfg_attr(not(feature = "kernel"), path = "links_missing.rs")]
 mod links;
 mod references;

@@ -5,6 +5,8 @@
 #![allow(trivial_numeric_casts, reason = "other C libraries have narrower fields")]
 
 #[cfg(feature = "kernel")]
+mod carrier;
+#[cfg(feature = "kernel")]
 mod clock;
 mod datagrams;
 mod hops;
@@ -16,6 +18,8 @@ mod names;
 mod peer;
 mod scheduling;
 
+#[cfg(feature = "kernel")]
+pub(super) use carrier::carrier;
 #[cfg(feature = "kernel")]
 pub(super) use clock::is_clock_synchronised;
 pub(super) use datagrams::{BATCH, Inbox, Train, accept_coalesced, overruns, send_trains};

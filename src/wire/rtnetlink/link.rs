@@ -1,4 +1,4 @@
-use super::attribute::{Malformed, attributes, bytes_at, text};
+use super::attribute::{Malformed, attributes, bytes_at, text, write};
 use crate::wire::ethernet::MacAddr;
 
 const ADDRESS: u16 = 1;
@@ -9,9 +9,13 @@ const INFO: u16 = 18;
 const BELOW_NAMESPACE: u16 = 37;
 /// Within [`INFO`].
 const KIND: u16 = 1;
+const DATA: u16 = 2;
+/// Within [`DATA`] of a macvlan, and its value for one that hears no other on its device.
+const MACVLAN_MODE: u16 = 1;
+const PRIVATE: u32 = 1;
 
 const ETHERNET: u16 = 1;
-const UP: u32 = 0x1;
+pub(super) const UP: u32 = 0x1;
 const RUNNING: u32 = 0x40;
 const NO_ARP: u32 = 0x80;
 
@@ -25,6 +29,43 @@ pub struct Link {
     below: Option<u32>,
     master: Option<u32>,
     aggregate: bool,
+    macvlan: bool,
+}
+
+/// A macvlan that is to be made: a device on another one, with an Ethernet address of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Macvlan {
+    name: Box<str>,
+    below: u32,
+    hardware: MacAddr,
+}
+
+impl Macvlan {
+    /// `name`, of at most 15 bytes, on the device with the index `below`.
+    #[must_use]
+    pub fn new(name: &str, below: u32, hardware: MacAddr) -> Self {
+        Self { name: name.into(), below, hardware }
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let (mut data, mut info) = (Vec::new(), Vec::new());
+        write(&mut data, MACVLAN_MODE, &PRIVATE.to_ne_bytes());
+        write(&mut info, KIND, b"macvlan\0");
+        write(&mut info, DATA, &data);
+        write_header(0, 0, out);
+        write(out, NAME, &[self.name.as_bytes(), b"\0"].concat());
+        write(out, ADDRESS, &self.hardware.0);
+        write(out, BELOW, &self.below.to_ne_bytes());
+        write(out, INFO, &info);
+    }
+}
+
+/// What a request about a link begins with: its index, and the flags that are to be set.
+pub(super) fn write_header(index: u32, flags: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0; 4]);
+    for field in [index, flags, flags] {
+        out.extend_from_slice(&field.to_ne_bytes());
+    }
 }
 
 impl Link {
@@ -78,6 +119,12 @@ impl Link {
         self.aggregate
     }
 
+    /// Whether it is a macvlan.
+    #[must_use]
+    pub const fn is_macvlan(&self) -> bool {
+        self.macvlan
+    }
+
     pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
         let kind = u16::from_ne_bytes(bytes_at(payload, 2)?);
         let index = u32::from_ne_bytes(bytes_at(payload, 4)?);
@@ -108,6 +155,7 @@ impl Link {
             below: below.filter(|below| *below != index && stands),
             master,
             aggregate: matches!(&*kind_name, "bond" | "team"),
+            macvlan: &*kind_name == "macvlan",
         })
     }
 }
@@ -121,7 +169,8 @@ impl Link {
     /// A link that is up with these flags besides.
     pub(crate) fn example(index: u32, name: &str, flags: u32) -> Self {
         let (hardware, below, master) = (None, None, None);
-        Self { index, name: name.into(), hardware, flags, below, master, aggregate: false }
+        let (aggregate, macvlan) = (false, false);
+        Self { index, name: name.into(), hardware, flags, below, master, aggregate, macvlan }
     }
 
     pub(crate) const fn on(mut self, below: u32) -> Self {

@@ -8,7 +8,7 @@ mod attribute;
 mod link;
 
 pub use address::{Lifetime, LinkAddress, OURS};
-pub use link::Link;
+pub use link::{Link, Macvlan};
 
 use attribute::{Malformed, bytes_at};
 
@@ -28,6 +28,7 @@ const REQUEST: u16 = 0x1;
 const ACK: u16 = 0x4;
 const DUMP: u16 = 0x300;
 const REPLACE: u16 = 0x100;
+const EXCLUSIVE: u16 = 0x200;
 const CREATE: u16 = 0x400;
 const INTERRUPTED: u16 = 0x10;
 
@@ -47,6 +48,12 @@ pub enum Request {
     PutAddress(LinkAddress),
     /// Have this address no more. Answered by [`Message::Acknowledged`].
     RemoveAddress(LinkAddress),
+    /// Make this device. Answered by [`Message::Acknowledged`].
+    AddMacvlan(Macvlan),
+    /// Have the link with this index up. Answered by [`Message::Acknowledged`].
+    SetLinkUp(u32),
+    /// Have the link with this index no more. Answered by [`Message::Acknowledged`].
+    RemoveLink(u32),
 }
 
 impl Request {
@@ -72,6 +79,9 @@ impl Request {
             Self::ListAddresses => (GET_ADDRESS, DUMP),
             Self::PutAddress(_) => (NEW_ADDRESS, CREATE | REPLACE),
             Self::RemoveAddress(_) => (DEL_ADDRESS, 0),
+            Self::AddMacvlan(_) => (NEW_LINK, CREATE | EXCLUSIVE),
+            Self::SetLinkUp(_) => (NEW_LINK, 0),
+            Self::RemoveLink(_) => (DEL_LINK, 0),
         };
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
@@ -84,6 +94,9 @@ impl Request {
             Self::ListAddresses => out.extend_from_slice(&[0; 8]),
             Self::PutAddress(address) => address.write(out),
             Self::RemoveAddress(address) => address.write_identity(out),
+            Self::AddMacvlan(device) => device.write(out),
+            Self::SetLinkUp(index) => link::write_header(*index, link::UP, out),
+            Self::RemoveLink(index) => link::write_header(*index, 0, out),
         }
         let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
         out[start..start + 4].copy_from_slice(&length.to_ne_bytes());
@@ -165,6 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::ethernet::MacAddr;
 
     fn vip(text: &str) -> LinkAddress {
         LinkAddress::new(7, text.parse().unwrap())
@@ -256,6 +270,18 @@ mod tests {
         fn any_bytes_are_read_to_an_end(bytes: Vec<u8>) {
             prop_assert!(messages(&bytes).count() <= bytes.len() / HEADER);
         }
+    }
+
+    #[test]
+    fn a_macvlan_reads_back_as_the_device_it_is_to_be() {
+        let hardware = MacAddr([2, b'P', 0, 1, 2, 3]);
+        let mut bytes = Vec::new();
+        Request::AddMacvlan(Macvlan::new("vip7-010203", 7, hardware)).encode(5, &mut bytes);
+        let read: Vec<_> = messages(&bytes).collect();
+        let [Message::Link(link)] = &read[..] else { panic!("{read:?}") };
+        assert_eq!((link.name(), link.below(), link.is_macvlan()), ("vip7-010203", Some(7), true));
+        assert!(!link.is_up(), "it is set up first");
+        assert!(hex(&Request::AddMacvlan(Macvlan::new("x", 7, hardware))).contains("0250"));
     }
 
     #[test]

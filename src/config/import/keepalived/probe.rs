@@ -44,13 +44,7 @@ fn run_as(user: Option<&Node>, service: &mut Service, importer: &mut Importer<'_
 
 /// The command for all servers, which is what `text` is for this one.
 pub(super) fn command(text: &str, server: SocketAddr) -> Result<String, &'static str> {
-    if text.trim().is_empty() {
-        return Err("it names no program");
-    }
-    if text.contains(|letter: char| "|&;<>()$`\\\"'*?[]{}~#!".contains(letter)) {
-        return Err("what a shell would make of this is not known: put it into a program of its \
-                    own");
-    }
+    let text = plain(text)?;
     let word = |word: &str| match word {
         "%h" | "%p" => Err("`%h` and `%p` stand for the server's address and port here"),
         word if word.parse() == Ok(server.ip()) => Ok("%h".to_owned()),
@@ -59,6 +53,18 @@ pub(super) fn command(text: &str, server: SocketAddr) -> Result<String, &'static
     };
     let words: Result<Vec<_>, _> = text.split_ascii_whitespace().map(word).collect();
     Ok(words?.join(" "))
+}
+
+/// The command `text` if it means the same without a shell.
+pub(super) fn plain(text: &str) -> Result<&str, &'static str> {
+    if text.trim().is_empty() {
+        return Err("it names no program");
+    }
+    if text.contains(|letter: char| "|&;<>()$`\\\"'*?[]{}~#!".contains(letter)) {
+        return Err("what a shell would make of this is not known: put it into a program of its \
+                    own");
+    }
+    Ok(text)
 }
 
 /// `DNS_CHECK`, which asks for the SOA record of the root unless told otherwise.

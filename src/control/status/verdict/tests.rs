@@ -228,3 +228,53 @@ fn the_worst_reason_comes_first_and_each_has_a_mend() {
     let stopping: Vec<_> = verdict.against_failover().map(|reason| reason.code).collect();
     assert_eq!(stopping, [ReasonCode::PartnerUnheard]);
 }
+
+/// Each code there is: whoever adds one is led here.
+fn every_code() -> Vec<ReasonCode> {
+    use ReasonCode as R;
+    let after = |code: &ReasonCode| match code {
+        R::PulseUnknown => Some(R::LvsUnknown),
+        R::LvsUnknown => Some(R::SplitBrain),
+        R::SplitBrain => Some(R::NobodyActive),
+        R::NobodyActive => Some(R::NodeFailed),
+        R::NodeFailed => Some(R::NodeUnfit),
+        R::NodeUnfit => Some(R::Maintenance),
+        R::Maintenance => Some(R::NodeMoving),
+        R::NodeMoving => Some(R::PartnerUnheard),
+        R::PartnerUnheard => Some(R::PartnerSilent),
+        R::PartnerSilent => Some(R::PartnerStopped),
+        R::PartnerStopped => Some(R::PartnerFailed),
+        R::PartnerFailed => Some(R::PartnerUnfit),
+        R::PartnerUnfit => Some(R::PartnerMoving),
+        R::PartnerMoving => Some(R::ConfigurationsDiffer),
+        R::ConfigurationsDiffer => Some(R::NoPartner),
+        R::NoPartner => Some(R::PathSilent),
+        R::PathSilent => Some(R::OnePath),
+        R::OnePath => Some(R::NotAuthenticated),
+        R::NotAuthenticated => Some(R::DataPlaneFailed),
+        R::DataPlaneFailed => Some(R::ReloadRefused),
+        R::ReloadRefused => Some(R::Unconfirmed),
+        R::Unconfirmed => Some(R::HistoryLost),
+        R::HistoryLost => Some(R::FileEdited),
+        R::FileEdited => Some(R::ServiceDown),
+        R::ServiceDown => Some(R::QuorumLost),
+        R::QuorumLost => Some(R::SorryServing),
+        R::SorryServing => Some(R::ServiceDegraded),
+        R::ServiceDegraded => Some(R::ServiceStarting),
+        R::ServiceStarting => Some(R::Overridden),
+        R::Overridden => Some(R::NotReplicated),
+        R::NotReplicated => None,
+    };
+    std::iter::successors(Some(R::PulseUnknown), after).collect()
+}
+
+#[test]
+fn the_page_about_failover_lists_every_reason_with_its_grade() {
+    const PAGE: &str = include_str!("../../../../docs/failover.md");
+    for code in every_code() {
+        let name = serde_json::to_value(code).unwrap();
+        let row = format!("| `{}` | {} |", name.as_str().unwrap(), code.grade());
+        let row = PAGE.lines().find(|line| line.starts_with(&row)).expect(&row);
+        assert_eq!(row.ends_with("| yes |"), code.stops_failover(), "{row}");
+    }
+}
