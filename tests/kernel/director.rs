@@ -177,7 +177,11 @@ fn a_reload_of_one_weight_is_one_write() {
 fn a_director_that_is_to_release_leaves_only_what_others_made() {
     let setting = Setting::new();
     sh("ip netns exec director ipvsadm -A -t 10.1.0.100:81 -s sh");
-    let config = setting.write(&configuration("dataplane = kernel\nsyncdaemon = 1\nsyncd_iface = s1", 1, ""));
+    let config = setting.write(&configuration(
+        "dataplane = kernel\nsyncdaemon = 1\nsyncd_iface = s1",
+        1,
+        "",
+    ));
     let config = config.to_str().unwrap();
     let mut pulse = in_director(&[PULSE, "-n", "--drain", "1", "--release", "-c", config]);
     pulse.expect("active, was acquiring");
@@ -229,7 +233,7 @@ fn processor_time(pid: u32) -> Duration {
 #[test]
 #[ignore = "needs the kernel lab: tests/kernel/run"]
 fn a_reload_of_many_services_without_a_change_writes_nothing_and_one_weight_is_one_write() {
-    let services = 1000;
+    let services = 200;
     let setting = Setting::new();
     (0..10).for_each(|n| serve_tcp("one", address(&format!("10.2.1.2:{}", 2000 + n))));
     let text = many(services);

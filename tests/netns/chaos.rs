@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, children, signal};
 use crate::pair::{Pair, descendants};
-use crate::wire::{VIP4, VIP6};
+use crate::wire::VIP4;
 
 /// What a director consists of beside `pulse` itself, by a word of its command line.
 const PARTS: [&str; 5] = ["--supervised", "--guard", "--notifier", "slow-check", "slow-hook"];
@@ -41,7 +41,8 @@ impl Chance {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 
@@ -96,11 +97,13 @@ impl Directors {
     fn is_whole(&self) -> bool {
         let [one, two] = [1, 2].map(|n| (self.pair.is_held_by(n), self.pair.is_free_of(n)));
         let one_owner = matches!((one, two), ((true, _), (_, true)) | ((_, true), (true, _)));
-        one_owner && self.answers() && self.running.iter().all(|pulse| {
-            ["--supervised", "--guard", "--notifier"]
-                .iter()
-                .all(|part| find(pulse.pid(), part).is_some())
-        })
+        one_owner
+            && self.answers()
+            && self.running.iter().all(|pulse| {
+                ["--supervised", "--guard", "--notifier"]
+                    .iter()
+                    .all(|part| find(pulse.pid(), part).is_some())
+            })
     }
 
     fn owner(&self) -> usize {
@@ -113,7 +116,7 @@ impl Directors {
             self.running[node].signal("KILL");
             // As the service manager does it.
             until("it is dead", || children(self.running[node].pid()).is_empty());
-            self.running[node] = self.pair.start(node as u8 + 1);
+            self.running[node] = self.pair.start([1, 2][node]);
             return true;
         };
         let victim = find(self.running[node].pid(), part);

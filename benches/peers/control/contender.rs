@@ -10,6 +10,9 @@ use crate::{Outcome, SERVERS};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 100);
 
+/// The VIP in front of the relay.
+const LOOPBACK_VIP: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
+
 /// All servers listen on it.
 pub(crate) const PORT: u16 = 8080;
 
@@ -31,7 +34,8 @@ pub(crate) struct Layout {
 impl Layout {
     /// The address of a service by its number.
     pub(crate) fn service(number: u32) -> SocketAddr {
-        (VIP, 10_000 + number as u16).into()
+        let [.., high, low] = number.to_be_bytes();
+        (VIP, 10_000 + u16::from_be_bytes([high, low])).into()
     }
 
     /// The address of a server by its number.
@@ -51,11 +55,9 @@ impl Layout {
         let mut text =
             format!("role = primary\nprimary = 10.1.0.1\nnetwork = nat\ndataplane = {plane}\n");
         let state = if self.checked_first { "" } else { "initial_state = up\n" };
+        let (vip, link) = if kernel { (VIP, "c0:1") } else { (LOOPBACK_VIP, "lo") };
         for number in 0..self.services {
-            let (vip, port, link) = match kernel {
-                true => (VIP, Self::service(number).port(), "c0:1"),
-                false => (Ipv4Addr::from_bits(0x7f4d_0000 + number), 8077, "lo"),
-            };
+            let port = Self::service(number).port();
             let _ = write!(
                 text,
                 "virtual v{number} {{\nactive = 1\naddress = {vip} {link}\nport = {port}\n\
@@ -183,8 +185,8 @@ impl Contender {
         let pid = self.child.id();
         let children =
             fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let family = std::iter::once(pid.to_string())
-            .chain(children.split_whitespace().map(str::to_owned));
+        let family =
+            std::iter::once(pid.to_string()).chain(children.split_whitespace().map(str::to_owned));
         family.map(|pid| resident(&pid).unwrap_or_default()).sum::<f64>() / 1000.0
     }
 }
