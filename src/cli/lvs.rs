@@ -54,6 +54,10 @@ struct Arguments {
     /// Load what is edited in the configuration file as soon as it is quiet and has no errors.
     #[arg(long)]
     watch: bool,
+    /// Take the services of the configuration out of the kernel's table at an orderly end, with
+    /// their connections. Without this they stay there for the next start.
+    #[arg(long)]
+    release: bool,
     #[command(flatten)]
     control: ControlArguments,
     #[command(flatten)]
@@ -151,7 +155,7 @@ async fn start(
         }
         director => {
             let director = director?.with_notifier(notifier.clone()).with_metrics(metrics);
-            let director = watched(director);
+            let director = watched(director).with_release(arguments.release);
             let (orders, in_force) = (director.control(), director.in_force());
             (director.spawn(), orders, in_force)
         }
@@ -212,11 +216,15 @@ fn follow(report: Report, held: &mut Vec<VirtualAddress>) -> Result<Vec<Request>
     match report {
         Report::Configured(terms) => {
             let before = std::mem::replace(held, terms.addresses);
-            let gone: Vec<_> = before.into_iter().filter(|a| !held.contains(a)).collect();
-            Ok(vec![
-                Request::Release { id: ActionId(1), addresses: gone },
-                Request::Acquire { id: ActionId(0), addresses: held.clone() },
-            ])
+            let gone: Vec<_> = before.iter().filter(|a| !held.contains(a)).cloned().collect();
+            let mut requests = Vec::new();
+            if !gone.is_empty() {
+                requests.push(Request::Release { id: ActionId(1), addresses: gone });
+            }
+            if before.is_empty() || before != *held {
+                requests.push(Request::Acquire { id: ActionId(0), addresses: held.clone() });
+            }
+            Ok(requests)
         }
         Report::Done { id: ActionId(0), result } => {
             result?;

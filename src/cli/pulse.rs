@@ -65,6 +65,10 @@ struct Arguments {
     /// Load what is edited in the configuration file as soon as it is quiet and has no errors.
     #[arg(long)]
     watch: bool,
+    /// Take the services of the configuration out of the kernel's table at an orderly end, with
+    /// their connections. Without this they stay there for the next start.
+    #[arg(long)]
+    release: bool,
     /// Record everything pulse is told and decides, for `piranha replay`.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -239,6 +243,7 @@ fn link(
         control: Some(arguments.control.options(&arguments.configfile)),
         options: arguments.log.options(),
         watch: arguments.watch,
+        release: arguments.release,
     };
     let lvs = supervise(command)
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;

@@ -1,12 +1,14 @@
 //! Reading lvs.cf from disk.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{self, Config, Diagnostic, Document, Included, Loaded, Severity, Span};
+use crate::config::{
+    self, Config, Diagnostic, Document, Included, Loaded, Severity, Span, Virtual,
+};
 
 pub(in crate::runtime) mod machine;
 mod write;
@@ -123,30 +125,43 @@ fn place(path: &Path, document: &Document, included: &[Included], span: Span) ->
 /// file they stand is not, nor are comments.
 #[must_use]
 pub fn digest(config: &Config) -> u64 {
-    let mut shared = serde_json::to_value(config).unwrap_or_default();
-    if let Some(fields) = shared.as_object_mut() {
-        fields.remove("role");
-        fields.remove("serial_no");
-    }
-    forget_spans(&mut shared);
-    hash(shared.to_string().as_bytes())
+    let mut shared = config.clone();
+    (shared.role, shared.serial_no) = (None, None);
+    let failovers = shared.failovers.iter_mut().map(|failover| &mut failover.service);
+    shared.virtuals.iter_mut().chain(failovers).for_each(forget_spans);
+    // Not through a `Value`: a tree of thousands of servers takes longer than all else of a reload.
+    let mut hasher = Hasher(Sha256::new());
+    // Nothing of a configuration fails to serialize, and the hasher takes everything.
+    let _ = serde_json::to_writer(&mut hasher, &shared);
+    first_eight(&hasher.0.finalize())
 }
 
-fn forget_spans(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(fields) => {
-            fields.remove("span");
-            fields.values_mut().for_each(forget_spans);
-        }
-        serde_json::Value::Array(values) => values.iter_mut().for_each(forget_spans),
-        _ => {}
+/// Where in the file blocks stand means nothing.
+fn forget_spans(service: &mut Virtual) {
+    service.span = Span::default();
+    service.servers.iter_mut().for_each(|server| server.span = Span::default());
+}
+
+struct Hasher(Sha256);
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// The first eight bytes of SHA-256.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u64 {
-    let digest = Sha256::digest(bytes);
+    first_eight(&Sha256::digest(bytes))
+}
+
+fn first_eight(digest: &[u8]) -> u64 {
     digest.iter().take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 

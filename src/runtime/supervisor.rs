@@ -50,6 +50,8 @@ pub struct LvsCommand {
     pub options: Vec<String>,
     /// Whether it loads what is edited in the file without being asked.
     pub watch: bool,
+    /// Whether it takes its services out of the kernel's table at an orderly end.
+    pub release: bool,
 }
 
 /// Starts `lvs` and keeps it running until the link is dropped or it was told to stop.
@@ -305,6 +307,7 @@ fn start(lvs: &LvsCommand) -> io::Result<Running> {
         .arg(&lvs.config)
         .args(&lvs.options)
         .args(lvs.watch.then_some("--watch"))
+        .args(lvs.release.then_some("--release"))
         .args(lvs.control.iter().flat_map(control::Options::arguments))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .process_group(0)

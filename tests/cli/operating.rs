@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::daemon::{Daemon, Files, alone, service, until, word_server};
+use crate::daemon::{Daemon, Files, alone, children, service, signal, until, word_server};
 
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
 
@@ -198,4 +198,40 @@ fn a_picture_of_a_running_director_names_its_service_and_one_of_nobody_says_unkn
     until("nobody answers", || piranha(&files, &["status"]).status.code() == Some(3));
     let picture = text(&piranha(&files, &["top", "--once"]).stdout);
     assert!(picture.contains("UNKNOWN") && !picture.contains("healthy"), "{picture}");
+}
+
+/// A command that runs until this is dropped.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn who_follows_events_hears_of_both_daemons_and_of_the_next_lvs_when_one_dies() {
+    let (files, pulse) = director(197);
+    let told = std::fs::File::create(files.path("events")).expect("a writable directory");
+    let mut command = Command::new(PIRANHA);
+    command.args(["events", "--follow", "--json", "-c"]).arg(files.path("lvs.cf"));
+    command.arg("--control").arg(files.path("lvs.control"));
+    let _running = Running(command.stdout(told).spawn().expect("piranha starts"));
+    let heard = |daemon: &str, word: &str| {
+        let text = std::fs::read_to_string(files.path("events")).unwrap_or_default();
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let wanted = |event: &Value| event["daemon"] == daemon && event.to_string().contains(word);
+        events.filter(wanted).count()
+    };
+    until("what has happened is told", || {
+        heard("pulse", "transition") > 0 && heard("lvs", "\"health\"") > 0
+    });
+    piranha(&files, &["server", "weight", "s", "7"]);
+    until("what happens is told", || heard("lvs", "\"operated\"") + heard("lvs", "\"weight\"") > 0);
+    let before = heard("lvs", "\"health\"");
+    for lvs in children(pulse.pid()) {
+        signal(lvs, "KILL");
+    }
+    until("the next lvs is heard", || heard("lvs", "\"health\"") > before);
 }

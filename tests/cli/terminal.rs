@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::daemon::{Files, until};
+use crate::daemon::{Files, signal, until};
 use crate::pair::pair;
 
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
@@ -96,6 +96,32 @@ fn keys_drain_a_server_of_a_real_pair_and_the_terminal_is_given_back() {
     terminal.press(&["Escape"]);
     terminal.press(&["q"]);
     terminal.shows("ended with 0");
+}
+
+#[test]
+#[ignore = "needs tmux: tests/run terminal"]
+fn a_signal_that_ends_it_gives_the_terminal_back() {
+    let files = Files::new();
+    let control = files.path("nobody.control");
+    for (name, code) in [("TERM", 143), ("HUP", 129)] {
+        let pid = files.path(name);
+        let (top, note) =
+            (format!("exec {PIRANHA} top --control {}", control.display()), pid.display());
+        // What is typed afterwards is shown only by a terminal that is as it was.
+        let shell = format!(
+            "sh -c 'stty -a >{note}.before; sh -c \"echo \\$\\$ >{note}; {top}\"; \
+                             echo ended with $?; stty -a >{note}.after; cat'"
+        );
+        let terminal = Terminal::open(name, &shell);
+        terminal.shows("UNKNOWN");
+        let pid = std::fs::read_to_string(&pid).expect("the shell noted it");
+        signal(pid.trim().parse().expect("a number"), name);
+        terminal.shows(&format!("ended with {code}"));
+        let read = |when: &str| std::fs::read_to_string(files.path(&format!("{name}.{when}")));
+        until("the settings are noted", || read("after").is_ok_and(|text| !text.is_empty()));
+        assert_eq!(read("before").expect("noted"), read("after").expect("noted"));
+        assert!(!terminal.picture().contains("UNKNOWN"), "what was there before is there again");
+    }
 }
 
 #[test]

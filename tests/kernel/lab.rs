@@ -56,9 +56,9 @@ pub(crate) fn modprobe(module: &str) {
     }
 }
 
-/// Waits for something that takes a while, not longer than 20 s.
+/// Waits for something that takes a while, not longer than a minute.
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < until, "{what} did not happen");
         std::thread::sleep(Duration::from_millis(20));

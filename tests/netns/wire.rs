@@ -114,6 +114,11 @@ impl Station {
         sh(&format!("ip -n {} {arguments}", self.name))
     }
 
+    /// The ids of those that run on it.
+    pub(crate) fn processes(&self) -> String {
+        sh(&format!("ip netns pids {}", self.name))
+    }
+
     pub(crate) fn has(&self, address: &str) -> bool {
         let address: IpAddr = address.parse().expect("an address");
         self.ip("-o addr show").contains(&format!(" {address}/"))

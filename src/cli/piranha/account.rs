@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use serde_json::json;
 
 use super::serve::State;
-use super::{print, span};
+use super::{print, print_json, span};
 use crate::cli::{Failure, on_one_thread};
 use crate::runtime::control::now;
 use crate::runtime::web::store::Store;
@@ -44,7 +45,13 @@ impl Passwd {
 #[derive(Debug, Subcommand)]
 pub(super) enum Users {
     /// List who may log in.
-    List(State),
+    List {
+        #[command(flatten)]
+        state: State,
+        /// Print JSON.
+        #[arg(short, long)]
+        json: bool,
+    },
     /// Add a user; the password is asked for.
     Add {
         #[command(flatten)]
@@ -76,12 +83,18 @@ pub(super) enum Users {
 impl Users {
     pub(super) fn run(self) -> Result<u8, Failure> {
         match self {
-            Self::List(state) => {
+            Self::List { state, json } => {
                 let accounts = Store::open(&state.directory())?.read()?;
-                let lines = accounts.users.iter().map(|user| {
-                    format!("{:<32} {:<8} password of {}\n", user.name, user.role, user.changed)
-                });
-                print(lines.collect::<String>())?;
+                let users = &accounts.users;
+                if json {
+                    let user = |user: &User| json!({ "name": user.name, "role": user.role, "changed": user.changed });
+                    print_json(&json!({ "users": users.iter().map(user).collect::<Vec<_>>() }))?;
+                } else {
+                    let line = |user: &User| {
+                        format!("{:<32} {:<8} password of {}\n", user.name, user.role, user.changed)
+                    };
+                    print(users.iter().map(line).collect::<String>())?;
+                }
             }
             Self::Add { state, user, role } => {
                 let store = Store::open(&state.directory())?;
@@ -110,7 +123,13 @@ impl Users {
 #[derive(Debug, Subcommand)]
 pub(super) enum Tokens {
     /// List the tokens there are.
-    List(State),
+    List {
+        #[command(flatten)]
+        state: State,
+        /// Print JSON.
+        #[arg(short, long)]
+        json: bool,
+    },
     /// Make a token, and print it this once.
     Create {
         #[command(flatten)]
@@ -136,14 +155,15 @@ pub(super) enum Tokens {
 impl Tokens {
     pub(super) fn run(self) -> Result<u8, Failure> {
         match self {
-            Self::List(state) => {
+            Self::List { state, json } => {
                 let accounts = Store::open(&state.directory())?.read()?;
-                let lines = accounts.tokens.iter().map(|token| {
-                    let Token { name, role, author, expires, .. } = token;
-                    let until = expires.map_or("ever".to_owned(), |expires| expires.to_string());
-                    format!("{name:<32} {role:<8} until {until}, by {author}\n")
-                });
-                print(lines.collect::<String>())?;
+                let tokens = &accounts.tokens;
+                if json {
+                    let token = |Token { name, role, author, expires, .. }: &Token| json!({ "name": name, "role": role, "author": author, "expires": expires });
+                    print_json(&json!({ "tokens": tokens.iter().map(token).collect::<Vec<_>>() }))?;
+                } else {
+                    print(tokens.iter().map(token_line).collect::<String>())?;
+                }
             }
             Self::Create { state, name, role, expires } => {
                 let store = Store::open(&state.directory())?;
@@ -157,6 +177,11 @@ impl Tokens {
         }
         Ok(0)
     }
+}
+
+fn token_line(Token { name, role, author, expires, .. }: &Token) -> String {
+    let until = expires.map_or("ever".to_owned(), |expires| expires.to_string());
+    format!("{name:<32} {role:<8} until {until}, by {author}\n")
 }
 
 /// Gives the user a password that is asked for.

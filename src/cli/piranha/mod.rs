@@ -190,3 +190,46 @@ fn print(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
 fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     print(format!("{value:#}\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    /// Those without JSON, and why.
+    const WITHOUT: [(&str, &str); 12] = [
+        ("completion", "a script for a shell"),
+        ("config fmt", "a configuration"),
+        ("config import", "a configuration"),
+        ("config init", "a configuration"),
+        ("passwd", "asks, and says nothing"),
+        ("serve", "runs until it is ended"),
+        ("sync serve", "runs until it is ended"),
+        ("token create", "one word, the token"),
+        ("token revoke", "says nothing"),
+        ("user add", "asks, and says nothing"),
+        ("user remove", "says nothing"),
+        ("user role", "says nothing"),
+    ];
+
+    /// The commands that have no commands of their own, by their words.
+    fn leaves(command: &clap::Command, words: &str) -> Vec<(String, clap::Command)> {
+        let under = command
+            .get_subcommands()
+            .flat_map(|command| leaves(command, &format!("{words} {}", command.get_name())));
+        let under: Vec<_> = under.collect();
+        if under.is_empty() {
+            vec![(words.trim_start().to_owned(), command.clone())]
+        } else {
+            under
+        }
+    }
+
+    #[test]
+    fn every_command_prints_json_or_it_is_known_why_not() {
+        let is_silent = |command: &clap::Command| {
+            command.get_arguments().all(|argument| argument.get_long() != Some("json"))
+        };
+        let silent = leaves(&super::command(), "").into_iter();
+        let silent = silent.filter(|(_, command)| is_silent(command)).map(|(words, _)| words);
+        let known: Vec<_> = WITHOUT.iter().map(|(words, _)| (*words).to_owned()).collect();
+        assert_eq!(silent.collect::<std::collections::BTreeSet<_>>(), known.into_iter().collect());
+    }
+}

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
-use super::print;
+use super::{print, print_json};
 use crate::cli::{CONFIG_FILE, Failure, on_one_thread, read_config};
 use crate::runtime::notify::{self, Trial};
 
@@ -24,12 +25,15 @@ pub(super) enum Command {
         /// The configuration file.
         #[arg(long, short, value_name = "FILE", default_value = CONFIG_FILE)]
         configfile: PathBuf,
+        /// Print JSON.
+        #[arg(short, long)]
+        json: bool,
     },
 }
 
 impl Command {
     pub(super) fn run(self) -> Result<u8, Failure> {
-        let Self::Test { only, configfile } = self;
+        let Self::Test { only, configfile, json } = self;
         let config = read_config(&configfile)?;
         let mut trials = Vec::new();
         on_one_thread(async {
@@ -40,9 +44,19 @@ impl Command {
             let file = configfile.display();
             return Err(Failure::new(format!("{file}: nobody is to be told of events")));
         }
-        print(trials.iter().map(line).collect::<String>())?;
+        if json {
+            print_json(&json!({ "told": trials.iter().map(value).collect::<Vec<_>>() }))?;
+        } else {
+            print(trials.iter().map(line).collect::<String>())?;
+        }
         Ok(u8::from(trials.iter().any(|trial| trial.result.is_err())))
     }
+}
+
+fn value(trial: &Trial) -> Value {
+    let Trial { directive, receiver, result, .. } = trial;
+    let (done, failure) = (result.as_ref().ok(), result.as_ref().err());
+    json!({ "directive": directive, "receiver": receiver, "done": done, "failure": failure })
 }
 
 fn line(trial: &Trial) -> String {

@@ -145,6 +145,8 @@ pub struct Director {
     notifier: Option<Notifier>,
     metrics: Option<Metrics>,
     watchdog: Option<Watchdog>,
+    /// Whether nothing is to outlive it.
+    release: bool,
 }
 
 impl Director {
@@ -205,6 +207,7 @@ impl Director {
             notifier: None,
             metrics: None,
             watchdog: None,
+            release: false,
         };
         director.remember_overrides().await;
         director.ways.configure(&director.config);
@@ -258,6 +261,15 @@ impl Director {
     #[must_use]
     pub fn with_watchdog(self, watchdog: Watchdog) -> Self {
         Self { watchdog: Some(watchdog), ..self }
+    }
+
+    /// Has it take back at its orderly end what would outlive it: the services of lvs.cf in the
+    /// kernel's table, with their connections, and the kernel's sync daemons. Without this they
+    /// stay for the next start. What others made is left alone, and a director that dies leaves
+    /// everything as it is.
+    #[must_use]
+    pub fn with_release(self, release: bool) -> Self {
+        Self { release, ..self }
     }
 
     /// Has `metrics` listen where the configuration says from time to time.
@@ -466,10 +478,25 @@ impl Director {
         self.tend().await;
         let plane = self.table.backend_mut();
         plane.drain(drain).await;
-        plane.shutdown();
+        if self.release {
+            self.tear_down().await;
+        }
+        self.table.backend_mut().shutdown();
         let known = self.watch.remembered();
         if !known.is_empty() {
             self.memory.write_now(&known);
+        }
+    }
+
+    /// The addresses are gone, so that no connection of theirs reaches this machine any more.
+    async fn tear_down(&mut self) {
+        let removed = self.table.whole(&Table::new()).await;
+        let left = removed.is_err();
+        self.warn_of(removed);
+        let news = self.table.backend_mut().tear_down().await;
+        news.into_iter().for_each(|event| self.tell(event));
+        if !left {
+            tracing::info!("lvs: the table has been taken down, as asked (--release)");
         }
     }
 

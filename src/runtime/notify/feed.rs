@@ -112,19 +112,28 @@ impl Feed {
         }
     }
 
-    /// Passes orders on until they end.
+    /// Passes orders on until they end. A process that dies is replaced at once: the next thing to
+    /// tell may be the death of this one.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        while let Some(order) = orders.recv().await {
-            if let Order::End(done) = order {
-                return self.end(done).await;
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::End(done)) => return self.end(done).await,
+                    Some(order) => self.on_order(order).await,
+                    None => return,
+                },
+                () = ended(self.running.as_mut()) => self.replace().await,
             }
-            self.wanted |= matches!(order, Order::Reload);
-            if self.wanted {
-                self.pass_on(&order).await;
-            }
-            self.remember(order);
-            super::tell_of_dropped(&self.dropped);
         }
+    }
+
+    async fn on_order(&mut self, order: Order) {
+        self.wanted |= matches!(order, Order::Reload);
+        if self.wanted {
+            self.pass_on(&order).await;
+        }
+        self.remember(order);
+        super::tell_of_dropped(&self.dropped);
     }
 
     fn remember(&mut self, order: Order) {
@@ -140,13 +149,18 @@ impl Feed {
 
     /// Writes `order`, to a process that is started for it if need be.
     async fn pass_on(&mut self, order: &Order) {
+        self.replace().await;
+        if let Some(running) = &mut self.running {
+            // One that died meanwhile is replaced next.
+            let _ = write(&mut running.input, order).await;
+        }
+    }
+
+    /// Sees to it that a process runs if there is anything to tell.
+    async fn replace(&mut self) {
         self.bury();
         if self.running.is_none() && self.wanted {
             self.start().await;
-        }
-        if let Some(running) = &mut self.running {
-            // One that died meanwhile is buried when the next order comes.
-            let _ = write(&mut running.input, order).await;
         }
     }
 
@@ -214,6 +228,14 @@ impl Feed {
         if let Some(done) = done {
             let _ = done.send(());
         }
+    }
+}
+
+/// Waits for the end of a process that runs.
+async fn ended(running: Option<&mut Running>) {
+    match running {
+        Some(running) => drop(running.child.wait().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -179,6 +179,10 @@ impl Plane for KernelPlane {
     /// Connections do not end with this process.
     async fn drain(&mut self, _: Duration) {}
 
+    async fn tear_down(&mut self) -> Vec<Event> {
+        self.sync.tear_down(self.kernel.client()).await
+    }
+
     fn shutdown(&mut self) {}
 }
 

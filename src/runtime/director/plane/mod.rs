@@ -69,6 +69,10 @@ pub(super) trait Plane: Backend {
     /// Waits for connections that would end with this process, at most for `limit`.
     async fn drain(&mut self, limit: Duration);
 
+    /// Ends what would outlive this process, beside the table. Returns what an operator should
+    /// know of it.
+    async fn tear_down(&mut self) -> Vec<Event>;
+
     /// Ends what cannot go on without this process.
     fn shutdown(&mut self);
 }

@@ -118,6 +118,11 @@ impl Plane for Relay {
         Self::drain(self, limit).await;
     }
 
+    /// Nothing of it does.
+    async fn tear_down(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
+
     fn shutdown(&mut self) {
         Self::shutdown(self);
     }

@@ -109,6 +109,12 @@ impl SyncDaemons {
         news
     }
 
+    /// Stops those that are ours.
+    pub(super) async fn tear_down(&mut self, client: &mut AsyncClient) -> Vec<Event> {
+        self.wanted = None;
+        self.tend(client).await
+    }
+
     /// Whether the backup has run for so long that it knows the connections with any traffic, or
     /// none is wanted.
     pub(super) fn is_warm(&self) -> bool {

@@ -1,0 +1,111 @@
+//! What `lvs` takes of memory, and how soon it says what it knows.
+
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use piranha::control::Client;
+use piranha::control::protocol::{Daemon, Servers as Which};
+
+use crate::contender::{Contender, Kind, Layout, PORT};
+use crate::traffic::{Servers, serve};
+use crate::watch::Table;
+use crate::{Outcome, PATIENCE, SERVERS, millis};
+
+/// How often each answer is asked for.
+const ROUNDS: usize = 50;
+
+/// So many servers, in front of the kernel or, here, of the relay.
+pub(crate) fn measure(servers: u32, kernel: bool) -> Outcome<()> {
+    let layout = Layout { services: servers.div_ceil(SERVERS), checked_first: true, weight: 1 };
+    let _servers = if kernel {
+        Table::empty()?;
+        Some(Servers::start()?)
+    } else {
+        std::thread::spawn(|| serve(&format!("0.0.0.0:{PORT}")).map_err(|error| error.to_string()));
+        None
+    };
+    let contender = Contender::start_with(Kind::Lvs, &layout.lvs_cf(kernel))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let told = runtime.block_on(async {
+        let mut client = connect(&contender).await?;
+        let up = wait_until_up(&mut client, &layout).await?;
+        let brief = time(&mut client, Which::None).await?;
+        let notable = time(&mut client, Which::Notable).await?;
+        let all = time(&mut client, Which::All).await?;
+        Outcome::Ok((up, [("brief", brief), ("status", notable), ("all servers", all)]))
+    });
+    let (up, answers) = told?;
+    println!(
+        "\n{} servers, all up after {:.1} s: {:.1} MB",
+        layout.services * SERVERS,
+        up.as_secs_f64(),
+        contender.megabytes()
+    );
+    for (what, times) in answers {
+        println!("answer, {what}: {:.2} ms, at worst {:.2} ms", times[0], times[1]);
+    }
+    let [median, worst] = command(&contender)?;
+    println!("piranha status, the whole command: {median:.2} ms, at worst {worst:.2} ms");
+    Ok(())
+}
+
+async fn connect(contender: &Contender) -> Outcome<Client> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match Client::connect(&contender.control(), Daemon::Lvs).await {
+            Ok(client) => return Ok(client),
+            Err(error) if Instant::now() > until => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn wait_until_up(client: &mut Client, layout: &Layout) -> Outcome<Duration> {
+    let begun = Instant::now();
+    loop {
+        let balancing = client.balancing(Which::None, None).await?;
+        let up: u32 = balancing.services.iter().map(|service| service.counts.up).sum();
+        if up == layout.services * SERVERS {
+            return Ok(begun.elapsed());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{up} servers are up").into());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Median and worst, in milliseconds.
+async fn time(client: &mut Client, which: Which) -> Outcome<[f64; 2]> {
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        client.balancing(which, None).await?;
+        times.push(millis(begun.elapsed()));
+        // Not in step with anything it does every so often.
+        tokio::time::sleep(Duration::from_millis(37)).await;
+    }
+    Ok(spread(times))
+}
+
+fn command(contender: &Contender) -> Outcome<[f64; 2]> {
+    let program = std::env::current_exe()?.with_file_name("../piranha");
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut status = Command::new(&program);
+        status.args(["status", "--control"]).arg(contender.control());
+        status.stdout(Stdio::null()).stderr(Stdio::null());
+        let begun = Instant::now();
+        status.status()?;
+        times.push(millis(begun.elapsed()));
+        sleep(Duration::from_millis(37));
+    }
+    Ok(spread(times))
+}
+
+fn spread(mut times: Vec<f64>) -> [f64; 2] {
+    times.sort_by(f64::total_cmp);
+    let at = |index: usize| times.get(index).copied().unwrap_or(f64::NAN);
+    [at(times.len() / 2), at(times.len().saturating_sub(1))]
+}
