@@ -131,3 +131,25 @@ fn a_check_that_is_run_shows_its_transcript_and_a_drain_can_be_undone() {
     browser.until("document.querySelector('[data-server=s1] .state').dataset.state === 'up'");
     assert_eq!(browser.troubles(&origin), Vec::<String>::new());
 }
+
+#[test]
+#[ignore = "needs Chromium: tests/run browser"]
+fn a_token_is_shown_once_and_a_service_has_a_graph_of_the_last_minutes() {
+    let director = Director::new();
+    let origin = origin(&director);
+    let mut browser = Browser::start();
+    log_in(&mut browser, &origin, "root");
+    browser.go(&format!("{origin}/accounts"));
+    browser.worth("document.querySelector('#add-token [name=name]').value = 'backup'");
+    browser.worth("document.querySelector('#add-token button').click()");
+    browser.until("!document.getElementById('shown-once').hidden");
+    let token = browser.worth("document.getElementById('new-token').textContent");
+    assert!(token.as_str().is_some_and(|token| token.starts_with("piranha_")), "{token}");
+    browser.go(&format!("{origin}/services/web"));
+    let graph = "document.querySelector('#graph-up path')?.getAttribute('d')";
+    browser.until(&format!("{graph}?.startsWith('M') ?? false"));
+    browser.until("document.querySelector('#graph-up figcaption').textContent.includes('now 2')");
+    browser.go(&format!("{origin}/accounts"));
+    assert_eq!(browser.worth("document.getElementById('shown-once').hidden"), json!(true));
+    assert_eq!(browser.troubles(&origin), Vec::<String>::new());
+}

@@ -1,5 +1,5 @@
 // What operators do, with what will happen said before.
-import { fault, send } from "./api.js";
+import { confirmed, fault, send } from "./api.js";
 import { refresh } from "./live.js";
 
 const part = (name) => document.getElementById(`act-${name}`);
@@ -257,9 +257,7 @@ export function start() {
     }
     const end = click.target.closest("[data-end]");
     if (end) {
-      send("DELETE", end.dataset.end, undefined).then(() => location.reload(), (error) => {
-        end.textContent = error.message;
-      });
+      confirmed(() => send("DELETE", end.dataset.end, undefined)).then(() => location.reload(), fault);
     }
   });
   const dialog = document.getElementById("act");

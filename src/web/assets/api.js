@@ -21,6 +21,30 @@ export async function send(method, path, body, fields = {}) {
   throw new Refused(problem);
 }
 
+// Does something for which the password may have to be entered again, and asks for it then.
+export async function confirmed(action) {
+  try {
+    return await action();
+  } catch (error) {
+    const dialog = document.getElementById("again");
+    if (error.code !== "confirm_password" || !dialog) {
+      throw error;
+    }
+    const password = document.getElementById("again-password");
+    password.value = "";
+    dialog.returnValue = "";
+    dialog.showModal();
+    await new Promise((closed) => {
+      dialog.addEventListener("close", closed, { once: true });
+    });
+    if (dialog.returnValue !== "go") {
+      throw error;
+    }
+    await send("POST", "/api/v1/session/confirm", { password: password.value });
+    return action();
+  }
+}
+
 // Tells above the page what went wrong; nothing takes it away again.
 export function fault(error) {
   const place = document.getElementById("fault");

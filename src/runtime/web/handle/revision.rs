@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::config::{off, path, read, settings};
+use super::config::{in_file, off, path, settings};
 use super::page::{framed, render};
 use super::{Action, Answer, Context, partner, told};
 use crate::config::difference;
@@ -200,7 +200,7 @@ async fn comparison(context: &Context, from: &str, to: &str) -> Result<Value, Pr
 /// What a revision says, or the file.
 async fn said(context: &Context, name: &str) -> Result<String, Problem> {
     if name == FILE {
-        let bytes = read(path(context).await?).await?;
+        let bytes = in_file(context, path(context).await?).await?;
         return Ok(String::from_utf8_lossy(&bytes).into_owned());
     }
     let mut lvs = context.app.client(Daemon::Lvs).await?;
@@ -211,7 +211,7 @@ async fn said(context: &Context, name: &str) -> Result<String, Problem> {
 pub(super) async fn config_page(context: &Context) -> Answer {
     let (snapshot, frame) = framed(context, "Configuration", "config").await?;
     let path = path(context).await?;
-    let bytes = read(path.clone()).await?;
+    let bytes = in_file(context, path.clone()).await?;
     let base = fingerprint(&bytes);
     let file = String::from_utf8(bytes).map_err(|_bytes| not_text())?;
     let wanted = context.query.get("revision").filter(|wanted| !wanted.is_empty());
