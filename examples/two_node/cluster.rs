@@ -23,6 +23,8 @@ pub(crate) struct Cluster {
     cast: Cast,
     timeline: Arc<Timeline>,
     pub(crate) files: Files,
+    /// Whether the directors have control sockets.
+    serves: bool,
     said: Arc<Said>,
 }
 
@@ -45,8 +47,9 @@ impl Mark {
 }
 
 impl Cluster {
-    /// An empty cluster whose processes will tell `timeline` what happens to them.
-    pub(crate) fn new(timeline: Arc<Timeline>, files: Files) -> Result<Self> {
+    /// An empty cluster whose processes will tell `timeline` what happens to them; with control
+    /// sockets where it `serves`.
+    pub(crate) fn new(timeline: Arc<Timeline>, files: Files, serves: bool) -> Result<Self> {
         let said = Arc::<Said>::default();
         let (listener, printer) = (Arc::clone(&said), Arc::clone(&timeline));
         let cast = Cast::new(move |name, stream, line| {
@@ -57,7 +60,7 @@ impl Cluster {
             // Files left behind are a nuisance, not a reason to stay.
             let _ = std::fs::remove_dir_all(directory);
         })?;
-        Ok(Self { cast, timeline, files, said })
+        Ok(Self { cast, timeline, files, serves, said })
     }
 
     /// Starts all real servers; the FTP server sends at most `ftp_rate` bytes a second on each
@@ -87,7 +90,9 @@ impl Cluster {
     /// Starts one director, again if it was killed.
     pub(crate) fn start_director(&self, name: &str) -> Result<()> {
         let config = self.files.path(name).display().to_string();
-        self.start(name, &["director", &config])
+        let control = self.files.control(name).display().to_string();
+        let arguments = ["director", &config, &control];
+        self.start(name, if self.serves { &arguments } else { &arguments[..2] })
     }
 
     /// Sends a signal to a member, and says so.
@@ -96,6 +101,8 @@ impl Cluster {
             Signal::KILL => "SIGKILL",
             Signal::HUP => "SIGHUP",
             Signal::USR1 => "SIGUSR1",
+            Signal::STOP => "SIGSTOP",
+            Signal::CONT => "SIGCONT",
             _ => "a signal",
         };
         self.timeline.event(name, "story", &format!("gets {words}"), why);

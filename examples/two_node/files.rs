@@ -55,6 +55,11 @@ impl Files {
         file(self.directory(), director)
     }
 
+    /// The directory of a director's control sockets.
+    pub(crate) fn control(&self, director: &str) -> PathBuf {
+        self.directory().join(format!("{director}.control"))
+    }
+
     /// The web service.
     pub(crate) fn web(&self) -> &Virtual {
         &self.config.virtuals[self.web]

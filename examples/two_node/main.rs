@@ -21,6 +21,7 @@ mod http_client;
 mod ledger;
 mod process;
 mod report;
+mod serve;
 mod slots;
 mod stall;
 mod story;
@@ -51,6 +52,10 @@ struct Arguments {
     /// Start the cluster and leave it to your own clients until Ctrl-C.
     #[arg(long)]
     hold: bool,
+    /// Serve the GUI of both directors over the cluster, with traffic, until Ctrl-C; failures are
+    /// typed by name.
+    #[arg(long, conflicts_with_all = ["hold", "servers", "json"])]
+    serve: bool,
     /// Start only the real servers, for directors of your own, until Ctrl-C.
     #[arg(long, conflicts_with = "hold")]
     servers: bool,
@@ -72,7 +77,7 @@ enum Role {
     #[command(hide = true)]
     Ftp { listen: SocketAddr, name: String, bytes_per_second: u64 },
     #[command(hide = true)]
-    Director { config: PathBuf },
+    Director { config: PathBuf, control: Option<PathBuf> },
 }
 
 fn main() -> ExitCode {
@@ -102,7 +107,7 @@ fn play(role: &Role) -> Result<()> {
                 ftp_server::Settings { name: name.clone(), bytes_per_second },
             )?)
         }
-        Role::Director { config } => director::run(config),
+        Role::Director { config, control } => director::run(config, control.as_deref()),
     }
 }
 
@@ -110,8 +115,9 @@ fn play(role: &Role) -> Result<()> {
 fn tell(arguments: &Arguments) -> Result<bool> {
     let timeline = Arc::new(Timeline::new(arguments.json));
     let files = Files::write(arguments.speed)?;
-    let cluster = Cluster::new(Arc::clone(&timeline), files)?;
-    cluster.start_servers(if arguments.hold || arguments.servers { 0 } else { story::FTP_RATE })?;
+    let cluster = Cluster::new(Arc::clone(&timeline), files, arguments.serve)?;
+    let is_told = !(arguments.hold || arguments.servers || arguments.serve);
+    cluster.start_servers(if is_told { story::FTP_RATE } else { 0 })?;
     if arguments.servers {
         return hold(&cluster, arguments.json);
     }
@@ -119,6 +125,10 @@ fn tell(arguments: &Arguments) -> Result<bool> {
     if arguments.hold {
         cluster.wait_until_ready()?;
         return hold(&cluster, arguments.json);
+    }
+    if arguments.serve {
+        cluster.wait_until_ready()?;
+        return serve::serve(&cluster);
     }
     let report = story::tell(&cluster, arguments.speed)?;
     cluster.stop();

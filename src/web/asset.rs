@@ -28,6 +28,9 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ("api.js", JAVASCRIPT, include_str!("assets/api.js")),
     ("live.js", JAVASCRIPT, include_str!("assets/live.js")),
     ("act.js", JAVASCRIPT, include_str!("assets/act.js")),
+    ("accounts.js", JAVASCRIPT, include_str!("assets/accounts.js")),
+    ("graph.js", JAVASCRIPT, include_str!("assets/graph.js")),
+    ("config.js", JAVASCRIPT, include_str!("assets/config.js")),
     ("app.js", JAVASCRIPT, include_str!("assets/app.js")),
 ];
 

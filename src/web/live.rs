@@ -74,6 +74,7 @@ pub(crate) fn live(status: &Status, remembered: Option<&Balancing>) -> Value {
     json!({
         "at": status.at,
         "node": status.node,
+        "configuration": status.lvs.known().map(configuration),
         "sentence": stem(status),
         "verdict": status.verdict,
         "pair": pulse.map(|pulse| json!({
@@ -98,6 +99,16 @@ pub(crate) fn live(status: &Status, remembered: Option<&Balancing>) -> Value {
 fn stem(status: &Status) -> String {
     let sentence = sentence(status);
     sentence.split(" for ").next().unwrap_or_default().to_owned()
+}
+
+/// What stands over every page about lvs.cf.
+fn configuration(lvs: &Balancing) -> Value {
+    let standing = lvs.configuration.standing.as_ref();
+    json!({
+        "revision": standing.and_then(|standing| standing.revision),
+        "edited": standing.is_some_and(|standing| standing.edited),
+        "pending": standing.and_then(|standing| standing.pending.as_ref()),
+    })
 }
 
 fn services(known: Option<&Balancing>, remembered: Option<&Balancing>) -> Value {

@@ -6,6 +6,7 @@
 //! - `guard`: whether a request comes from where it says; `headers`: what every answer carries.
 //! - `session`, `throttle`, `account`: who is logged in, who has to wait, who there is.
 //! - `audit`: what is noted of every change.
+//! - `lines`: two texts compared.
 //! - `problem`: how an error is told (RFC 9457).
 //! - `live`, `history`, `chronicle`: what is told every second, what was, what happened.
 //! - `page`: what the pages show; `asset`: their style sheets and scripts.
@@ -21,6 +22,7 @@ pub(crate) mod form;
 pub(crate) mod guard;
 pub(crate) mod headers;
 pub(crate) mod history;
+pub(crate) mod lines;
 pub(crate) mod live;
 mod openapi;
 pub(crate) mod page;

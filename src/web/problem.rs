@@ -74,6 +74,12 @@ impl Problem {
         Self::new(413, "too_large", title, "send less")
     }
 
+    /// A change that does not say what it was made from.
+    pub(crate) fn no_base() -> Self {
+        let mend = "send the `ETag` of /api/v1/config/raw as `If-Match`";
+        Self::new(428, "no_base", "it is not said which file the draft was made from", mend)
+    }
+
     pub(crate) fn throttled(seconds: u64) -> Self {
         let title = format!("too many attempts: try again in {seconds} s");
         Self::new(429, "throttled", title, "wait")
@@ -105,6 +111,7 @@ impl From<control::protocol::Problem> for Problem {
             ProblemCode::NotAllowed => 403,
             ProblemCode::NoSuchObject => 404,
             ProblemCode::LastServer | ProblemCode::State => 409,
+            ProblemCode::Stale => 412,
             ProblemCode::Configuration => 422,
             ProblemCode::Busy => 503,
             ProblemCode::TimedOut => 504,

@@ -2,4 +2,5 @@
 //! `chromium`, and axe-core where `PIRANHA_AXE` says.
 
 mod devtools;
+mod editing;
 mod screens;

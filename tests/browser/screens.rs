@@ -9,24 +9,27 @@ use crate::daemon::until;
 use crate::director::Director;
 use crate::site::PASSWORD;
 
-const SCREENS: [&str; 9] = [
+const SCREENS: [&str; 12] = [
     "/",
     "/services",
     "/services?open=web",
     "/services/web",
     "/cluster",
     "/events",
+    "/config",
+    "/config/history?from=1&to=file",
+    "/files",
     "/accounts",
     "/audit",
     "/help",
 ];
 
-fn origin(director: &Director) -> String {
+pub(super) fn origin(director: &Director) -> String {
     format!("https://localhost:{}", director.site.client.address.port())
 }
 
 /// Logs in by the form, as a person does.
-fn log_in(browser: &mut Browser, origin: &str, user: &str) {
+pub(super) fn log_in(browser: &mut Browser, origin: &str, user: &str) {
     browser.go(&format!("{origin}/login"));
     browser.worth("document.querySelector('[name=user]').focus()");
     browser.types(user);
@@ -72,7 +75,7 @@ fn every_screen_is_clean_in_both_themes_and_three_widths() {
                 browser.go(&format!("{origin}{screen}"));
                 browser.until("document.getElementById('clock').textContent.startsWith('live')");
                 let place = format!("{screen} {theme} {width}");
-                let name = screen.replace(['/', '?', '='], "-");
+                let name = screen.replace(['/', '?', '=', '&'], "-");
                 keep_picture(&mut browser, &format!("{width}-{theme}{name}"));
                 let mut note = |what: String| findings.push(format!("{place}: {what}"));
                 browser.troubles(&origin).into_iter().for_each(&mut note);

@@ -9,6 +9,7 @@
 #[path = "../browser/mod.rs"]
 mod browser;
 mod client;
+mod configuration;
 #[path = "../cli/daemon.rs"]
 #[allow(dead_code, reason = "shared with the tests of the daemons, which use all of it")]
 mod daemon;

@@ -72,6 +72,22 @@ impl Descriptor {
     pub fn value(&self) -> String {
         self.kind.to_string()
     }
+
+    /// The words it takes, where these are all it takes.
+    #[must_use]
+    pub const fn words(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Boolean => &["0", "1"],
+            Kind::Choice(words) => words,
+            _ => &[],
+        }
+    }
+
+    /// Whether its value is bytes, of which some are written as escapes.
+    #[must_use]
+    pub const fn is_escaped(&self) -> bool {
+        matches!(self.kind, Kind::Payload)
+    }
 }
 
 /// The row of each directive in each scope.

@@ -92,7 +92,9 @@ impl App {
 
     /// What both daemons know.
     pub(super) async fn status(&self, servers: Servers) -> Status {
-        status(&self.control, servers, None).await
+        let mut known = status(&self.control, servers, None).await;
+        known.node.clone_from(&self.node);
+        known
     }
 
     /// A connection to a daemon.

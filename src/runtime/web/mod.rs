@@ -45,6 +45,9 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// The group whose members may use it as operators; root and the own user are admins.
     pub group: Option<String>,
+    /// The name of this node, that of the system unless given: two directors in one program need
+    /// it to be told apart.
+    pub node: Option<String>,
     /// The directory of accounts, audit trail and certificate: only the own user may read it.
     pub state: PathBuf,
     /// The directory of the control sockets of `pulse` and `lvs`.
@@ -60,8 +63,8 @@ impl Options {
     #[must_use]
     pub fn new(state: PathBuf, control: PathBuf) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 3637));
-        let (socket, group, certificate) = (None, None, None);
-        Self { listen, socket, group, state, control, certificate, names: Vec::new() }
+        let (socket, group, node, certificate) = (None, None, None, None);
+        Self { listen, socket, group, node, state, control, certificate, names: Vec::new() }
     }
 }
 
@@ -116,7 +119,8 @@ impl Server {
         let socket = socket.transpose()?;
         let cookie = format!("__Host-piranha-{}", local.port());
         let control = options.control.clone();
-        let app = App::new((node_name(), names, cookie), control, identity, (store, trail));
+        let node = options.node.clone().unwrap_or_else(node_name);
+        let app = App::new((node, names, cookie), control, identity, (store, trail));
         Ok(Self { app: Arc::new(app), listener, socket, local })
     }
 

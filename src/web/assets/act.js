@@ -1,5 +1,5 @@
 // What operators do, with what will happen said before.
-import { send } from "./api.js";
+import { confirmed, fault, send } from "./api.js";
 import { refresh } from "./live.js";
 
 const part = (name) => document.getElementById(`act-${name}`);
@@ -89,8 +89,20 @@ function open(button) {
   part("slide").max = Math.max(100, Number(weight) * 2);
   part("slide").value = weight;
   part("number").value = weight;
+  share();
   judge();
   document.getElementById("act").showModal();
+}
+
+// What part of new connections a weight comes to, beside those of the other servers.
+function share() {
+  const { button, act } = current;
+  const others = [...(button.closest("table")?.querySelectorAll("td[data-weight]") ?? [])]
+    .filter((cell) => cell !== button.closest("td"))
+    .reduce((sum, cell) => sum + (Number(cell.dataset.weight) || 0), 0);
+  const own = Number(part("number").value) || 0;
+  const all = own + others;
+  part("share").textContent = act !== "weight" || all === 0 ? "" : `about ${Math.round((own / all) * 100)} % of new connections, by weight`;
 }
 
 function judge() {
@@ -108,9 +120,9 @@ function request(of) {
   if (of.act === "maintenance" || of.act === "resume") {
     return ["PUT", "/api/v1/maintenance", { on: of.act === "maintenance", reason }];
   }
-  const path = `/api/v1/services/${encodeURIComponent(of.service)}/servers/${encodeURIComponent(of.server)}/override`;
+  const target = `${path(of)}/override`;
   if (of.act === "ready") {
-    return ["DELETE", path, undefined];
+    return ["DELETE", target, undefined];
   }
   const expires = Number(part("expires").value) || undefined;
   const body = { state: of.act, reason, expires, force: part("force").checked };
@@ -118,7 +130,7 @@ function request(of) {
     body.weight = Number(part("number").value);
     body.force = false;
   }
-  return ["PUT", path, body];
+  return ["PUT", target, body];
 }
 
 async function go() {
@@ -127,8 +139,10 @@ async function go() {
     if (!part("again").hidden) {
       await send("POST", "/api/v1/session/confirm", { password: part("password").value });
     }
+    const back = current.server === undefined ? null : await before(current);
     await send(...request(current));
     document.getElementById("act").close();
+    offer(`${part("title").textContent}: done.`, back);
     document.getElementById("say").textContent = `${part("title").textContent}: done`;
     setTimeout(refresh, 1200);
   } catch (error) {
@@ -143,17 +157,107 @@ async function go() {
   }
 }
 
+const path = (of) => `/api/v1/services/${encodeURIComponent(of.service)}/servers/${encodeURIComponent(of.server)}`;
+
+// The request that says of a server again what is said of it now.
+async function before(of) {
+  const { operator } = await send("GET", path(of));
+  if (!operator) {
+    return ["DELETE", `${path(of)}/override`, undefined];
+  }
+  const { word, until, reason } = operator;
+  const state = typeof word === "string" ? word : Object.keys(word)[0];
+  const expires = until ? Math.max(1, Math.round((new Date(until) - Date.now()) / 1000)) : undefined;
+  return ["PUT", `${path(of)}/override`, { state, weight: word.weight, expires, reason: reason ?? undefined, force: true }];
+}
+
+let waning = 0;
+
+// For a while, what was done can be taken back.
+function offer(words, back) {
+  const toast = document.getElementById("undo");
+  toast.firstElementChild.textContent = words;
+  toast.hidden = back === null;
+  clearTimeout(waning);
+  waning = setTimeout(() => {
+    toast.hidden = true;
+  }, 20000);
+  toast.lastElementChild.onclick = async () => {
+    toast.hidden = true;
+    try {
+      await send(...back);
+      fault(null);
+      document.getElementById("say").textContent = "Undone";
+      setTimeout(refresh, 1200);
+    } catch (error) {
+      fault(error);
+    }
+  };
+}
+
+// Checks a server and shows what was said.
+async function check(of) {
+  const show = (name, words) => {
+    document.getElementById(`told-${name}`).textContent = words;
+  };
+  const dialog = document.getElementById("told");
+  show("title", `Check of ${of.service}/${of.server}`);
+  show("words", "It is being checked.");
+  show("text", "");
+  if (!dialog.open) {
+    dialog.showModal();
+  }
+  document.getElementById("told-again").onclick = () => check(of);
+  try {
+    const { checks } = await send("POST", `${path(of)}/check`, {});
+    const words = checks.map((one) => `${one.kind} to ${one.address}: ${one.failure ?? "passed"}, in ${(one.took_us / 1000).toFixed(1)} ms.`);
+    show("words", words.join(" "));
+    show("text", checks.flatMap((one) => one.transcript).join("\n"));
+  } catch (error) {
+    show("words", error.mend ? `${error.message}: ${error.mend}` : error.message);
+  }
+}
+
+// A button that says by itself what is to be sent.
+async function put(button) {
+  button.disabled = true;
+  try {
+    const answer = await send("POST", button.dataset.post, JSON.parse(button.dataset.body ?? "{}"));
+    fault(null);
+    partner(answer?.partner);
+    document.getElementById("say").textContent = `${button.textContent}: done`;
+    setTimeout(refresh, 600);
+  } catch (error) {
+    fault(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// What became of it on the other node.
+function partner(told) {
+  if (told && !told.done) {
+    fault(new Error(`It holds here, but the partner does not have it: ${told.why}`));
+  }
+}
+
 export function start() {
   document.addEventListener("click", (click) => {
     const act = click.target.closest("[data-act]");
     if (act && document.getElementById("act")) {
       open(act);
     }
+    const row = click.target.closest("[data-check]")?.closest("tr");
+    if (row) {
+      check(row.dataset);
+    }
+    const post = click.target.closest("[data-post]");
+    if (post) {
+      put(post);
+    }
     const end = click.target.closest("[data-end]");
     if (end) {
-      send("DELETE", end.dataset.end, undefined).then(() => location.reload(), (error) => {
-        end.textContent = error.message;
-      });
+      confirmed(() => send("DELETE", end.dataset.end, undefined)).then(() => location.reload(), fault);
     }
   });
   const dialog = document.getElementById("act");
@@ -164,9 +268,11 @@ export function start() {
   dialog.addEventListener("input", judge);
   part("slide").addEventListener("input", () => {
     part("number").value = part("slide").value;
+    share();
   });
   part("number").addEventListener("input", () => {
     part("slide").value = part("number").value;
+    share();
   });
   // Enter does what the dialog is for, not what its first button is.
   dialog.addEventListener("keydown", (key) => {

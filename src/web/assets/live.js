@@ -157,6 +157,14 @@ function fade() {
   document.title = `STALE · ${document.title.replace(/^(STALE · )+/, "")}`;
 }
 
+// What a change on trial still has.
+function countDown() {
+  for (const left of document.querySelectorAll("[data-left]")) {
+    left.dataset.left = Math.max(0, Number(left.dataset.left) - 1);
+    left.textContent = `${left.dataset.left} s`;
+  }
+}
+
 function watch() {
   const age = performance.now() - last;
   if (last === 0 || age < STALE) {
@@ -224,6 +232,7 @@ export function start() {
   open();
   last = performance.now();
   setInterval(watch, 500);
+  setInterval(countDown, 1000);
   // Ages are text: they are drawn anew now and then.
   setInterval(() => {
     if (!document.hidden && !document.body.classList.contains("stale-page")) {

@@ -1,6 +1,7 @@
 //! What stands around every page: which node this is, what it does, and whether all is well.
 
 use super::glyph::{Glyph, UNKNOWN};
+use crate::control::revisions::Pending;
 use crate::control::status::{Failover, Grade, Heartbeats, Reading, Status, Verdict};
 use crate::failover::State;
 use crate::web::Role;
@@ -24,6 +25,18 @@ pub(crate) struct Frame {
     pub(crate) role: Role,
     pub(crate) csrf: String,
     pub(crate) told: String,
+    /// The change of lvs.cf that waits to be confirmed.
+    pub(crate) trial: Option<Trial>,
+}
+
+/// A change of lvs.cf that goes back unless somebody confirms it.
+#[derive(Clone, Debug)]
+pub(crate) struct Trial {
+    pub(crate) revision: u64,
+    pub(crate) base: u64,
+    pub(crate) author: String,
+    /// Seconds it still has.
+    pub(crate) left: u64,
 }
 
 /// A state with a few words.
@@ -56,6 +69,7 @@ impl Frame {
             role,
             csrf,
             told: status.at.to_string(),
+            trial: trial(status),
         }
     }
 
@@ -72,6 +86,13 @@ impl Frame {
     pub(crate) fn is_admin(&self) -> bool {
         self.role >= Role::Admin
     }
+}
+
+fn trial(status: &Status) -> Option<Trial> {
+    let standing = status.lvs.known()?.configuration.standing.as_ref()?;
+    let Pending { revision, base, author, .. } = standing.pending.clone()?;
+    let left = standing.left.map_or(0, |left| left.0.as_secs());
+    Some(Trial { revision, base, author, left })
 }
 
 fn part(pulse: &Heartbeats) -> &'static str {

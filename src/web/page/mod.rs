@@ -1,5 +1,6 @@
 //! What the pages show: values for the templates.
 
+mod config;
 mod frame;
 mod glyph;
 mod lists;
@@ -9,6 +10,7 @@ mod service;
 
 use askama::Template;
 
+pub(crate) use config::{Comparison, Config, Files, Past};
 pub(crate) use frame::{Frame, sentence};
 pub(crate) use glyph::{Glyph, UNKNOWN};
 pub(crate) use lists::{Accounts, Audit, Events, Help, SessionRow, TokenRow, UserRow};

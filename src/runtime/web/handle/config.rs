@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Context};
 use crate::config::{
-    Code, Descriptor, Directive, Loaded, by_file, difference, effective, load_in, note,
+    Code, Descriptor, Directive, Loaded, Section, by_file, difference, effective, load_in, note,
 };
 use crate::control::protocol::{Daemon, Servers};
 use crate::runtime::configuration::{self, Machine};
@@ -22,11 +22,11 @@ struct Draft {
     text: String,
 }
 
-/// The file, with the digest of its bytes as its entity tag.
+/// The file, with what a revision goes by as its entity tag.
 pub(super) async fn raw(context: &Context) -> Answer {
     let path = path(context).await?;
-    let text = read(path.clone()).await?;
-    let tag = format!("\"{:016x}\"", configuration::hash(&text));
+    let text = in_file(context, path.clone()).await?;
+    let tag = format!("\"{}\"", configuration::fingerprint(&text));
     if self::text(&context.headers, "if-none-match") == Some(&tag) {
         return Ok(Reply::done().status(http::StatusCode::NOT_MODIFIED));
     }
@@ -52,19 +52,9 @@ pub(super) async fn validate(context: &Context) -> Answer {
 pub(super) async fn diff(context: &Context) -> Answer {
     let Draft { text } = context.json()?;
     let path = path(context).await?;
-    let before = read(path.clone()).await?;
+    let before = in_file(context, path.clone()).await?;
     let changes = off(move || {
-        let settings = |bytes: &[u8]| {
-            let loaded = load(&path, bytes);
-            effective(&loaded).ok_or_else(|| {
-                let mend = "mend the lines in `diagnostics`";
-                let title = "the configuration has errors";
-                let mut problem = Problem::new(422, "configuration", title, mend);
-                problem.diagnostics = diagnostics(&path, &loaded);
-                problem
-            })
-        };
-        let changes = difference(&settings(&before)?, &settings(text.as_bytes())?);
+        let changes = difference(&settings(&path, &before)?, &settings(&path, text.as_bytes())?);
         Ok::<_, Problem>(
             changes
                 .iter()
@@ -97,11 +87,55 @@ pub(super) fn explain(context: &Context) -> Answer {
     Reply::json(&json!({ "directives": rows.collect::<Vec<_>>() }))
 }
 
+/// Every directive in every place it can stand in, in the order of the manual.
+pub(super) fn directives() -> Answer {
+    let rows = Descriptor::ALL.iter().map(|row| {
+        json!({
+            "directive": row.directive,
+            "scope": row.scope,
+            "meaning": row.doc,
+            "value": row.value(),
+            "words": row.words(),
+            "default": row.default,
+            "repeatable": row.directive.is_repeatable(),
+            "escaped": row.is_escaped(),
+        })
+    });
+    Reply::json(&json!({ "directives": rows.collect::<Vec<_>>() }))
+}
+
+/// What `text` comes to as the file at `path`, which must have no errors.
+pub(super) fn settings(path: &Path, text: &[u8]) -> Result<Section, Problem> {
+    let loaded = load(path, text);
+    effective(&loaded).ok_or_else(|| with_errors(path, &loaded))
+}
+
+/// What is wrong with a configuration that has errors.
+pub(super) fn with_errors(path: &Path, loaded: &Loaded) -> Problem {
+    let mend = "mend the lines in `diagnostics`";
+    let mut problem = Problem::new(422, "configuration", "the configuration has errors", mend);
+    problem.diagnostics = diagnostics(path, loaded);
+    problem
+}
+
 /// The file that `lvs` runs.
-async fn path(context: &Context) -> Result<PathBuf, Problem> {
+pub(super) async fn path(context: &Context) -> Result<PathBuf, Problem> {
     let mut lvs = context.app.client(Daemon::Lvs).await?;
     let known = lvs.balancing(Servers::None, None).await.map_err(refused)?;
     Ok(known.configuration.path)
+}
+
+/// What is in the file at `path`; from the records of `lvs` where this user may not read it, and they
+/// have it.
+pub(super) async fn in_file(context: &Context, path: PathBuf) -> Result<Vec<u8>, Problem> {
+    let unread = match read(path).await {
+        Ok(bytes) => return Ok(bytes),
+        Err(problem) => problem,
+    };
+    let mut lvs = context.app.client(Daemon::Lvs).await?;
+    let Some(hash) = lvs.config_history().await.map_err(refused)?.file else { return Err(unread) };
+    let known = lvs.config_text(&hash).await.map_err(|_not_recorded| unread)?;
+    Ok(known.text.into_bytes())
 }
 
 async fn read(path: PathBuf) -> Result<Vec<u8>, Problem> {
@@ -111,7 +145,7 @@ async fn read(path: PathBuf) -> Result<Vec<u8>, Problem> {
 }
 
 /// Reads `text` as what would be in the file at `path`, with the files it includes.
-fn load(path: &Path, text: &[u8]) -> Loaded {
+pub(super) fn load(path: &Path, text: &[u8]) -> Loaded {
     load_in(&path.to_string_lossy(), text, &Machine::default())
 }
 
@@ -140,6 +174,8 @@ fn diagnostics(path: &Path, loaded: &Loaded) -> Vec<Value> {
 }
 
 /// Does what takes a while off the threads that serve.
-async fn off<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn off<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::system)
 }

@@ -2,10 +2,13 @@
 
 mod account;
 mod config;
+mod draft;
 mod entry;
 mod look;
 mod operate;
 mod page;
+mod partner;
+mod revision;
 mod session;
 mod stream;
 
@@ -94,6 +97,9 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::EventsPage => page::events(&context).await,
         Endpoint::AccountsPage => page::accounts(&context).await,
         Endpoint::AuditPage => page::audit(&context).await,
+        Endpoint::ConfigPage => revision::config_page(&context).await,
+        Endpoint::HistoryPage => revision::history_page(&context).await,
+        Endpoint::FilesPage => partner::page(&context).await,
         Endpoint::Help => page::help(&context).await,
         Endpoint::LoginPage => entry::login_page(&context),
         Endpoint::Login => entry::login(&context).await,
@@ -123,6 +129,21 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Validate => config::validate(&context).await,
         Endpoint::Diff => config::diff(&context).await,
         Endpoint::Explain => config::explain(&context),
+        Endpoint::Directives => config::directives(),
+        Endpoint::Review => revision::review(&context).await,
+        Endpoint::Outline => draft::outline(&context).await,
+        Endpoint::Edit => draft::edit(&context).await,
+        Endpoint::Import => draft::import(&context).await,
+        Endpoint::Apply => revision::apply(&context).await,
+        Endpoint::ConfirmConfig => revision::confirm(&context).await,
+        Endpoint::UndoConfig => revision::undo(&context).await,
+        Endpoint::Revisions => revision::list(&context).await,
+        Endpoint::Revision => revision::one(&context).await,
+        Endpoint::Compare => revision::compare(&context).await,
+        Endpoint::Files => partner::files(&context).await,
+        Endpoint::SyncFiles => partner::synchronise(&context).await,
+        Endpoint::ResolveFile => partner::resolve(&context).await,
+        Endpoint::RunCheck => operate::check(&context).await,
         Endpoint::Reload => operate::reload(&context).await,
         Endpoint::BeginSession => session::begin(&context).await,
         Endpoint::EndSession => session::end(&context),

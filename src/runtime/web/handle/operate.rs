@@ -76,6 +76,13 @@ pub(super) async fn clear(context: &Context) -> Answer {
     told(context, &context.noted(&action, done.await)?)
 }
 
+/// What came of a check that was asked for; it changes nothing, so only the log has it.
+pub(super) async fn check(context: &Context) -> Answer {
+    let mut lvs = context.app.client(Daemon::Lvs).await?;
+    let checked = lvs.check(&target(context)).await.map_err(refused)?;
+    told(context, &checked)
+}
+
 #[derive(Deserialize)]
 struct HandOver {
     #[serde(default)]

@@ -91,7 +91,7 @@ pub(super) async fn accounts(context: &Context) -> Answer {
 }
 
 /// What is known now, and the frame of the page `title` over it.
-async fn framed(
+pub(super) async fn framed(
     context: &Context,
     title: &str,
     place: &'static str,
