@@ -7,6 +7,8 @@
 mod databases;
 #[path = "real/services.rs"]
 mod services;
+#[path = "real/unpacked.rs"]
+mod unpacked;
 
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -16,11 +18,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use piranha::health::{
-    Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, HttpSpec, HttpVersion, Security,
-    TlsSpec,
+    Application, ApplicationSpec, BodyExpect, Check, CheckSpec, DnsSpec, Failure, HttpSpec,
+    HttpVersion, Security, TlsSpec,
 };
 use piranha::net::Protocol;
 use piranha::runtime::checks::build;
+use rustix::process::Signal;
 use tokio::net::TcpStream;
 
 use crate::certificates::{file, secret};
@@ -32,15 +35,21 @@ struct Server {
     directory: tempfile::TempDir,
 }
 
+impl Server {
+    /// Sends a signal to it and its children: it leads a group of its own.
+    fn signal(&self, signal: Signal) {
+        let group = rustix::process::Pid::from_child(&self.process);
+        let _ = rustix::process::kill_process_group(group, signal);
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its children go with it: it leads a group of its own.
-        let group = rustix::process::Pid::from_child(&self.process);
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
+        self.signal(Signal::TERM);
         let begun = Instant::now();
         while self.process.try_wait().is_ok_and(|end| end.is_none()) {
             if begun.elapsed() > Duration::from_secs(5) {
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+                self.signal(Signal::KILL);
                 let _ = self.process.wait();
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -148,7 +157,7 @@ fn is_root() -> bool {
 async fn nginx() {
     let Some(program) = installed("nginx") else { return };
     let (directory, http, https) = (directory(), free_port(), free_port());
-    let clear = free_port();
+    let (clear, expired) = (free_port(), free_port());
     let path = directory.path().display().to_string();
     fs::write(directory.path().join("users"), "ann:{PLAIN}hunter2\n").unwrap();
     fs::set_permissions(directory.path().join("users"), Permissions::from_mode(0o644)).unwrap();
@@ -159,6 +168,10 @@ async fn nginx() {
             access_log off;
             client_body_temp_path {path}/b; proxy_temp_path {path}/p; fastcgi_temp_path {path}/f;
             uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;
+            server {{
+                listen {expired} ssl;
+                ssl_certificate {}; ssl_certificate_key {};
+            }}
             server {{
                 listen {http};
                 listen {clear} http2;
@@ -171,11 +184,13 @@ async fn nginx() {
                     auth_basic x; auth_basic_user_file {path}/users; alias {path}/server.pem;
                 }}
             }}
-        }}"
+        }}",
+        file("expired.pem").display(),
+        file("expired.key").display()
     );
     fs::write(directory.path().join("conf"), configuration).unwrap();
     let command = command(&program, &["-e", "stderr", "-c", &format!("{path}/conf")]);
-    let _server = start(command, directory, http).await;
+    let server = start(command, directory, http).await;
 
     let spec = |change: &dyn Fn(&mut HttpSpec)| {
         let mut spec = HttpSpec::default();
@@ -224,18 +239,25 @@ async fn nginx() {
         assert_eq!(probe(&spec(&|spec| spec.tls = Some(tls())), https, AMPLE).await, Ok(()));
         let stranger = spec(&|spec| spec.tls = Some(TlsSpec::default()));
         assert!(why(&stranger, https, AMPLE).await.contains("UnknownIssuer"));
+        let over = spec(&|spec| spec.tls = Some(tls()));
+        assert!(why(&over, expired, AMPLE).await.ends_with("Expired"));
     }
+    hangs_and_goes(server, &spec(&|_| ()), http).await;
 }
 
 #[tokio::test]
 async fn redis() {
     let Some(program) = installed("redis-server") else { return };
-    let (directory, address) = (directory(), free_port());
+    let (directory, address, secure) = (directory(), free_port(), free_port());
     let port = address.port().to_string();
     let path = directory.path().display().to_string();
     let mut command = command(&program, &["--port", &port, "--bind", "127.0.0.1", "--save", ""]);
     command.args(["--dir", &path, "--requirepass", "hunter2"]);
-    let _server = start(command, directory, address).await;
+    command.args(["--tls-port", &secure.port().to_string(), "--tls-auth-clients", "no"]);
+    command.args(["--tls-cert-file", &format!("{path}/server.pem")]);
+    command.args(["--tls-key-file", &format!("{path}/server.key")]);
+    command.arg("--tls-ca-cert-file").arg(file("ca.pem"));
+    let server = start(command, directory, address).await;
     let (_right, right) = secret(b"hunter2");
     let (_wrong, wrong) = secret(b"hunter3");
     assert_eq!(probe(&login(Application::Redis, &right), address, AMPLE).await, Ok(()));
@@ -243,6 +265,14 @@ async fn redis() {
     assert!(refused.starts_with("expected +OK after AUTH, got \"-WRONGPASS"), "{refused}");
     let without = why(&plain(Application::Redis), address, AMPLE).await;
     assert!(without.contains("-NOAUTH"), "{without}");
+    if cfg!(feature = "tls") {
+        let spec = ApplicationSpec::new(Application::Redis).with_auth(Some(right.clone()));
+        let check = CheckSpec::Application(spec.with_security(Security::Tls(tls())));
+        assert_eq!(probe(&check, secure, AMPLE).await, Ok(()));
+        let stranger = with(Application::Redis, Security::Tls(TlsSpec::default()));
+        assert!(why(&stranger, secure, AMPLE).await.contains("UnknownIssuer"));
+    }
+    hangs_and_goes(server, &login(Application::Redis, &right), address).await;
 }
 
 /// Waits until a check passes: a server may take connections before it is ready.
@@ -257,6 +287,62 @@ async fn ready_over(protocol: Protocol, spec: &CheckSpec, address: SocketAddr) {
         assert!(begun.elapsed() < Duration::from_secs(60), "{failure}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A server that is stopped keeps silent, passes again when it goes on, and is refused when it is
+/// gone.
+async fn hangs_and_goes(server: Server, spec: &CheckSpec, address: SocketAddr) {
+    hangs_and_goes_over(Protocol::Tcp, server, spec, address).await;
+}
+
+async fn hangs_and_goes_over(
+    protocol: Protocol,
+    server: Server,
+    spec: &CheckSpec,
+    address: SocketAddr,
+) {
+    let check = build(spec, protocol).unwrap();
+    server.signal(Signal::STOP);
+    // Its threads stop one by one, and its children may outlive it for a moment.
+    let hung = |verdict: &_| matches!(verdict, Err(Failure::TimedOut { .. }));
+    comes_to(&*check, address, hung).await;
+    server.signal(Signal::CONT);
+    ready_over(protocol, spec, address).await;
+    drop(server);
+    comes_to(&*check, address, |verdict| *verdict == Err(Failure::Refused)).await;
+}
+
+/// Checks until the verdict is as wanted.
+async fn comes_to(
+    check: &dyn Check,
+    address: SocketAddr,
+    wanted: impl Fn(&Result<(), Failure>) -> bool,
+) {
+    let begun = Instant::now();
+    loop {
+        let verdict = check.probe(address, Duration::from_millis(500)).await;
+        if wanted(&verdict) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{verdict:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// TLS is spoken with a certificate that is good, and one that nobody vouches for or that is for
+/// another name fails the check.
+async fn is_verified(application: Application, over: fn(TlsSpec) -> Security, address: SocketAddr) {
+    if !cfg!(feature = "tls") {
+        return;
+    }
+    let check = |tls| with(application, over(tls));
+    assert_eq!(probe(&check(tls()), address, AMPLE).await, Ok(()));
+    let stranger = why(&check(TlsSpec::default()), address, AMPLE).await;
+    assert!(stranger.contains("UnknownIssuer"), "{stranger}");
+    let mut other = tls();
+    other.name = Some("other.example.org".into());
+    let other = why(&check(other), address, AMPLE).await;
+    assert!(other.contains("not valid for name"), "{other}");
 }
 
 #[tokio::test]
@@ -276,23 +362,21 @@ async fn openldap() {
     fs::write(directory.path().join("conf"), configuration).unwrap();
     let urls = format!("ldap://{address} ldaps://{secure}");
     let command = command(&program, &["-d", "0", "-h", &urls, "-f", &format!("{path}/conf")]);
-    let _server = start(command, directory, address).await;
+    let server = start(command, directory, address).await;
     assert_eq!(probe(&plain(Application::Ldap), address, AMPLE).await, Ok(()));
     let (_right, right) = secret(b"cn=admin,dc=example,dc=org:hunter2");
     assert_eq!(probe(&login(Application::Ldap, &right), address, AMPLE).await, Ok(()));
     let (_wrong, wrong) = secret(b"cn=admin,dc=example,dc=org:hunter3");
     let refused = why(&login(Application::Ldap, &wrong), address, AMPLE).await;
     assert_eq!(refused, r#"expected success after the bind, got "result 49""#);
+    is_verified(Application::Ldap, Security::Tls, secure).await;
+    is_verified(Application::Ldap, Security::StartTls, address).await;
     if cfg!(feature = "tls") {
-        let check = with(Application::Ldap, Security::Tls(tls()));
-        assert_eq!(probe(&check, secure, AMPLE).await, Ok(()));
         let check = with(Application::Ldap, Security::StartTls(tls()));
-        assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
         let again = why(&check, secure, Duration::from_secs(2)).await;
         assert!(!again.is_empty(), "TLS is spoken there already");
-        let stranger = with(Application::Ldap, Security::StartTls(TlsSpec::default()));
-        assert!(why(&stranger, address, AMPLE).await.contains("certificate"));
     }
+    hangs_and_goes(server, &plain(Application::Ldap), address).await;
 }
 
 #[tokio::test]
@@ -311,7 +395,7 @@ async fn unbound() {
     );
     fs::write(directory.path().join("conf"), configuration).unwrap();
     let command = command(&program, &["-d", "-c", &format!("{path}/conf")]);
-    let _server = start(command, directory, address).await;
+    let server = start(command, directory, address).await;
     let ask = |name: &str, record: &str, expect: Option<&str>| {
         let mut spec = DnsSpec::default();
         (spec.name, spec.record) = (name.to_owned(), record.to_owned());
@@ -331,6 +415,8 @@ async fn unbound() {
         let none = verdict(ask("no.example.org", "A", None)).await.unwrap_err();
         assert!(none.contains("an answer without an error"), "{none}");
     }
+    let check = CheckSpec::Dns(DnsSpec::default());
+    hangs_and_goes_over(Protocol::Udp, server, &check, address).await;
 }
 
 #[tokio::test]
@@ -347,17 +433,28 @@ async fn vsftpd() {
          anonymous_enable=YES\nsecure_chroot_dir={path}/empty\nanon_root={path}/empty\n\
          ssl_enable=YES\nallow_anon_ssl=YES\nrsa_cert_file={path}/server.pem\n\
          rsa_private_key_file={path}/server.key\nssl_ciphers=HIGH\nsession_support=NO\n\
-         seccomp_sandbox=NO\n",
+         seccomp_sandbox=NO\nmax_clients=3\n",
         address.port()
     );
     fs::write(directory.path().join("conf"), configuration).unwrap();
     let command = command(&program, &[&format!("{path}/conf")]);
-    let _server = start(command, directory, address).await;
-    assert_eq!(probe(&plain(Application::Ftp), address, AMPLE).await, Ok(()));
-    if cfg!(feature = "tls") {
-        let check = with(Application::Ftp, Security::StartTls(tls()));
-        assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
-    }
+    let server = start(command, directory, address).await;
+    let check = plain(Application::Ftp);
+    ready(&check, address).await;
+    is_verified(Application::Ftp, Security::StartTls, address).await;
+    // Those that left may count for a moment still.
+    let (mut held, begun) = (Vec::new(), Instant::now());
+    let full = loop {
+        held.push(TcpStream::connect(address).await.unwrap());
+        match probe(&check, address, AMPLE).await {
+            Err(failure) => break failure.to_string(),
+            Ok(()) => assert!(begun.elapsed() < AMPLE, "there is always room"),
+        }
+    };
+    assert!(full.contains("as a greeting, got \"421 "), "{full}");
+    drop(held);
+    ready(&check, address).await;
+    hangs_and_goes(server, &check, address).await;
 }
 
 #[tokio::test]
@@ -384,19 +481,16 @@ async fn dovecot() {
     );
     fs::write(directory.path().join("conf"), configuration).unwrap();
     let command = command(&program, &["-F", "-c", &format!("{path}/conf")]);
-    let _server = start(command, directory, imap).await;
+    let server = start(command, directory, imap).await;
     ready(&plain(Application::Imap), imap).await;
     ready(&plain(Application::Pop3), pop3).await;
     let confused = why(&plain(Application::Imap), pop3, AMPLE).await;
     assert!(confused.starts_with("expected * OK or * PREAUTH as a greeting, got \"+OK"));
-    if cfg!(feature = "tls") {
-        let check = with(Application::Imap, Security::Tls(tls()));
-        assert_eq!(probe(&check, secure, AMPLE).await, Ok(()));
-        for (application, address) in [(Application::Imap, imap), (Application::Pop3, pop3)] {
-            let check = with(application, Security::StartTls(tls()));
-            assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
-        }
-    }
+    is_verified(Application::Imap, Security::Tls, secure).await;
+    is_verified(Application::Imap, Security::StartTls, imap).await;
+    is_verified(Application::Pop3, Security::StartTls, pop3).await;
+    hangs_and_goes(server, &plain(Application::Imap), imap).await;
+    assert_eq!(why(&plain(Application::Pop3), pop3, AMPLE).await, "connection refused");
 }
 
 #[tokio::test]
@@ -422,13 +516,13 @@ async fn exim() {
     let command = command(&program, &["-C", &format!("{path}/conf"), "-bdf", "-oX", &port]);
     let server = start(command, directory, address).await;
     assert_eq!(probe(&plain(Application::Smtp), address, AMPLE).await, Ok(()));
-    if cfg!(feature = "tls") {
-        let check = with(Application::Smtp, Security::StartTls(tls()));
-        assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
-    }
-    fs::write(server.directory.path().join("closed"), "").unwrap();
+    is_verified(Application::Smtp, Security::StartTls, address).await;
+    let sign = server.directory.path().join("closed");
+    fs::write(&sign, "").unwrap();
     let closed = why(&plain(Application::Smtp), address, AMPLE).await;
     assert!(closed.contains("as a greeting, got \"550 closed for today"), "{closed}");
+    fs::remove_file(sign).unwrap();
+    hangs_and_goes(server, &plain(Application::Smtp), address).await;
 }
 
 #[tokio::test]

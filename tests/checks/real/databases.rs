@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use piranha::health::{Application, ApplicationSpec, CheckSpec, Security, TlsSpec};
+use piranha::health::{Application, ApplicationSpec, CheckSpec, Security};
 use tokio::net::TcpStream;
 
 use super::{
-    command, directory, free_port, give_to, installed, is_root, login, plain, ready, start, tls,
-    with,
+    command, directory, free_port, give_to, hangs_and_goes, installed, is_root, is_verified, login,
+    plain, ready, start, tls,
 };
 use crate::certificates::secret;
 use crate::{AMPLE, probe, why};
@@ -54,10 +54,7 @@ async fn postgresql() {
     );
     let server = start(command, directory, address).await;
     ready(&plain(Application::Postgresql), address).await;
-    if cfg!(feature = "tls") {
-        let starttls = with(Application::Postgresql, Security::StartTls(tls()));
-        assert_eq!(probe(&starttls, address, AMPLE).await, Ok(()));
-    }
+    is_verified(Application::Postgresql, Security::StartTls, address).await;
     // Over the socket in the directory, which asks for no password.
     let make = "SET password_encryption = md5; CREATE ROLE bob LOGIN PASSWORD 'secret of bob'; \
                 CREATE ROLE carol LOGIN PASSWORD 'secret of carol'";
@@ -88,9 +85,7 @@ async fn postgresql() {
         let refused = why(&login(Application::Postgresql, &auth), address, AMPLE).await;
         assert!(refused.starts_with("expected to be let in after the login, got \"password"));
     }
-    // A server that is stopped is no longer one.
-    drop(server);
-    assert_eq!(why(&plain(Application::Postgresql), address, AMPLE).await, "connection refused");
+    hangs_and_goes(server, &plain(Application::Postgresql), address).await;
 }
 
 #[tokio::test]
@@ -117,7 +112,7 @@ async fn mariadb() {
     command.args(["--bind-address=127.0.0.1", "--max-connections=10", "--max-connect-errors=3"]);
     command.args([format!("--port={}", address.port()), format!("--socket={path}/socket")]);
     command.args([format!("--pid-file={path}/pid"), "--skip-name-resolve=0".into()]);
-    let _server = start(command, directory, address).await;
+    let server = start(command, directory, address).await;
     let check = plain(Application::Mysql);
     // More of them than a host may break off before it is blocked.
     for _ in 0..20 {
@@ -135,9 +130,8 @@ async fn mariadb() {
         let secure = Security::StartTls(tls());
         let check = CheckSpec::Application(spec.with_auth(Some(right)).with_security(secure));
         assert_eq!(probe(&check, address, AMPLE).await, Ok(()));
-        let stranger = with(Application::Mysql, Security::StartTls(TlsSpec::default()));
-        assert!(why(&stranger, address, AMPLE).await.contains("UnknownIssuer"));
     }
+    is_verified(Application::Mysql, Security::StartTls, address).await;
     let mut held = Vec::new();
     for _ in 0..12 {
         held.push(TcpStream::connect(address).await.unwrap());
@@ -150,4 +144,7 @@ async fn mariadb() {
         }
     };
     assert!(full.contains("Too many connections"), "{full}");
+    drop(held);
+    ready(&check, address).await;
+    hangs_and_goes(server, &check, address).await;
 }
