@@ -242,6 +242,32 @@ fn a_suspended_director_finds_itself_replaced() {
 }
 
 #[test]
+fn addresses_that_somebody_removes_are_put_back_and_nobody_takes_over() {
+    for seed in 0..50 {
+        let mut cluster = settled(Scenario::calm(seed));
+        cluster.rob(0);
+        assert_eq!(cluster.owner(), None);
+        cluster.run_for(millis(5)).unwrap();
+        assert_eq!(cluster.owner(), Some(0));
+        cluster.run_for(millis(1000)).unwrap();
+        assert_eq!((cluster.state(0), cluster.state(1)), (State::Active, State::Standby));
+        assert!(cluster.take_longest_outage() <= millis(2), "one acquisition");
+    }
+}
+
+#[test]
+fn addresses_that_are_removed_while_they_are_given_up_stay_away() {
+    for seed in 0..50 {
+        let mut cluster = settled(Scenario::calm(seed));
+        cluster.rob(0);
+        cluster.command(0, Command::HandOver).unwrap();
+        cluster.run_for(millis(100)).unwrap();
+        assert_eq!(cluster.owner(), Some(1));
+        assert_eq!(cluster.state(0), State::Standby);
+    }
+}
+
+#[test]
 fn a_mixed_pair_fails_over_and_keeps_one_owner() {
     for pair in [Pair::OriginalBackup, Pair::OriginalPrimary] {
         let mut cluster = settled(Scenario { pair, ..Scenario::calm(5) });

@@ -76,6 +76,24 @@ impl Cluster {
         self.schedule(duration, Event::Finish { node, epoch });
     }
 
+    pub(super) fn schedule_put_back(&mut self, node: NodeId) {
+        let Span { min, max } = self.scenario.acquire;
+        let (wait, epoch) = (self.random.duration(min, max), self.nodes[node].epoch);
+        self.schedule(wait, Event::PutBack { node, epoch });
+    }
+
+    /// Puts back what was removed. Whoever is suspended does so when it runs again.
+    pub(super) fn put_back(&mut self, node: NodeId, epoch: u64) {
+        if self.nodes[node].epoch != epoch {
+            return;
+        }
+        if self.nodes[node].paused {
+            return self.schedule_put_back(node);
+        }
+        self.nodes[node].kernel.put_back();
+        self.account();
+    }
+
     pub(super) fn finish(&mut self, node: NodeId, epoch: u64) -> Result<(), Violation> {
         if self.nodes[node].epoch != epoch {
             return Ok(());

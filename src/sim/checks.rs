@@ -81,7 +81,7 @@ impl Cluster {
                 kernel.is_busy() || self.is_up(node) == (state == State::Active)
             }
             State::Active => kernel.is_complete(),
-            State::Starting | State::Standby | State::Stopped => kernel.touched.is_empty(),
+            State::Starting | State::Standby | State::Stopped => kernel.is_free(),
             State::Failed => kernel.holds().is_empty(),
             State::Acquiring | State::Releasing => true,
         };
@@ -115,10 +115,31 @@ impl Cluster {
         node: NodeId,
         addresses: &[VirtualAddress],
     ) -> Result<(), Violation> {
-        let missing = Addresses::of(addresses).without(self.nodes[node].kernel.up);
+        let kernel = &self.nodes[node].kernel;
+        // What was removed a moment ago is on its way back.
+        let missing = Addresses::of(addresses).without(kernel.up).without(kernel.missing);
         self.require(missing.is_empty(), || {
             format!("lb{} announces {missing:?}, which is not up", node + 1)
         })
+    }
+
+    /// What somebody removed is back after one acquisition, unless the director was suspended.
+    pub(super) fn check_put_back(&mut self) -> Result<(), Violation> {
+        for node in 0..2 {
+            let this = &mut self.nodes[node];
+            if this.kernel.missing.is_empty() {
+                this.robbed = None;
+                continue;
+            }
+            if this.paused {
+                this.robbed = Some(self.now);
+            }
+            let since = *this.robbed.get_or_insert(self.now);
+            self.require(self.now - since <= self.scenario.acquire.max * 2, || {
+                format!("lb{} does not put back what somebody removed", node + 1)
+            })?;
+        }
+        Ok(())
     }
 
     /// Nobody takes the service from a director that it hears.

@@ -132,6 +132,7 @@ pub(super) enum Event {
     GiveUp { node: NodeId, epoch: u64, id: ActionId },
     Reload { node: NodeId, settings: Settings },
     MaintenanceOver { node: NodeId },
+    PutBack { node: NodeId, epoch: u64 },
     Heal,
     Fault,
     FaultsEnd,
@@ -246,6 +247,7 @@ impl Cluster {
             self.now = entry.at;
             self.step(entry.event)?;
             self.check_overlap()?;
+            self.check_put_back()?;
         }
         self.now = end;
         Ok(())
@@ -320,6 +322,16 @@ impl Cluster {
         self.schedule(span, Event::Resume { node });
     }
 
+    /// Removes the addresses of a director that has them up, as an administrator may by mistake. It
+    /// puts them back.
+    pub fn rob(&mut self, node: NodeId) {
+        if self.nodes[node].kernel.rob() {
+            self.note(|| format!("somebody removes the addresses of lb{}", node + 1));
+            self.account();
+            self.schedule_put_back(node);
+        }
+    }
+
     /// Drops what the primary (first) or the backup (second) sends, until told otherwise.
     pub fn cut(&mut self, cut: [bool; 2]) {
         self.note(|| format!("cut {cut:?}"));
@@ -389,6 +401,10 @@ impl Cluster {
             }
             Event::Reload { .. } => Ok(()),
             Event::MaintenanceOver { node } => self.command(node, Command::Maintenance(false)),
+            Event::PutBack { node, epoch } => {
+                self.put_back(node, epoch);
+                self.check_claim(node)
+            }
             Event::Heal => {
                 self.cut([false; 2]);
                 Ok(())

@@ -23,10 +23,11 @@ enum Kind {
     Jump,
     Reload,
     Cold,
+    Removal,
 }
 
 /// In the order in which seeds choose among them.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::Crash,
     Kind::Pause,
     Kind::Partition,
@@ -39,6 +40,7 @@ const KINDS: [Kind; 12] = [
     Kind::Jump,
     Kind::Reload,
     Kind::Cold,
+    Kind::Removal,
 ];
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Self::Jump => scenario.jumps,
             Self::Reload => scenario.reloads,
             Self::Cold => !scenario.cold.is_zero(),
+            Self::Removal => scenario.removals,
             Self::Crash
             | Self::Pause
             | Self::Partition
@@ -127,6 +130,7 @@ impl Cluster {
                 let epoch = self.nodes[node].epoch;
                 self.schedule(span, Event::Warm { node, epoch });
             }
+            Kind::Removal => self.rob(if self.is_up(node) { node } else { 1 - node }),
         }
         Ok(())
     }

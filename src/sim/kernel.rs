@@ -72,6 +72,8 @@ pub(super) struct Kernel {
     wanted: Addresses,
     /// What it asked for and was refused.
     refused: Addresses,
+    /// What somebody removed and is not put back yet.
+    pub(super) missing: Addresses,
 }
 
 impl Kernel {
@@ -94,8 +96,12 @@ impl Kernel {
     pub(super) fn finish(&mut self, success: bool) -> Option<ActionId> {
         let task = self.tasks.pop_front()?;
         match (task.job, success) {
-            (Job::Acquire, true) => self.up = self.up.or(task.addresses),
+            (Job::Acquire, true) => {
+                self.up = self.up.or(task.addresses);
+                self.missing = self.missing.without(task.addresses);
+            }
             (Job::Release, true) => {
+                self.missing = self.missing.without(task.addresses);
                 self.touched = self.touched.without(task.addresses);
                 self.up = self.up.without(task.addresses);
                 self.stuck = self.stuck.without(task.addresses);
@@ -117,6 +123,22 @@ impl Kernel {
         }
     }
 
+    /// Somebody removes what is up; false if nothing is, or is about to change.
+    pub(super) fn rob(&mut self) -> bool {
+        if self.is_busy() || self.up.is_empty() {
+            return false;
+        }
+        self.missing = self.missing.or(self.up);
+        self.up = Addresses::default();
+        true
+    }
+
+    /// Whoever holds the addresses puts back what was removed, unless they are to go anyway.
+    pub(super) fn put_back(&mut self) {
+        let back = std::mem::take(&mut self.missing).and(self.wanted).and(self.touched);
+        self.up = self.up.or(back);
+    }
+
     pub(super) fn current(&self) -> Option<Job> {
         self.tasks.front().map(|task| task.job)
     }
@@ -130,13 +152,18 @@ impl Kernel {
         self.touched.without(self.stuck)
     }
 
+    /// Whether nothing is up, nor may be.
+    pub(super) const fn is_free(&self) -> bool {
+        self.touched.is_empty() && self.up.is_empty()
+    }
+
     /// Whether everything is up that a director which calls itself active has to have up. What a
     /// reload added may be on its way, or have been refused.
     pub(super) fn is_complete(&self) -> bool {
         let begins = |all: Addresses, task: &Task| all.or(task.addresses);
         let pending = self.tasks.iter().fold(Addresses::default(), begins);
-        let missing = self.wanted.without(self.up).without(pending);
-        let nothing = self.up.or(pending).or(self.refused).is_empty();
+        let missing = self.wanted.without(self.up).without(pending).without(self.missing);
+        let nothing = self.up.or(pending).or(self.refused).or(self.missing).is_empty();
         missing.is_empty() && !nothing
     }
 

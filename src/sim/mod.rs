@@ -14,6 +14,7 @@
 //!   takeover and no overlap.
 //! - A director that is cold does not ask for the service; one that is warm and fails back has it
 //!   in the end.
+//! - What somebody removes is back after one acquisition, unless it was to go; nobody takes over for it.
 //! - Nothing is announced before it is known to be up; what is up is what the state says.
 //! - No output without an input, and no deadline that is already over.
 //! - A forged or replayed datagram changes nothing but a counter.

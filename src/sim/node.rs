@@ -50,6 +50,8 @@ pub(super) struct Node {
     pub(super) paused_calmly: Option<Instant>,
     /// What arrived while paused.
     pub(super) inbox: VecDeque<Input>,
+    /// Since when addresses are missing that somebody removed while it ran.
+    pub(super) robbed: Option<Instant>,
     /// Actions whose completion is still owed.
     pub(super) unanswered: Vec<ActionId>,
     /// Whether the data plane knows its servers and connections.

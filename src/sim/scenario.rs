@@ -93,6 +93,9 @@ pub struct Scenario {
     pub lopsided: [u64; 2],
     /// Chance beside that for each path.
     pub path_loss: [u64; 2],
+    /// Whether somebody removes addresses that are up among the faults. Whoever holds them puts
+    /// them back, within the time of an acquisition.
+    pub removals: bool,
 }
 
 impl Scenario {
@@ -131,6 +134,7 @@ impl Scenario {
             cold: Duration::ZERO,
             lopsided: [0; 2],
             path_loss: [0; 2],
+            removals: false,
         }
     }
 
@@ -168,6 +172,8 @@ impl Scenario {
         scenario.draw_faults(&mut random);
         scenario.guards = random.chance(50);
         scenario.draw_wider(&mut random);
+        // 0.8.6 puts nothing back.
+        scenario.removals = random.chance(30) && !scenario.has_original();
         scenario
     }
 
@@ -184,6 +190,7 @@ impl Scenario {
             cold: Duration::ZERO,
             lopsided: [0; 2],
             path_loss: [0; 2],
+            removals: false,
             ..self
         }
     }

@@ -352,8 +352,8 @@ fn partner(pulse: &Heartbeats) -> Vec<Reason> {
             ReasonCode::PartnerUnheard,
             None,
             format!("the partner has not been heard since this pulse started{}", refused(pulse)),
-            "see that pulse runs there, that both have the same key, and that nothing filters the \
-             heartbeat port",
+            "see that pulse runs there, that both have the same key and heartbeat_version, and that \
+             nothing filters the heartbeat port",
         )];
     };
     if !pulse.hears_partner() {
@@ -433,7 +433,7 @@ fn silent(pulse: &Heartbeats, path: &HeartbeatPath) -> Option<Reason> {
         Some(age) => format!("the last heartbeat on {name} came {age} ago"),
         None => format!("no heartbeat has come on {name}"),
     };
-    let mend = "see the link and the filters of this path: the other one is all that is left";
+    let mend = "see the link and the filters of this path: there are fewer left";
     Some(Reason::new(ReasonCode::PathSilent, Some(&name), message, mend))
 }
 

@@ -62,12 +62,13 @@ impl Devices {
             self.made.remove(&index);
         }
         let made = &self.made;
-        let is_needed = |below: &String| made.values().any(|needed| needed == below);
-        for (_, before) in self.before.extract_if(.., |below, _| !is_needed(below)) {
-            for (path, value) in before {
-                let _ = fs::write(path, value);
+        self.before.retain(|below, before| {
+            let is_needed = made.values().any(|needed| needed == below);
+            if !is_needed {
+                before.iter().for_each(|(path, value)| drop(fs::write(path, value)));
             }
-        }
+            is_needed
+        });
     }
 
     /// The indices of those there are.

@@ -14,6 +14,9 @@
 //! - An address that is on this machine already, and not by a lease, is somebody else's: it is
 //!   served on and announced, and neither added nor removed. So are those of 127.0.0.0/8 and ::1,
 //!   which need no privilege.
+//! - One that has an Ethernet address of its own
+//!   ([`hardware`](crate::failover::VirtualAddress::hardware)) is put on a macvlan, which is made
+//!   for it, put back like it, and removed with the last one that is on it.
 //! - All of it happens on a thread of its own: a kernel that is slow to change addresses delays no
 //!   heartbeat.
 

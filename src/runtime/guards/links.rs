@@ -53,9 +53,10 @@ async fn follow(spec: &Spec, own: &[IpAddr], report: &Report) -> io::Result<()> 
         }
         tokio::select! {
             changes = monitor.next() => {
-                let whole = changes?.into_iter().fold(true, |whole, c| view.follow(c) && whole);
-                if !whole {
-                    view = View::read(&mut route)?;
+                for change in changes? {
+                    if !view.follow(change) {
+                        view = View::read(&mut route)?;
+                    }
                 }
             }
             answers = drivers.next(|| view.hardware(spec, own)) => {
