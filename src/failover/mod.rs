@@ -11,6 +11,7 @@
 //! where an address is.
 
 pub mod announcer;
+mod cause;
 pub mod guard;
 mod held;
 mod payload;
@@ -24,12 +25,13 @@ mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::cause::{ActionError, Cause};
 use self::guard::Fault;
 pub use self::payload::Payload;
+pub use self::status::{Declined, PathCounters, PeerStatus, Status};
 use crate::net::Family;
 use crate::time::Instant;
 use crate::wire::ethernet::MacAddr;
@@ -247,42 +249,6 @@ impl fmt::Display for State {
 #[serde(transparent)]
 pub struct PathId(pub u8);
 
-/// What became of the datagrams that came in on one path.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct PathCounters {
-    /// Accepted.
-    pub received: u64,
-    /// Not accepted; [`Status::rejected`] has the reasons, of all paths together.
-    pub refused: u64,
-    /// Those that should have come since the first one, and did not: silences of more than one and
-    /// a half intervals of the peer, in intervals. None with VRRP, where a standby says nothing.
-    pub missed: u64,
-}
-
-impl PathCounters {
-    /// A datagram was accepted `silence` after the one before it; `interval` is the peer's.
-    pub(crate) fn accept(&mut self, silence: Option<Duration>, interval: Duration) {
-        self.received = self.received.saturating_add(1);
-        let missing = silence.map_or(0, |silence| missed(silence, interval));
-        self.missed = self.missed.saturating_add(missing);
-    }
-
-    /// The same while the path has been silent for `silence` by now.
-    #[must_use]
-    pub(crate) fn during(self, silence: Option<Duration>, interval: Duration) -> Self {
-        let missing = silence.map_or(0, |silence| missed(silence, interval));
-        Self { missed: self.missed.saturating_add(missing), ..self }
-    }
-}
-
-/// How many of those sent every `interval` are missing after `silence`. What is late by less than
-/// half an interval is not.
-fn missed(silence: Duration, interval: Duration) -> u64 {
-    let intervals = (silence + interval / 2).as_nanos().checked_div(interval.as_nanos());
-    u64::try_from(intervals.unwrap_or_default()).unwrap_or(u64::MAX).saturating_sub(1)
-}
-
 /// Ties the completion of an action to the [`Output`] that asked for it. Never used twice in the
 /// life of a machine, so that a late completion cannot be taken for another's.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -383,107 +349,6 @@ impl Transition {
     }
 }
 
-/// Why a director changed its state, or did not.
-#[non_exhaustive]
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// There is no peer (`backup_active = 0`) and nothing was heard for the dead time.
-    Alone,
-    /// The peer was silent for the dead time.
-    PeerDead,
-    /// The peer is active.
-    PeerActive,
-    /// Both are active and the peer is the primary.
-    PeerWins,
-    /// Another router is active whose VRRP priority is higher, or equal with a greater address.
-    PeerHigher,
-    /// The active router has a lower VRRP priority, and this node may take over from it.
-    PeerLower,
-    /// The peer runs and does not hold the service.
-    PeerStandby,
-    /// The peer said it cannot hold the service.
-    PeerFailed,
-    /// The peer hands the service over.
-    PeerHandsOver,
-    /// The peer said farewell.
-    PeerStopped,
-    /// A guard of the peer fails, or it is in maintenance.
-    PeerUnfit,
-    /// A guard of this node fails.
-    Guard(Fault),
-    /// This node is in maintenance.
-    Maintenance,
-    /// The addresses of this node are coming up or cannot be taken down just now.
-    Busy,
-    /// The service stays with the peer until this node knows its servers and connections.
-    Cold,
-    /// This node was told to start as the active one.
-    Forced,
-    /// The administrator asked for a hand-over.
-    Requested,
-    /// The peer did not agree to a hand-over in time, or could not take it.
-    PeerRefused,
-    /// A hand-over was asked of a director that does not hold the service.
-    NotActive,
-    /// The process was told to stop.
-    Stopping,
-    /// The data plane on this node broke down.
-    DataPlaneFailed,
-    /// The data plane on this node works again.
-    DataPlaneUsable,
-    /// The last try failed a dead time ago; ready for another.
-    Retrying,
-    /// The addresses are up.
-    Acquired,
-    /// The addresses are down.
-    Released,
-    /// The addresses could not be brought up or down.
-    ActionFailed(ActionError),
-    /// The clock jumped further than the dead time: the node was suspended or stalled.
-    Suspended,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Alone => "there is no peer",
-            Self::PeerDead => "partner dead",
-            Self::PeerActive => "partner active",
-            Self::PeerWins => "partner active and primary",
-            Self::PeerHigher => "partner active with a higher priority",
-            Self::PeerLower => "partner active with a lower priority",
-            Self::PeerStandby => "partner inactive",
-            Self::PeerFailed => "partner cannot hold the service",
-            Self::PeerHandsOver => "partner hands over",
-            Self::PeerStopped => "partner said farewell",
-            Self::PeerUnfit => "partner's guards fail, or it is in maintenance",
-            Self::Guard(fault) => return fault.fmt(f),
-            Self::Maintenance => "this node is in maintenance",
-            Self::Busy => "this node is about to change its state; try again",
-            Self::Cold => "not taken back yet: checks and connections are not known here",
-            Self::Forced => "told to start active",
-            Self::Requested => "hand-over requested",
-            Self::PeerRefused => "partner did not take the service",
-            Self::NotActive => "this node does not hold the service",
-            Self::Stopping => "stopping",
-            Self::DataPlaneFailed => "data plane failed",
-            Self::DataPlaneUsable => "data plane usable",
-            Self::Retrying => "ready to try again",
-            Self::Acquired => "addresses up",
-            Self::Released => "addresses down",
-            Self::ActionFailed(error) => return error.fmt(f),
-            Self::Suspended => "this node was suspended or stalled beyond the dead time",
-        })
-    }
-}
-
-/// Why an action failed, in words for the operator.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
-#[serde(transparent)]
-#[error("{0}")]
-pub struct ActionError(pub String);
-
 /// What the administrator or the process itself can ask of a director.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -500,116 +365,4 @@ pub enum Command {
     /// where the peer could not take the service; the node is then not in maintenance. Nor is it
     /// any more when it has to take back what the peer agreed to take, or after a restart.
     Maintenance(bool),
-}
-
-/// What a director knows about itself and its peer.
-#[non_exhaustive]
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Status {
-    /// Configured role.
-    pub role: Role,
-    /// Current state.
-    pub state: State,
-    /// Since when.
-    pub since: Instant,
-    /// What brought the state about.
-    pub cause: Option<Cause>,
-    /// Whether heartbeats are authenticated.
-    pub authenticated: bool,
-    /// The guards of this node that fail.
-    pub faults: Vec<Fault>,
-    /// Whether it is in maintenance.
-    pub maintenance: bool,
-    /// What it last decided not to do, and why.
-    pub declined: Option<Declined>,
-    /// The peer, once it was heard.
-    pub peer: Option<PeerStatus>,
-    /// When each heartbeat path last carried an accepted datagram, by [`PathId`].
-    pub paths: Vec<Option<Instant>>,
-    /// Datagrams that were not accepted, by reason.
-    pub rejected: Vec<(String, u64)>,
-}
-
-impl Status {
-    /// Nothing is known yet.
-    const fn new(role: Role, since: Instant) -> Self {
-        Self {
-            role,
-            state: State::Starting,
-            since,
-            cause: None,
-            authenticated: false,
-            faults: Vec::new(),
-            maintenance: false,
-            declined: None,
-            peer: None,
-            paths: Vec::new(),
-            rejected: Vec::new(),
-        }
-    }
-
-    /// Takes over the texts and lists that differ: most never do.
-    fn adopt(&mut self, cause: &Option<Cause>, faults: &[Fault], declined: &Option<Declined>) {
-        if self.cause != *cause {
-            self.cause.clone_from(cause);
-        }
-        if self.faults != faults {
-            faults.clone_into(&mut self.faults);
-        }
-        if self.declined != *declined {
-            self.declined.clone_from(declined);
-        }
-    }
-
-    /// Takes over how often each reason occurred; those that never did are left out.
-    fn count_rejected(&mut self, counts: impl Iterator<Item = (&'static str, u64)> + Clone) {
-        let counts = counts.filter(|(_, count)| *count > 0);
-        let known = self.rejected.iter().map(|(reason, _)| reason.as_str());
-        if !known.eq(counts.clone().map(|(reason, _)| reason)) {
-            self.rejected = counts.clone().map(|(reason, _)| (reason.to_owned(), 0)).collect();
-        }
-        for ((_, told), (_, count)) in self.rejected.iter_mut().zip(counts) {
-            *told = count;
-        }
-    }
-}
-
-/// A decision not to act.
-#[non_exhaustive]
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Declined {
-    /// When it was taken.
-    pub at: Instant,
-    /// Why.
-    pub reason: Cause,
-}
-
-impl Declined {
-    /// A decision of the moment `at`, for `reason`.
-    #[must_use]
-    pub const fn new(at: Instant, reason: Cause) -> Self {
-        Self { at, reason }
-    }
-}
-
-/// What the peer last said.
-#[non_exhaustive]
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct PeerStatus {
-    /// Its state.
-    pub state: State,
-    /// When it said so.
-    pub heard: Instant,
-    /// Whether its configuration is the same as ours, where the protocol tells.
-    pub same_configuration: Option<bool>,
-    /// Whether it had better not hold the service: a guard of it fails, or it is in maintenance.
-    pub unfit: bool,
-}
-
-impl PeerStatus {
-    /// A fit peer that was in `state` at `heard`.
-    #[must_use]
-    pub const fn new(state: State, heard: Instant, same_configuration: Option<bool>) -> Self {
-        Self { state, heard, same_configuration, unfit: false }
-    }
 }
