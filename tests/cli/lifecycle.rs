@@ -79,6 +79,32 @@ fn a_reload_that_fails_leaves_what_ran_running() {
 }
 
 #[test]
+fn a_file_that_is_gone_or_cannot_be_read_is_named_and_what_ran_goes_on() {
+    let files = Files::new();
+    let server = word_server("127.78.26.11:0", "up");
+    let text = alone(26, &service("one", "127.78.26.80", 8080, "127.78.26.11", server.port()));
+    let path = files.write("lvs.cf", &text);
+    let mut pulse = Daemon::pulse(&path);
+    pulse.expect("active, was acquiring");
+    until("the service answers", || read_from("127.78.26.80:8080").is_ok_and(|word| word == "up"));
+    let mut refused = || {
+        pulse.signal("HUP");
+        let line = pulse.expect("what ran is still running");
+        assert!(line.contains("cannot read") && line.contains("lvs.cf"), "{line}");
+        assert_eq!(read_from("127.78.26.80:8080").unwrap(), "up");
+    };
+    std::fs::remove_file(&path).unwrap();
+    refused();
+    // Root may read whatever is a file.
+    std::fs::create_dir(&path).unwrap();
+    refused();
+    std::fs::remove_dir(&path).unwrap();
+    files.write("lvs.cf", &text);
+    pulse.signal("HUP");
+    pulse.expect("configuration reloaded, 0 changes");
+}
+
+#[test]
 fn an_lvs_started_by_hand_serves_by_itself_and_stops_on_sigterm() {
     let files = Files::new();
     let server = word_server("127.78.25.11:0", "up");

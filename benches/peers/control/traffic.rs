@@ -1,4 +1,4 @@
-//! The servers, and a client that asks without a pause: processes of their own, in namespaces.
+//! The servers, and a client that goes on asking: processes of their own, in namespaces.
 
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +11,9 @@ use crate::contender::PORT;
 
 /// A request that takes longer is lost.
 const LOST: Duration = Duration::from_secs(2);
+
+/// Between two requests: the guest has one processor, which is not to be the client's.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The process that is every server.
 pub(crate) struct Servers(Child);
@@ -83,6 +86,7 @@ pub(crate) fn hammer(address: &str) -> Outcome<()> {
             lost += 1;
             eprintln!("request {asked}: {error}");
         }
+        std::thread::sleep(PAUSE);
     }
     println!("{asked} {lost}");
     Ok(())
