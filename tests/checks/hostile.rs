@@ -1,18 +1,20 @@
 //! Servers that mean harm, or are broken beyond what anybody thought of: each kind of check ends
 //! within its time and with a reason, whatever comes.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use piranha::health::{
     Application, ApplicationSpec, BodyExpect, CheckSpec, DnsSpec, Expect, Failure, GrpcSpec,
-    HttpSpec, HttpVersion, RadiusSpec, Security, TlsSpec,
+    Health, HttpSpec, HttpVersion, MonitorConfig, Output, RadiusSpec, Security, TlsSpec,
 };
 use piranha::net::Protocol;
-use piranha::runtime::checks::build;
+use piranha::runtime::checks::{Dialer, Method, Pool, Seat, build};
 use proptest::strategy::Strategy as _;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -142,6 +144,20 @@ async fn flood(mut stream: TcpStream, head: &'static [u8], piece: &'static [u8])
     while stream.write_all(&pieces).await.is_ok() {}
 }
 
+/// Answers without an end, each of which some protocol takes for a beginning of its own.
+const ENDLESS: [(&[u8], &[u8]); 7] = [
+    (b"", &[0; 4096]),
+    (b"220", &[b'x'; 4096]),
+    (b"", b"220-more\r\n"),
+    (b"* OK\r\n", b"* 1 A\r\n"),
+    (b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; 4096]),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    (b"SIP/2.0 100 Trying\r\n\r\n", b"SIP/2.0 100 Trying\r\nA: b\r\n\r\n"),
+];
+
+/// What a check may take of an endless answer, with all that the kernel has room for on the way.
+const SWALLOWED: usize = 24 << 20;
+
 /// Checks once, and panics unless it ends in time and fails with a reason fit for a log.
 async fn fails(what: &str, spec: &CheckSpec, protocol: Protocol, server: SocketAddr) {
     let check = build(spec, protocol).unwrap();
@@ -174,6 +190,86 @@ async fn no_server_holds_a_check_up_or_passes_it_by_misbehaving() {
             }
         });
         futures_join(checks).await;
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_given_up_after_a_bound_and_not_only_after_a_time() {
+    let (_directory, auth) = crate::certificates::secret(b"ann:hunter2");
+    for (head, piece) in ENDLESS {
+        let taken = Arc::new(Mutex::new(HashMap::new()));
+        let noted = Arc::clone(&taken);
+        let server = tcp(move |stream| {
+            let noted = Arc::clone(&noted);
+            async move {
+                tokio::spawn(async move {
+                    let peer = stream.peer_addr().unwrap();
+                    let written = pour(stream, head, piece).await;
+                    noted.lock().unwrap().insert(peer, written);
+                });
+            }
+        })
+        .await;
+        let checks = specs(&auth).into_iter().map(|(name, spec)| async move {
+            let check = build(&spec, Protocol::Tcp).unwrap();
+            let verdict = check.probe(server, PATIENCE).await;
+            let timed_out = matches!(verdict, Err(Failure::TimedOut { .. }));
+            assert!(!timed_out, "{name} reads on for ever after {}", head.escape_ascii());
+        });
+        futures_join(checks).await;
+        let most = taken.lock().unwrap().values().copied().max();
+        assert!(most.is_none_or(|most| most < SWALLOWED), "{most:?} of {}", head.escape_ascii());
+    }
+}
+
+/// Writes until nobody reads, and says how much.
+async fn pour(mut stream: TcpStream, head: &[u8], piece: &[u8]) -> usize {
+    let pieces = piece.repeat(4096_usize.div_ceil(piece.len()));
+    let mut written = head.len();
+    if stream.write_all(head).await.is_ok() {
+        while stream.write_all(&pieces).await.is_ok() {
+            written += pieces.len();
+        }
+    }
+    written
+}
+
+#[tokio::test]
+async fn servers_that_misbehave_have_no_effect_on_the_checks_of_others() {
+    let (sender, mut outputs) = tokio::sync::mpsc::channel(64);
+    let pool = Pool::spawn(sender).unwrap();
+    let often = MonitorConfig::new(Duration::from_millis(100), PATIENCE).unwrap();
+    let paced = MonitorConfig::new(Duration::from_millis(500), LIMIT).unwrap();
+    let mut hostile = Vec::new();
+    for (manner, serve) in SERVERS {
+        let server = tcp(move |stream| async move {
+            tokio::spawn(serve(stream));
+        })
+        .await;
+        let kinds = [Application::Imap, Application::Postgresql, Application::Redis];
+        for spec in kinds.map(|kind| CheckSpec::Application(ApplicationSpec::new(kind))) {
+            let check = build(&spec, Protocol::Tcp).unwrap();
+            let method = Method::Check(check.into());
+            hostile.push(pool.watch(manner, server, method, paced));
+        }
+    }
+    let sound = crate::says(b"HTTP/1.1 200 OK\r\n\r\n").await;
+    let http = build(&CheckSpec::Http(HttpSpec::default()), Protocol::Tcp).unwrap();
+    let methods = [Method::Connect(Dialer::default()), Method::Check(http.into())];
+    let sound = methods.map(|method| pool.watch("sound", sound, method, often));
+    let done = async {
+        let counted = |seat: &Seat<_>, enough| seat.status().counters.passed >= enough;
+        let failed = |seat: &Seat<_>| seat.status().counters.failed >= 2;
+        while !(sound.iter().all(|seat| counted(seat, 20)) && hostile.iter().all(failed)) {
+            let told = tokio::time::timeout(Duration::from_millis(50), outputs.recv()).await;
+            if let Ok(Some(("sound", Output::Changed { to, reason, .. }))) = told {
+                assert_eq!(to, Health::Up, "{reason}");
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE * 3, done).await.expect("all are checked");
+    for seat in &sound {
+        assert_eq!(seat.status().counters.failed, 0, "{:?}", seat.status());
     }
 }
 

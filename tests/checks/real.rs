@@ -531,7 +531,7 @@ async fn this_host_answers_echo_requests() {
         let check = build(&CheckSpec::Ping, Protocol::Tcp).unwrap();
         match check.probe((host, 1).into(), AMPLE).await {
             Ok(()) => {}
-            Err(piranha::health::Failure::Inconclusive(reason)) if !is_root() => {
+            Err(Failure::Inconclusive(reason)) if !is_root() => {
                 eprintln!("NOT RUN: {reason}");
             }
             Err(failure) => panic!("{host}: {failure}"),
