@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::clock;
 use super::control;
@@ -57,17 +57,16 @@ pub struct LvsCommand {
 /// Starts `lvs` and keeps it running until the link is dropped or it was told to stop.
 ///
 /// The first start is not retried: a configuration or a program that cannot work must end
-/// `pulse`, not loop. Must be called within a tokio runtime, on the thread that lives as long as
-/// the process: the kernel ends `lvs` with the thread that started it.
+/// `pulse`, not loop. Must be called within a tokio runtime. Heartbeats do not wait for a start.
 ///
 /// # Errors
-/// The operating system's, when the program cannot be started.
+/// The operating system's, when the program or a thread cannot be started.
 pub fn supervise(lvs: LvsCommand) -> io::Result<Link> {
     let (requests, request_receiver) = mpsc::unbounded_channel();
     let (report_sender, reports) = mpsc::unbounded_channel();
-    let running = start(&lvs)?;
+    let (starter, running) = Starter::start(lvs)?;
     let supervisor = Supervisor {
-        lvs,
+        starter,
         requests: request_receiver,
         reports: report_sender,
         outlived: false,
@@ -124,7 +123,7 @@ async fn forward_requests(
 }
 
 struct Supervisor {
-    lvs: LvsCommand,
+    starter: Starter,
     requests: mpsc::UnboundedReceiver<Request>,
     reports: mpsc::UnboundedSender<Report>,
     /// Whether the data plane goes on when `lvs` is gone.
@@ -277,7 +276,7 @@ impl Supervisor {
                     request = self.requests.recv() => self.answer_without_lvs(&request?)?,
                 }
             }
-            match start(&self.lvs) {
+            match self.starter.again().await {
                 Ok(running) => return Some(running),
                 Err(error) => self.on_death(error.to_string(), false, &[]),
             }
@@ -289,6 +288,38 @@ impl Supervisor {
         self.note(request);
         self.answer_for_lvs(request, "lvs is being restarted");
         (!matches!(request, Request::Stop { .. })).then_some(())
+    }
+}
+
+/// A thread that starts `lvs`. It lives as long as this process, since the kernel ends `lvs` with the
+/// thread that started it; and it is an ordinary one: whoever starts a program waits until that
+/// has had a processor and the disk, which on a busy machine is longer than a dead time.
+struct Starter {
+    orders: std::sync::mpsc::Sender<oneshot::Sender<io::Result<Running>>>,
+}
+
+impl Starter {
+    /// Waits for the first start, before which there are no heartbeats.
+    fn start(lvs: LvsCommand) -> io::Result<(Self, Running)> {
+        let (orders, ordered) = std::sync::mpsc::channel::<oneshot::Sender<_>>();
+        let (first, started) = std::sync::mpsc::channel();
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new().name("starter".to_owned()).spawn(move || {
+            let _entered = runtime.enter();
+            // Whoever is not there any more needs no lvs.
+            let _ = first.send(start(&lvs));
+            for answer in ordered {
+                let _ = answer.send(start(&lvs));
+            }
+        })?;
+        let running = started.recv().map_err(io::Error::other)??;
+        Ok((Self { orders }, running))
+    }
+
+    async fn again(&self) -> io::Result<Running> {
+        let (answer, started) = oneshot::channel();
+        self.orders.send(answer).map_err(|_unsent| io::ErrorKind::BrokenPipe)?;
+        started.await.map_err(io::Error::other)?
     }
 }
 

@@ -145,10 +145,11 @@ fn place_of_advertisement(datagram: &[u8]) -> Option<Range<usize>> {
     let first = *datagram.first()?;
     match first >> 4 {
         2 => Some(0..datagram.len()),
-        4 => {
-            let packet = Packet::decode(datagram).filter(|packet| packet.protocol == PROTOCOL)?;
-            let start = usize::from(first & 0x0f) * 4;
-            Some(start..start + packet.payload.len())
+        4 if datagram.get(9) == Some(&PROTOCOL) => {
+            let start = (usize::from(first & 0x0f) * 4).min(datagram.len());
+            // What is cut is no packet, and may have the password in it all the same.
+            let whole = Packet::decode(datagram).map(|packet| start + packet.payload.len());
+            Some(start..whole.unwrap_or(datagram.len()))
         }
         _ => None,
     }

@@ -214,7 +214,8 @@ mod router {
             std::iter::from_fn(|| recorder.poll_output()).collect()
         };
         let right = (version == Version::V2).then_some(WORD);
-        let cut = packet(version, right, 150).split_off(24);
+        let mut cut = packet(version, right, 150);
+        cut.truncate(cut.len() - 3);
         let heard =
             [packet(version, right, 150), packet(version, Some(b"wrong"), 200), cut, vec![0x2f; 9]];
         for datagram in &heard {
@@ -244,7 +245,7 @@ mod router {
             let shelf = Shelf::default();
             live(version, &shelf);
             let lines = lines(&shelf);
-            assert!(lines.len() > 8);
+            assert!(lines.len() >= 8, "{lines:?}");
             assert_eq!(differences(lines), [], "{version:?}");
         }
     }

@@ -311,6 +311,7 @@ impl Keeper {
             }
         }
         self.remove_devices();
+        self.unprobed.retain(|new| self.held.contains_key(&new.address));
         self.tell_guard(&[]);
         if self.leases().next().is_none() {
             self.renewal = Instant::MAX;
