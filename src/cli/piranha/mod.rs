@@ -191,7 +191,7 @@ fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     print(format!("{value:#}\n"))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "web"))]
 mod tests {
     /// Those without JSON, and why.
     const WITHOUT: [(&str, &str); 12] = [
