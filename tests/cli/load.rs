@@ -130,7 +130,7 @@ fn a_server_that_its_agent_calls_unfit_is_out_until_it_is_fit_again() {
     let files = Files::new();
     let fit = files.write("fit", "");
     let words =
-        ["agent", "--port", "0", "--listen", "127.78.211.11", "-t", "50ms", "--ready-command"];
+        ["agent", "--port", "0", "--listen", "127.78.211.11", "-t", "500ms", "--ready-command"];
     let test = format!("test -e {}", fit.display());
     let agent = Running::with(&[&words[..], &[&test]].concat());
     let line = agent.next_line();

@@ -19,7 +19,7 @@ use crate::runtime::agent::{Meter, Prefix, Settings, sample, serve};
 /// output. SIGUSR1 drains the server, SIGUSR2 makes it ready and up whatever else says, SIGHUP
 /// leaves it to the file and the program again, SIGTERM and SIGINT stop.
 #[derive(Debug, Parser)]
-#[command(name = "nanny agent", version)]
+#[command(name = "nanny agent", bin_name = "nanny agent", version)]
 struct Args {
     /// Port to listen on
     #[arg(short, long, default_value_t = LoadMonitor::PORT)]

@@ -17,6 +17,7 @@ mod replicate;
 mod status;
 mod store;
 mod trial;
+mod verdicts;
 mod warmth;
 mod watch;
 mod ways;
@@ -31,7 +32,7 @@ use tokio::sync::{mpsc, watch as signal};
 
 use self::counting::Falls;
 use self::leaving::Leaving;
-use self::load::{Loads, News};
+use self::load::Loads;
 use self::memory::Memory;
 pub use self::order::{InForce, Order};
 use self::plane::Plane;
@@ -56,7 +57,7 @@ use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
 use crate::control::{Desired, Event, Overrides, QuorumState};
 use crate::failover::{ActionError, VirtualAddress};
-use crate::health::{self, Failure, Health};
+use crate::health::Health;
 use crate::ipvs::{Backend, BackendError, ServiceKey, Table, Unsupported};
 use crate::time::Instant;
 
@@ -507,87 +508,6 @@ impl Director {
                 self.memory.write_soon(known);
             }
         }
-    }
-
-    async fn on_health(&mut self, server: ServerKey, output: health::Output) {
-        match output {
-            health::Output::Weight(weight) => {
-                self.weigh(server, |desired, key, address| {
-                    desired.set_weight(key, address, weight)
-                })
-                .await;
-            }
-            health::Output::Changed { from, to, reason } => {
-                self.falls.on_health(clock::now(), server, to);
-                self.tell_health(server, from, to, reason.to_string());
-                if matches!(to, Health::Down | Health::Up) {
-                    self.judge(server, |desired, key, address| {
-                        desired.set_health(key, address, to)
-                    })
-                    .await;
-                }
-            }
-            health::Output::Override(forced) => {
-                self.judge(server, |desired, key, address| {
-                    desired.set_withheld(key, address, forced.keeps_out())
-                })
-                .await;
-            }
-            // The runner keeps its probes to itself.
-            health::Output::Probe { .. } | health::Output::Cancel { .. } => {}
-        }
-    }
-
-    async fn on_load(&mut self, news: Vec<News>) {
-        for news in news {
-            match news {
-                News::Steer(server, steer) => {
-                    let steer = Some(steer);
-                    self.weigh(server, |desired, key, at| desired.set_steer(key, at, steer)).await;
-                }
-                News::Agent(server, word, reason) => self.tell_agent(server, word, reason),
-                News::Most(server, most) => {
-                    self.judge(server, |desired, key, at| desired.set_most(key, at, most)).await;
-                    self.tell_most(server, most);
-                }
-                News::Measuring { server, monitor, failure } => {
-                    let reason = failure.as_ref().map(Failure::to_string);
-                    self.tell(Event::LoadUnknown { server, monitor, reason });
-                }
-            }
-        }
-    }
-
-    /// Takes down what may change the weight of a server.
-    async fn weigh(
-        &mut self,
-        server: ServerKey,
-        verdict: impl FnOnce(&mut Desired, ServiceKey, SocketAddr),
-    ) {
-        let before = self.desired.weight(server.service, server.address);
-        self.judge(server, verdict).await;
-        if self.desired.weight(server.service, server.address) != before {
-            self.drained.remove(&server);
-            self.tell_weight(server);
-        }
-    }
-
-    /// Takes a verdict on a server down and brings its service to what follows from it.
-    async fn judge(
-        &mut self,
-        server: ServerKey,
-        verdict: impl FnOnce(&mut Desired, ServiceKey, SocketAddr),
-    ) {
-        let sorry_before = self.desired.sorry_servers(server.service).to_vec();
-        let quorum_before = self.desired.quorum(server.service);
-        let kept_before = self.desired.kept(server.service);
-        verdict(&mut self.desired, server.service, server.address);
-        let entry = self.wanted_entry(server.service);
-        let result = self.table.service(server.service, entry).await;
-        self.warn_of(result);
-        self.tell_quorum(server.service, quorum_before);
-        self.tell_sorry(server.service, &sorry_before);
-        self.tell_kept(server.service, &kept_before);
     }
 
     fn tell_health(&self, server: ServerKey, from: Health, to: Health, reason: String) {

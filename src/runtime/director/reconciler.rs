@@ -45,8 +45,20 @@ impl<B: Backend> Reconciler<B> {
         key: ServiceKey,
         wanted: Option<Entry>,
     ) -> Result<(), BackendError> {
-        let present = only(self.in_force.get(&key).cloned());
-        self.difference(&only(wanted), &present).await
+        self.services(vec![(key, wanted)]).await
+    }
+
+    /// The same of several services, in one go.
+    ///
+    /// # Errors
+    /// As [`whole`](Self::whole).
+    pub(super) async fn services(
+        &mut self,
+        wanted: Vec<(ServiceKey, Option<Entry>)>,
+    ) -> Result<(), BackendError> {
+        let present = wanted.iter().filter_map(|(key, _)| self.in_force.get(key).cloned());
+        let present = table(present);
+        self.difference(&table(wanted.into_iter().filter_map(|(_, entry)| entry)), &present).await
     }
 
     /// What is known to be in force.
@@ -106,9 +118,8 @@ impl<B: Backend> Reconciler<B> {
     }
 }
 
-/// The table that has this entry at most.
-fn only(entry: Option<Entry>) -> Table {
-    entry.into_iter().collect::<Vec<_>>().into()
+fn table(entries: impl Iterator<Item = Entry>) -> Table {
+    entries.collect::<Vec<_>>().into()
 }
 
 #[cfg(test)]
@@ -118,12 +129,24 @@ mod tests {
     use crate::ipvs::{Capabilities, Destination, Op, Service};
     use crate::net::Weight;
 
+    fn only(entry: Option<Entry>) -> Table {
+        table(entry.into_iter())
+    }
+
     fn key() -> ServiceKey {
         ServiceKey::tcp("192.0.2.80:80".parse().unwrap())
     }
 
+    fn other_key() -> ServiceKey {
+        ServiceKey::tcp("192.0.2.80:443".parse().unwrap())
+    }
+
     fn wanted(weight: u32) -> Entry {
-        let mut entry = Entry::new(Service::new(key()));
+        wanted_of(key(), weight)
+    }
+
+    fn wanted_of(key: ServiceKey, weight: u32) -> Entry {
+        let mut entry = Entry::new(Service::new(key));
         let server = Destination::new("10.0.0.1:80".parse().unwrap());
         entry.insert(server.with_weight(Weight::new(weight).unwrap()));
         entry
@@ -156,5 +179,18 @@ mod tests {
         assert!(reconciler.backend.table().is_empty());
         reconciler.service(key(), Some(wanted(1))).await.unwrap();
         assert_eq!(reconciler.backend.table(), &only(Some(wanted(1))));
+    }
+
+    #[tokio::test]
+    async fn several_services_are_written_together_and_others_are_left_alone() {
+        let mut reconciler = Reconciler::new(Memory::new(Capabilities::everything()));
+        let third = ServiceKey::tcp("192.0.2.80:25".parse().unwrap());
+        let all = [key(), other_key(), third].map(|key| wanted_of(key, 1));
+        reconciler.whole(&table(all.into_iter())).await.unwrap();
+        let some = vec![(key(), Some(wanted(2))), (other_key(), None)];
+        reconciler.services(some).await.unwrap();
+        let left = [wanted(2), wanted_of(third, 1)];
+        assert_eq!(reconciler.backend.table(), &table(left.into_iter()));
+        assert_eq!(reconciler.in_force(), reconciler.backend.table());
     }
 }

@@ -206,11 +206,25 @@ impl Watch {
             let Some((token, output)) = self.outputs.recv().await else {
                 return std::future::pending().await;
             };
-            let watched = self.running.get(&token.server);
-            if watched.is_some_and(|watched| watched.generation == token.generation) {
+            if self.is_running(token) {
                 return (token.server, output);
             }
         }
+    }
+
+    /// The same, if it is there already.
+    pub(super) fn ready(&mut self) -> Option<(ServerKey, health::Output)> {
+        loop {
+            let (token, output) = self.outputs.try_recv().ok()?;
+            if self.is_running(token) {
+                return Some((token.server, output));
+            }
+        }
+    }
+
+    fn is_running(&self, token: Token) -> bool {
+        let watched = self.running.get(&token.server);
+        watched.is_some_and(|watched| watched.generation == token.generation)
     }
 
     /// How lvs.cf calls a server that is watched.
