@@ -1,12 +1,14 @@
 //! The book, docs/: what it shows can be used, and its pages lead to each other.
 //!
 //! A block ```` ```lvs.cf ```` is a whole file if it says `primary`; else it stands in one that is complete
-//! without it. The commands of the book are tested where their grammar is, in `cli::manual`, and the
-//! first chapter is played by `tests/packages/run`.
+//! without it. Commands in blocks ```` ```sh ```` are given to the programs with `--help` behind, which reads them and does
+//! nothing. The first chapter is played, word by word, by `tests/packages/run`.
+#![cfg(feature = "cli")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may read files")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use piranha::config::load;
 
@@ -79,6 +81,32 @@ fn every_configuration_in_the_book_is_accepted_without_a_warning() {
 }
 
 #[test]
+fn every_command_of_the_book_is_one_that_there_is() {
+    let mut seen = 0;
+    for (name, page) in pages() {
+        let shell = page.lines().map(str::trim).filter_map(|line| line.strip_prefix("```"));
+        let kinds: BTreeSet<_> = shell.filter(|kind| kind.starts_with("sh")).collect();
+        for block in kinds.iter().flat_map(|kind| blocks(&page, kind)) {
+            for words in block.replace("\\\n", " ").lines().flat_map(commands) {
+                let program =
+                    match words.first().map_or("", |word| word.rsplit('/').next().unwrap()) {
+                        "piranha" => env!("CARGO_BIN_EXE_piranha"),
+                        "pulse" => env!("CARGO_BIN_EXE_pulse"),
+                        "lvs" | "lvsd" => env!("CARGO_BIN_EXE_lvs"),
+                        "nanny" => env!("CARGO_BIN_EXE_nanny"),
+                        _ => continue,
+                    };
+                let run = Command::new(program).args(&words[1..]).arg("--help").output().unwrap();
+                let said = String::from_utf8_lossy(&run.stderr);
+                assert!(run.status.success(), "{name}: {words:?}: {said}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 30, "only {seen} commands were found");
+}
+
+#[test]
 fn the_pair_in_containers_has_a_configuration_that_is_accepted() {
     let loaded = load(include_bytes!("../contrib/container/lvs.cf"));
     assert!(loaded.config.is_some(), "{:?}", loaded.diagnostics);
@@ -134,4 +162,30 @@ fn anchors(page: &str) -> BTreeSet<String> {
             kept.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
         .collect()
+}
+
+/// The commands of a line of shell, each as its words.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let mut commands = vec![vec![]];
+    let mut word = String::new();
+    let mut quote = None;
+    for letter in line.chars().chain([' ']) {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, '#') if word.is_empty() => break,
+            (None, '|' | ';' | '&' | '>') => {
+                commands.push(vec![]);
+                word.clear();
+            }
+            (None, ' ') if !word.is_empty() => {
+                if let Some(words) = commands.last_mut() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            (None, ' ') => {}
+            _ => word.push(letter),
+        }
+    }
+    commands
 }
