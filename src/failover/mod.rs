@@ -17,6 +17,7 @@ mod held;
 mod payload;
 pub mod pulse;
 pub mod record;
+mod status;
 pub mod virtual_mac;
 pub mod vrrp;
 

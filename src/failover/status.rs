@@ -57,7 +57,12 @@ impl Status {
     }
 
     /// Takes over the texts and lists that differ: most never do.
-    pub(super) fn adopt(&mut self, cause: &Option<Cause>, faults: &[Fault], declined: &Option<Declined>) {
+    pub(super) fn adopt(
+        &mut self,
+        cause: &Option<Cause>,
+        faults: &[Fault],
+        declined: &Option<Declined>,
+    ) {
         if self.cause != *cause {
             self.cause.clone_from(cause);
         }
@@ -70,7 +75,10 @@ impl Status {
     }
 
     /// Takes over how often each reason occurred; those that never did are left out.
-    pub(super) fn count_rejected(&mut self, counts: impl Iterator<Item = (&'static str, u64)> + Clone) {
+    pub(super) fn count_rejected(
+        &mut self,
+        counts: impl Iterator<Item = (&'static str, u64)> + Clone,
+    ) {
         let counts = counts.filter(|(_, count)| *count > 0);
         let known = self.rejected.iter().map(|(reason, _)| reason.as_str());
         if !known.eq(counts.clone().map(|(reason, _)| reason)) {
