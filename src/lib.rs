@@ -58,10 +58,21 @@
 //! All features only add. `default-features = false` leaves the pure core, with serde and
 //! thiserror as its dependencies.
 //!
-//! - `auth`: HMAC-SHA-256 for heartbeats.
-//! - `runtime`: the drivers, on tokio and epoll. Linux.
-//! - `cli` (default): what the binaries need.
-//! - `sim`: the simulator.
+//! | feature | is | brings |
+//! |---|---|---|
+//! | `auth` | HMAC-SHA-256 for heartbeats | |
+//! | `runtime` | the drivers, on tokio and epoll; Linux | `auth` |
+//! | `kernel` | the kernel's IPVS, links and addresses over netlink | `runtime` |
+//! | `tls` | checks over TLS, mail and webhooks over TLS | `runtime` |
+//! | `dns` | checks that ask a name server | `runtime` |
+//! | `http2` | checks over HTTP/2 and of gRPC | `runtime` |
+//! | `peer` | the connection between the two nodes | `tls` |
+//! | `cli` (default) | what the binaries need | all of the above |
+//! | `tui` (default) | `piranha top` | `cli` |
+//! | `web` (default) | the GUI and the HTTP API | `tls` |
+//! | `sim` | the simulator of whole clusters | |
+//!
+//! `examples/README.md` says what each example shows; `docs/` is the book.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "cli")]
@@ -86,3 +97,8 @@ pub mod wire;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// That of the book's chapter for programmers.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;

@@ -37,8 +37,10 @@ pub struct Status {
 }
 
 impl Status {
-    /// Nothing is known yet.
-    pub(super) const fn new(role: Role, since: Instant) -> Self {
+    /// Nothing is known yet: the director has been starting `since` then. A machine of one's own
+    /// begins with this and fills in what it knows.
+    #[must_use]
+    pub const fn new(role: Role, since: Instant) -> Self {
         Self {
             role,
             state: State::Starting,
