@@ -22,12 +22,12 @@ const PORT: u16 = 3637;
 
 /// What can be done, and how it is said.
 const HELP: &str = "Type a failure, and watch both pages:\n\n    \
-    web2 dies        web2 returns        a real server is killed, and started again\n    \
-    web1 hangs       web1 wakes          it takes connections and does not answer\n    \
+    s2 dies          s2 returns          a real server is killed, and started again\n    \
+    s1 hangs         s1 wakes            it takes connections and does not answer\n    \
     lb1 dies         lb1 returns         a director is killed, and started again\n    \
     lb1 hangs        lb1 wakes           it neither beats nor balances, and comes back to itself\n    \
     lb1 hands over                       it passes the service on\n\n\
-    The same with web1 to web3 and lb2; Ctrl-C ends everything.\n";
+    The same with s1 to s3 and lb2; Ctrl-C ends everything.\n";
 
 /// Serves both directors' pages, keeps clients coming, and plays failures until the interrupt.
 pub(crate) fn serve(cluster: &Cluster) -> Result<bool> {
