@@ -153,15 +153,8 @@ fn is_root() -> bool {
     root
 }
 
-#[tokio::test]
-async fn nginx() {
-    let Some(program) = installed("nginx") else { return };
-    let (directory, http, https) = (directory(), free_port(), free_port());
-    let (clear, expired) = (free_port(), free_port());
-    let path = directory.path().display().to_string();
-    fs::write(directory.path().join("users"), "ann:{PLAIN}hunter2\n").unwrap();
-    fs::set_permissions(directory.path().join("users"), Permissions::from_mode(0o644)).unwrap();
-    let configuration = format!(
+fn nginx_configuration(path: &str, [http, clear, https, expired]: [SocketAddr; 4]) -> String {
+    format!(
         "daemon off; master_process off; pid {path}/pid; error_log stderr;
         events {{}}
         http {{
@@ -187,7 +180,18 @@ async fn nginx() {
         }}",
         file("expired.pem").display(),
         file("expired.key").display()
-    );
+    )
+}
+
+#[tokio::test]
+async fn nginx() {
+    let Some(program) = installed("nginx") else { return };
+    let (directory, http, https) = (directory(), free_port(), free_port());
+    let (clear, expired) = (free_port(), free_port());
+    let path = directory.path().display().to_string();
+    fs::write(directory.path().join("users"), "ann:{PLAIN}hunter2\n").unwrap();
+    fs::set_permissions(directory.path().join("users"), Permissions::from_mode(0o644)).unwrap();
+    let configuration = nginx_configuration(&path, [http, clear, https, expired]);
     fs::write(directory.path().join("conf"), configuration).unwrap();
     let command = command(&program, &["-e", "stderr", "-c", &format!("{path}/conf")]);
     let server = start(command, directory, http).await;
