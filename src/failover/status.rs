@@ -30,7 +30,7 @@ pub struct Status {
     pub declined: Option<Declined>,
     /// The peer, once it was heard.
     pub peer: Option<PeerStatus>,
-    /// When each heartbeat path last carried an accepted datagram, by [`PathId`].
+    /// When each heartbeat path last carried an accepted datagram, by [`PathId`](super::PathId).
     pub paths: Vec<Option<Instant>>,
     /// Datagrams that were not accepted, by reason.
     pub rejected: Vec<(String, u64)>,
