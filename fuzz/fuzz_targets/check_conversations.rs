@@ -79,9 +79,10 @@ fn anybody() -> TlsSpec {
     tls
 }
 
-/// A file that nobody else may read; it stays behind for the next run.
+/// A file that nobody else may read, beside what is built.
 fn private(name: &str, contents: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("fuzz-check-{name}-{}", std::process::id()));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/target/check-");
+    let path = PathBuf::from(format!("{path}{name}"));
     std::fs::write(&path, contents).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
