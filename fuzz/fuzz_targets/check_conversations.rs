@@ -33,9 +33,8 @@ fuzz_target!(|input: (u8, Vec<Vec<u8>>)| {
     });
 });
 
-static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-});
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 
 static KINDS: LazyLock<Vec<(CheckSpec, Protocol)>> = LazyLock::new(|| {
     let (login, secret) = (private("login", "ann:hunter2"), private("secret", "shared"));

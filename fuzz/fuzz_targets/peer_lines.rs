@@ -18,8 +18,7 @@ fuzz_target!(|input: (&[u8], &str)| {
     }
     let session = Session { binding: [3; 32], own: OWN, theirs: THEIRS };
     let mut issuer = Some(Issuer::new(session, "lb1".to_owned(), [4; 32]));
-    let mut joiner =
-        Some(Joiner::new(Code::new([5; 10]), session, "lb2".to_owned(), 1, [6; 32]));
+    let mut joiner = Some(Joiner::new(Code::new([5; 10]), session, "lb2".to_owned(), 1, [6; 32]));
     for line in bytes.split(|&byte| byte == b'\n') {
         if let Ok(opening) = serde_json::from_slice::<Opening>(line) {
             let author = opening.author("lb2");

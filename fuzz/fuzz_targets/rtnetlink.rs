@@ -11,7 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
         // Removing what was read names the same address.
         let mut request = Vec::new();
         Request::RemoveAddress(address.clone()).encode(1, &mut request);
-        let Some(Message::AddressGone(gone)) = messages(&request).next() else { panic!("not read back") };
+        let Some(Message::AddressGone(gone)) = messages(&request).next() else {
+            panic!("not read back")
+        };
         assert!(gone.is_same(&address));
     }
 });
