@@ -1,13 +1,17 @@
 //! Who holds the addresses: between a heartbeat and its data plane.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod leases;
+mod neighbours;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use tokio::sync::mpsc;
 
+use self::leases::{cannot, refused};
+use self::neighbours::claims;
 use super::announce::Speaker;
 use super::devices::{self, Devices, Links};
 use super::guard::{Guard, Lease};
@@ -23,9 +27,10 @@ use crate::runtime::beat::Listener;
 use crate::runtime::clock;
 use crate::runtime::heartbeat::{self, Observer};
 use crate::time::Instant;
-use crate::wire::arp::Form;
 use crate::wire::ethernet::MacAddr;
-use crate::wire::rtnetlink::{self, Lifetime, Link, LinkAddress, Message};
+use crate::wire::rtnetlink::{Lifetime, Link, LinkAddress, Message};
+
+pub(super) use self::leases::is_gone;
 
 /// After a stall of this thread a heartbeat that does not beat is given this long to give the
 /// service up before addresses that were lost meanwhile are put back: the partner may have them.
@@ -33,17 +38,6 @@ const RECONSIDERATION: Duration = Duration::from_millis(200);
 
 /// One that beats has decided when it does so again, which is looked at this often.
 const RECHECK: Duration = Duration::from_millis(5);
-
-/// The time between two defences of an address (RFC 5227 section 1.1): two stations that both
-/// defend at once would not end.
-const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The pause after other stations could not be heard, as while a link goes away.
-const DEAF: Duration = Duration::from_millis(100);
-
-/// An address of others with less time left than this is a lease of ours, on a kernel that does
-/// not tell whose an address is.
-const LEASE_MAX: Lifetime = Lifetime::of_seconds(10);
 
 pub(super) struct Keeper {
     lvs: heartbeat::Link,
@@ -457,166 +451,6 @@ impl Keeper {
         self.tell_guard(&[]);
     }
 
-    /// Asks whether somebody else has what is new. Nobody waits for the answer: after the death of
-    /// the partner an address has to be up and known now, and whoever has it too is told of as a
-    /// rival.
-    fn probe(&mut self) {
-        let unprobed = std::mem::take(&mut self.unprobed);
-        let Some(speaker) = &self.speaker else { return };
-        for address in unprobed.iter().filter(|new| self.held.contains_key(&new.address)) {
-            let link = devices::find(&self.links, address);
-            // Unanswered questions are of no consequence, nor are those that could not be asked.
-            let _ = link.map(|link| speaker.probe(link, address.address));
-        }
-    }
-
-    /// Defends what is held against stations that say they have it (RFC 5227 section 2.4, c). Which
-    /// of two directors keeps the service is settled by heartbeats, not here.
-    fn on_claims(&mut self, claims: &[(IpAddr, MacAddr)]) {
-        let now = clock::now();
-        for (address, hardware) in claims {
-            let is_own = |link: &Link| link.hardware() == Some(*hardware);
-            let recently = self.defended.get(address).is_some_and(|at| now < *at + DEFEND_INTERVAL);
-            let Some(held) = self.held.get(address).filter(|_| !recently) else { continue };
-            if self.is_reconsidering() || self.links.values().any(is_own) {
-                continue;
-            }
-            let address = held.wanted.clone();
-            self.announcer.announce(now, std::slice::from_ref(&address));
-            self.defended.insert(address.address, now);
-            self.tell(Event::AddressConflict { address, hardware: *hardware });
-        }
-        self.speak();
-    }
-
-    fn speak(&mut self) {
-        if self.is_reconsidering() {
-            return;
-        }
-        let due: Vec<_> = std::iter::from_fn(|| self.announcer.poll_output()).collect();
-        // Every address once before one a second time: the last of many waits for all before it.
-        for address in &due {
-            if self.say(address, Form::Request) {
-                self.announced.add(address.address);
-            }
-        }
-        for address in &due {
-            self.say(address, Form::Reply);
-        }
-    }
-
-    /// Whether neighbours were told.
-    fn say(&self, address: &VirtualAddress, form: Form) -> bool {
-        let link = devices::find(&self.links, address);
-        let (Some(link), Some(speaker)) = (link, &self.speaker) else { return false };
-        // A full queue or a link that is down: the next announcement is for that.
-        let said = speaker.announce(link, address.address, form);
-        if let Err(error) = &said {
-            tracing::debug!("cannot announce {address}: {error}");
-        }
-        // A link without neighbours was told nothing.
-        said.is_ok() && link.hardware().is_some()
-    }
-
-    /// Every address of this machine, and the links they are on.
-    fn present(&mut self) -> Result<Vec<LinkAddress>, ActionError> {
-        self.read_links()
-            .and_then(|()| self.route.addresses())
-            .map_err(|error| ActionError(format!("cannot read the addresses there are: {error}")))
-    }
-
-    fn read_links(&mut self) -> io::Result<()> {
-        let links = self.route.links()?.into_iter();
-        self.links = links.map(|link| (link.index(), link)).collect();
-        Ok(())
-    }
-
-    /// Whether the address is on this machine without our doing.
-    fn is_others(&self, present: &[LinkAddress], wanted: &VirtualAddress) -> bool {
-        if wanted.address.is_loopback() {
-            return true;
-        }
-        let mut same = present.iter().filter(|present| present.address() == wanted.address);
-        let others = same.any(|p| !p.is_ours() && p.lifetime() > LEASE_MAX);
-        if others {
-            let text = format!(
-                "{wanted} is on this machine without pulse: it is left there, also when the other \
-                 director is active"
-            );
-            self.tell(Event::Warning { text });
-        }
-        others
-    }
-
-    /// What is to be put on a link for `wanted`, and the device for it. Where that fails none is left that is not needed.
-    fn prepare(&mut self, wanted: &VirtualAddress) -> Result<LinkAddress, ActionError> {
-        let lease = self.make_device(wanted).and_then(|()| self.lease(wanted));
-        lease.inspect_err(|_| self.remove_devices())
-    }
-
-    /// What is to be put on a link for `wanted`.
-    fn lease(&self, wanted: &VirtualAddress) -> Result<LinkAddress, ActionError> {
-        let Some(link) = devices::find(&self.links, wanted) else {
-            let names: Vec<_> = self.links.values().map(Link::name).collect();
-            return Err(ActionError(format!(
-                "{wanted}: there is no device {}; this machine has {}",
-                wanted.link(),
-                names.join(", ")
-            )));
-        };
-        let lease = LinkAddress::new(link.index(), wanted.address)
-            .with_prefix(wanted.prefix)
-            .with_lifetime(self.lifetime);
-        // A label is of its device, which one that was made for the address is not.
-        if wanted.hardware.is_some() {
-            return Ok(lease);
-        }
-        lease.with_label(&wanted.device).map_err(|error| ActionError(format!("{wanted}: {error}")))
-    }
-
-    fn make_device(&mut self, wanted: &VirtualAddress) -> Result<(), ActionError> {
-        let made = self.devices.make(&mut self.route, &mut self.links, wanted);
-        made.map_err(|error| {
-            refused(&format!("{wanted}: the device with its virtual MAC address"), &error)
-        })
-    }
-
-    /// Removes the devices that no lease is on.
-    fn remove_devices(&mut self) {
-        let used: BTreeSet<_> = self.leases().map(LinkAddress::index).collect();
-        self.devices.remove_unused(&mut self.route, |index| used.contains(&index));
-    }
-
-    /// Puts these on their links; goes on after one that fails and tells of the first.
-    fn put(&mut self, leases: &[LinkAddress]) -> Result<(), ActionError> {
-        let requests = leases.iter().cloned().map(rtnetlink::Request::PutAddress);
-        let outcomes = self.route.change(requests).map_err(|error| refused("addresses", &error))?;
-        let mut failures = leases.iter().zip(outcomes).filter_map(|(lease, outcome)| {
-            let error = outcome.err()?;
-            let link = self.links.get(&lease.index()).map_or("its device", Link::name);
-            Some(refused(&format!("{} on {link}", lease.address()), &error))
-        });
-        failures.next().map_or(Ok(()), Err)
-    }
-
-    /// Removes these and says why those stay that do. One that is gone already is what was wanted.
-    fn remove(&mut self, leases: &[LinkAddress]) -> Vec<Option<io::Error>> {
-        match self.route.change(leases.iter().cloned().map(rtnetlink::Request::RemoveAddress)) {
-            Ok(outcomes) => {
-                let errors = outcomes.map(io::Result::err);
-                errors.map(|error| error.filter(|error| !is_gone(error))).collect()
-            }
-            Err(error) => {
-                let again = || io::Error::new(error.kind(), error.to_string());
-                leases.iter().map(|_| Some(again())).collect()
-            }
-        }
-    }
-
-    fn leases(&self) -> impl Iterator<Item = &LinkAddress> {
-        self.held.values().filter_map(|held| held.lease.as_ref())
-    }
-
     /// Tells the guard of all leases and of `coming`.
     fn tell_guard(&self, coming: &[LinkAddress]) {
         if let Some(guard) = &self.guard {
@@ -633,38 +467,4 @@ impl Keeper {
     fn tell(&self, event: Event) {
         (self.observer)(event);
     }
-}
-
-/// What other stations claim. Where that cannot be heard nothing is.
-async fn claims(lookout: &mut Option<Lookout>) -> Vec<(IpAddr, MacAddr)> {
-    match lookout {
-        Some(lookout) => match lookout.next().await {
-            Ok(claims) => claims,
-            Err(error) => {
-                tracing::debug!("cannot hear other stations: {error}");
-                clock::sleep_until(clock::now() + DEAF).await;
-                Vec::new()
-            }
-        },
-        None => std::future::pending().await,
-    }
-}
-
-/// Whether an address could not be removed for it was not there, or its link was not.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::ADDRNOTAVAIL | Errno::NODEV))
-}
-
-fn refused(what: &str, error: &io::Error) -> ActionError {
-    cannot("bring up", what, error)
-}
-
-fn cannot(verb: &str, what: &str, error: &io::Error) -> ActionError {
-    let mend = match Errno::from_io_error(error) {
-        Some(Errno::PERM) => ": run pulse as root, or give it CAP_NET_ADMIN and CAP_NET_RAW",
-        Some(Errno::OPNOTSUPP) => ": this kernel lacks what is needed (macvlan?)",
-        Some(Errno::ACCESS) => ": is IPv6 switched off there (net.ipv6.conf.*.disable_ipv6)?",
-        _ => "",
-    };
-    ActionError(format!("cannot {verb} {what}: {error}{mend}"))
 }
