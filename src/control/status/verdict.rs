@@ -433,7 +433,7 @@ fn silent(pulse: &Heartbeats, path: &HeartbeatPath) -> Option<Reason> {
         Some(age) => format!("the last heartbeat on {name} came {age} ago"),
         None => format!("no heartbeat has come on {name}"),
     };
-    let mend = "see the link and the filters of this path: there are fewer left";
+    let mend = "see the link and the filters of this path: the others are all that is left";
     Some(Reason::new(ReasonCode::PathSilent, Some(&name), message, mend))
 }
 
