@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::daemon::{Daemon, Files, PULSE, alone, children, service, signal, until, word_server};
+use crate::daemon::{
+    Daemon, Files, PULSE, alone, children, lvs_of, service, signal, until, word_server,
+};
 
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
 
@@ -222,9 +224,7 @@ fn a_change_goes_back_although_lvs_was_killed_meanwhile() {
     let (draft, _) = site.draft("127.78.165.80", "127.78.165.81");
     site.done(&["config", "apply", &draft, "--confirm-in", "4s"]);
     site.pulse.expect("applied revision 2");
-    for lvs in children(site.pulse.pid()) {
-        signal(lvs, "KILL");
-    }
+    signal(lvs_of(site.pulse.pid()), "KILL");
     site.pulse.expect("configuration rolled back from revision 2 to 1");
     assert_eq!(site.in_file(), site.text);
     until("the old address is held again", || site.holds("127.78.165.80"));
@@ -235,10 +235,10 @@ fn a_change_is_gone_when_the_daemons_start_after_its_time() {
     let mut site = Site::new(166);
     let (draft, changed) = site.draft("127.78.166.80", "127.78.166.81");
     site.done(&["config", "apply", &draft, "--confirm-in", "3s"]);
-    let lvs = children(site.pulse.pid());
+    let others = children(site.pulse.pid());
     // Both at once, as when the machine loses its power.
     site.pulse.signal("KILL");
-    lvs.into_iter().for_each(|lvs| signal(lvs, "KILL"));
+    others.into_iter().for_each(|other| signal(other, "KILL"));
     assert_eq!(site.in_file(), changed);
     std::thread::sleep(Duration::from_secs(4));
     site.pulse = Daemon::pulse(&site.files.path("lvs.cf"));

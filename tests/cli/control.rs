@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::daemon::{
-    Daemon, Files, PATIENCE, PULSE, alone, children, read_from, service, signal, until, word_server,
+    Daemon, Files, PATIENCE, PULSE, alone, lvs_of, read_from, service, signal, until, word_server,
 };
 use crate::pair::pair;
 
@@ -206,9 +206,7 @@ fn who_subscribes_hears_what_happens_and_the_end_of_a_killed_lvs() {
     services.hear();
     services.say(r#"{"id":1,"call":{"events":{"follow":true}}}"#);
     services.hear();
-    for lvs in children(pulse.pid()) {
-        signal(lvs, "KILL");
-    }
+    signal(lvs_of(pulse.pid()), "KILL");
     services.ends();
     pulse.expect("active, was acquiring");
     let next = heartbeats.hear();
@@ -255,9 +253,7 @@ fn what_an_operator_said_outlives_a_reload_and_the_death_of_lvs() {
     pulse.signal("HUP");
     pulse.expect("configuration reloaded");
     assert_eq!(server(&files, 0)["state"], "disabled");
-    for lvs in children(pulse.pid()) {
-        signal(lvs, "KILL");
-    }
+    signal(lvs_of(pulse.pid()), "KILL");
     pulse.expect("active, was acquiring");
     until("the other one is up", || server(&files, 1)["state"] == "up");
     assert_eq!(server(&files, 0)["state"], "disabled");
@@ -423,9 +419,7 @@ fn a_whole_service_is_drained_disabled_and_enabled_again() {
     assert_eq!(server(&files, 1)["operator"]["reason"], "move");
     done(&files, &["server", "disable", "web/s1", "--force"]);
     until("one is out", || server(&files, 0)["state"] == "disabled");
-    for lvs in children(pulse.pid()) {
-        signal(lvs, "KILL");
-    }
+    signal(lvs_of(pulse.pid()), "KILL");
     pulse.expect("active, was acquiring");
     until("both words outlive lvs", || {
         server(&files, 0)["state"] == "disabled" && server(&files, 1)["state"] == "draining"

@@ -102,11 +102,34 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(status.is_ok_and(|status| status.success()), "kill -{name} {pid}");
 }
 
-/// The processes that `pid` started and that still run.
+/// The processes that `pid` started, whichever of its threads did, and that still run.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let children = tasks.flat_map(|task| {
+        let path = task.expect("it can be listed").path().join("children");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+    });
+    children.collect()
+}
+
+/// The `lvs` that the `pulse` of this process id runs, if it has become one already.
+pub(crate) fn find_lvs(pulse: u32) -> Option<u32> {
+    let is_lvs = |pid: &u32| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.trim() == "lvs")
+    };
+    children(pulse).into_iter().find(is_lvs)
+}
+
+/// The same, waited for.
+pub(crate) fn lvs_of(pulse: u32) -> u32 {
+    let mut lvs = None;
+    until("pulse has lvs running", || {
+        lvs = find_lvs(pulse);
+        lvs.is_some()
+    });
+    lvs.expect("just seen")
 }
 
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use crate::daemon::{Daemon, Files, PULSE, alone, children, read_from, signal, until, word_server};
+use crate::daemon::{Daemon, Files, PULSE, alone, lvs_of, read_from, signal, until, word_server};
 
 const SERVERS: [&str; 3] = ["a", "b", "c"];
 
@@ -137,9 +137,7 @@ fn what_was_known_of_servers_outlives_an_lvs_that_is_killed() {
         let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
         texts.into_iter().any(|text| text.matches(r#""in":{"failures""#).count() == 3)
     });
-    for lvs in children(pulse.pid()) {
-        signal(lvs, "KILL");
-    }
+    signal(lvs_of(pulse.pid()), "KILL");
     pulse.expect("data plane lost");
     pulse.expect("is falling (web/a), was unknown (remembered)");
     group.until_answered_by("abc");

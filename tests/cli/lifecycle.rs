@@ -1,5 +1,5 @@
 use crate::daemon::{
-    Daemon, Files, LVS, alone, children, read_from, service, signal, until, word_server,
+    Daemon, Files, LVS, alone, lvs_of, read_from, service, signal, until, word_server,
 };
 
 #[test]
@@ -35,9 +35,7 @@ fn a_killed_lvs_is_started_again_and_the_service_comes_back() {
     let text = alone(22, &service("web", "127.78.22.80", 8080, "127.78.22.11", server.port()));
     let mut pulse = Daemon::pulse(&files.write("lvs.cf", &text));
     pulse.expect("active, was acquiring");
-    for lvs in children(pulse.pid()) {
-        signal(lvs, "KILL");
-    }
+    signal(lvs_of(pulse.pid()), "KILL");
     pulse.expect("data plane lost");
     pulse.expect("active, was acquiring");
     until("the service answers", || read_from("127.78.22.80:8080").is_ok_and(|word| word == "up"));

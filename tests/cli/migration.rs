@@ -5,10 +5,10 @@ use std::process::Command;
 
 use crate::daemon::Files;
 
-/// The lines of the page's examples.
+/// The lines of the page's examples. What stands in a numbered step changes a pair that runs.
 fn commands() -> Vec<&'static str> {
     let page = include_str!("../../docs/migration.md");
-    let examples = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let examples = page.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     examples.flat_map(str::lines).collect()
 }
 

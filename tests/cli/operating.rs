@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::daemon::{Daemon, Files, alone, children, service, signal, until, word_server};
+use crate::daemon::{Daemon, Files, alone, lvs_of, service, signal, until, word_server};
 
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
 
@@ -230,8 +230,6 @@ fn who_follows_events_hears_of_both_daemons_and_of_the_next_lvs_when_one_dies() 
     piranha(&files, &["server", "weight", "s", "7"]);
     until("what happens is told", || heard("lvs", "\"operated\"") + heard("lvs", "\"weight\"") > 0);
     let before = heard("lvs", "\"health\"");
-    for lvs in children(pulse.pid()) {
-        signal(lvs, "KILL");
-    }
+    signal(lvs_of(pulse.pid()), "KILL");
     until("the next lvs is heard", || heard("lvs", "\"health\"") > before);
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::daemon::{
-    Daemon, Files, LVS, PATIENCE, PULSE, alone, children, read_from, service, until, word_server,
+    Daemon, Files, LVS, PATIENCE, PULSE, alone, lvs_of, read_from, service, until, word_server,
 };
 
 /// A manager of the test's own.
@@ -99,16 +99,7 @@ fn lvs_alone_tells_its_manager_and_below_pulse_it_has_none() {
     assert_eq!(lvs.end().0.code(), Some(0));
     let pulse = manager.start(PULSE, &["-n", "--drain", "1", "-c", &config, "--control", &control]);
     manager.expect("READY=1");
-    let is_lvs = |pid: &u32| {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name.trim() == "lvs")
-    };
-    let mut lvs = None;
-    until("pulse has lvs running", || {
-        lvs = children(pulse.pid()).into_iter().find(is_lvs);
-        lvs.is_some()
-    });
-    let lvs = lvs.expect("just seen");
+    let lvs = lvs_of(pulse.pid());
     let environment = std::fs::read(format!("/proc/{lvs}/environ")).unwrap();
     let environment = String::from_utf8_lossy(&environment);
     assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"));

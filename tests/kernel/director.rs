@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::daemon::{Daemon, Files, LVS, PULSE, children, signal};
+use crate::daemon::{Daemon, Files, LVS, PULSE, find_lvs, lvs_of, signal};
 use crate::lab::{Lab, address, lab, results, sh, wait_for};
 use crate::net::{Net, ask_tcp, ask_udp, inside, is_served, open, serve_tcp, serve_udp};
 
@@ -74,11 +74,6 @@ fn alternates() {
     assert_eq!(answers, ["one", "one", "two", "two"]);
 }
 
-fn lvs_of(pulse: &Daemon) -> u32 {
-    let mut lvs = children(pulse.pid()).into_iter();
-    lvs.next().expect("lvs runs")
-}
-
 /// A server in `name` that gives back what it gets.
 fn serve_echo(name: &str, address: SocketAddr) {
     let listener = inside(name, || TcpListener::bind(address).unwrap());
@@ -138,12 +133,12 @@ fn a_killed_lvs_costs_no_connection_and_no_takeover() {
     wait_for("all servers", || table().matches("-w 1").count() == 3);
     let mut stream = open(address("10.1.0.100:7"));
     echoes(&mut stream, b"before");
-    let lvs = lvs_of(&pulse);
+    let lvs = lvs_of(pulse.pid());
     signal(lvs, "KILL");
     pulse.expect("the kernel goes on balancing");
     echoes(&mut stream, b"without");
     alternates();
-    wait_for("another lvs", || children(pulse.pid()).iter().any(|child| *child != lvs));
+    wait_for("another lvs", || find_lvs(pulse.pid()).is_some_and(|other| other != lvs));
     pulse.expect("data plane: kernel");
     echoes(&mut stream, b"after");
     wait_for("all servers again", || table().matches("-w 1").count() == 3);
@@ -240,7 +235,7 @@ fn a_reload_of_many_services_without_a_change_writes_nothing_and_one_weight_is_o
     let mut pulse = setting.pulse(&text);
     pulse.expect("active, was acquiring");
     wait_for("the whole table", || table().matches("\n-a ").count() == 10 * services);
-    let lvs = lvs_of(&pulse);
+    let lvs = lvs_of(pulse.pid());
     for _ in 0..2 {
         pulse.signal("HUP");
         pulse.expect("configuration reloaded, 0 changes");

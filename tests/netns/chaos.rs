@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, children, signal};
-use crate::pair::{Pair, descendants};
+use crate::pair::Pair;
 use crate::wire::VIP4;
 
 /// What a director consists of beside `pulse` itself, by a word of its command line.
@@ -127,7 +127,7 @@ impl Directors {
 
 /// A process below `pid` whose command line has `word` in it.
 fn find(pid: u32, word: &str) -> Option<u32> {
-    descendants(pid).into_iter().find_map(|child| {
+    children(pid).into_iter().find_map(|child| {
         let command = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
         let named = String::from_utf8_lossy(&command).contains(word);
         if named { Some(child) } else { find(child, word) }

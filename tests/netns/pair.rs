@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use crate::daemon::{Daemon, Files, signal, until};
+use crate::daemon::{Daemon, Files, children, signal, until};
 use crate::wire::{Station, VIP4, VIP6, Wire};
 
 pub(crate) struct Pair {
@@ -95,18 +95,6 @@ impl Pair {
     }
 }
 
-/// Every process below `pid`, whichever of its threads started it.
-pub(crate) fn descendants(pid: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let tasks = tasks.filter_map(|task| task.ok()?.file_name().into_string().ok());
-    let children = tasks.flat_map(|task| {
-        let path = format!("/proc/{pid}/task/{task}/children");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
-    });
-    children.collect()
-}
-
 pub(crate) fn guard_of(pid: u32) -> u32 {
     find_guard(pid).expect("a guard runs")
 }
@@ -116,7 +104,7 @@ fn find_guard(pid: u32) -> Option<u32> {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
         command.is_ok_and(|command| command.contains("--guard"))
     };
-    descendants(pid).into_iter().find(is_guard)
+    children(pid).into_iter().find(is_guard)
 }
 
 #[test]

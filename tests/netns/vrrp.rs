@@ -6,8 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::daemon::{Daemon, Files, signal, until};
-use crate::pair::descendants;
+use crate::daemon::{Daemon, Files, children, signal, until};
 use crate::wire::{Station, VIP4, VIP6, Wire};
 
 /// Who runs on a station.
@@ -170,7 +169,7 @@ impl Mixed {
                 let [config, main, vrrp] = &arguments;
                 let options = ["keepalived", "-n", "-l", "-D", "-P", "-f", config, "-p", main];
                 let daemon = station.run(&[&options[..], &["-r", vrrp]].concat());
-                until("keepalived runs", || !descendants(daemon.pid()).is_empty());
+                until("keepalived runs", || !children(daemon.pid()).is_empty());
                 daemon
             }
         };
@@ -193,7 +192,7 @@ impl Mixed {
         let daemon = self.take(number);
         let station = self.wire.station(number);
         self.wire.plug(number, "down");
-        let children = descendants(daemon.pid());
+        let children = children(daemon.pid());
         daemon.signal("KILL");
         if self.kind(number) == Kind::Keepalived {
             // They may end by themselves at the same moment.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use piranha::ipvs::kernel::{Connection, Origin};
 use piranha::runtime::kernel::Namespace;
 
-use crate::daemon::{Daemon, Files, PULSE, children, signal};
+use crate::daemon::{Daemon, Files, PULSE, find_lvs, lvs_of, signal};
 use crate::lab::{Lab, lab, sh, wait_for};
 use crate::net::{Net, ask_tcp_from, inside, ip_in, open, serve_tcp, set};
 
@@ -346,9 +346,9 @@ fn where_a_backup_forwards_nothing_the_daemons_follow_the_role_and_downloads_go_
         });
     };
     roles("master", "backup");
-    let lvs = children(pair.primary.pid())[0];
+    let lvs = lvs_of(pair.primary.pid());
     signal(lvs, "KILL");
-    wait_for("another lvs", || children(pair.primary.pid()).iter().any(|child| *child != lvs));
+    wait_for("another lvs", || find_lvs(pair.primary.pid()).is_some_and(|other| other != lvs));
     pair.primary.expect("data plane: kernel");
     roles("master", "backup");
     pair.primary.signal("USR1");
