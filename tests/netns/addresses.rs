@@ -147,6 +147,8 @@ fn another_station_with_an_address_of_ours_is_told_of_by_its_hardware_address() 
     let addresses = addresses.map(|address| VirtualAddress::new(address.parse().unwrap(), "eth0"));
     let request = Request::Acquire { id: ActionId(1), addresses: addresses.to_vec() };
     ask(&mut link, request).unwrap();
+    // Nobody is asked before the neighbours are told.
+    link.requests.send(Request::Announce { addresses: addresses.to_vec() }).expect("it runs");
     let hardware = stranger.hardware();
     let mut found = Vec::new();
     while found.len() < addresses.len() {
