@@ -17,6 +17,11 @@ use crate::net::inside;
 pub(crate) struct Void {
     v4: Socket,
     v6: Socket,
+    markers: [Marker; 2],
+}
+
+/// Packets of one family that are waited for.
+struct Marker {
     near: UdpSocket,
     far: UdpSocket,
 }
@@ -44,11 +49,16 @@ impl Void {
         // IPPROTO_RAW: the header is ours.
         let raw = |domain| Socket::new(domain, Type::RAW, Some(255.into())).unwrap();
         let udp = |name, address| inside(name, || UdpSocket::bind::<SocketAddr>(address).unwrap());
-        let far = udp("director", "10.1.0.1:9".parse().unwrap());
-        far.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let near = udp("client", "10.1.0.2:9".parse().unwrap());
+        let ends = [("10.1.0.2:9", "10.1.0.1:9"), ("[fd01::2]:9", "[fd01::1]:9")];
+        let markers = ends.map(|(near, far)| {
+            let far = udp("director", far.parse().unwrap());
+            far.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let near = udp("client", near.parse().unwrap());
+            near.connect(far.local_addr().unwrap()).unwrap();
+            Marker { near, far }
+        });
         let (v4, v6) = inside("client", || (raw(Domain::IPV4), raw(Domain::IPV6)));
-        let void = Self { v4, v6, near, far };
+        let void = Self { v4, v6, markers };
         void.settle();
         void
     }
@@ -59,10 +69,13 @@ impl Void {
         socket.send_to(&packet.bytes(), &to.into()).unwrap();
     }
 
-    /// Returns once the director has seen everything sent so far: a wire keeps the order.
+    /// Returns once the director has seen everything sent so far: a wire keeps the order, and so
+    /// does what waits for an answer of the neighbour, of each family by itself.
     pub(crate) fn settle(&self) {
-        self.near.send_to(b"seen?", "10.1.0.1:9").unwrap();
-        self.far.recv_from(&mut [0; 16]).unwrap();
+        for Marker { near, far } in &self.markers {
+            near.send(b"seen?").unwrap();
+            far.recv_from(&mut [0; 16]).unwrap();
+        }
     }
 }
 
