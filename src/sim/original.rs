@@ -182,18 +182,6 @@ impl Heartbeat for Original {
     }
 
     fn status(&self, now: Instant) -> Status {
-        Status {
-            role: self.role,
-            state: self.state(),
-            since: now,
-            cause: None,
-            authenticated: false,
-            faults: Vec::new(),
-            maintenance: false,
-            declined: None,
-            peer: None,
-            paths: Vec::new(),
-            rejected: Vec::new(),
-        }
+        Status { state: self.state(), ..Status::new(self.role, now) }
     }
 }
