@@ -2,8 +2,9 @@
 //!
 //! The heartbeat hands a farewell over with each [beat](super::beat), sealed and ready to be sent.
 //! The guard sends it when the process is dead and the addresses are down; the partner then takes
-//! over at once. It goes out from the address and port the heartbeats came from: as long as those
-//! cannot be had the process is not dead, and nothing is said.
+//! over at once, or with VRRP after the skew time. It goes out from the address and port the
+//! heartbeats came from: as long as those cannot be had the process is not dead, and nothing is said.
+//! VRRP has no ports; there the end of the beats alone tells the death.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
@@ -12,13 +13,13 @@ use std::time::Duration;
 
 use rustix::pipe::PIPE_BUF;
 
+use super::vrrp;
 use crate::failover::Payload;
-use crate::wire::pulse::Heartbeat;
 
 /// A farewell on one path.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Word {
-    /// Where heartbeats come from.
+    /// Where heartbeats come from; port 0 for those of VRRP.
     pub(super) own: SocketAddr,
     /// Where they go to.
     pub(super) peer: SocketAddr,
@@ -27,24 +28,27 @@ pub(super) struct Word {
 
 /// The address, its port, its scope.
 const END: usize = 16 + 2 + 4;
-const ENTRY: usize = 2 * END + Heartbeat::LEN;
+/// Both ends, and how long the payload is that follows.
+const HEAD: usize = 2 * END + 2;
 
 /// How often the port is tried: the kernel closes what a dead process had open one after the other.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Makes `message` the one of a beat: how many words there are, and the words. As many as go into a
-/// pipe in one piece; those of other protocols have no place.
+/// pipe in one piece: a router of VRRP with more than two hundred addresses has none.
 pub(super) fn write(words: impl Iterator<Item = Word>, message: &mut Vec<u8>) {
     message.clear();
     message.push(0);
-    for word in words.filter(|word| word.payload.len() == Heartbeat::LEN) {
-        if message.len() + ENTRY > PIPE_BUF {
-            return;
+    for word in words {
+        let Ok(length) = u16::try_from(word.payload.len()) else { continue };
+        if message.len() + HEAD + word.payload.len() > PIPE_BUF {
+            continue;
         }
         for end in [word.own, word.peer] {
             message.extend_from_slice(&write_end(end));
         }
+        message.extend_from_slice(&length.to_be_bytes());
         message.extend_from_slice(&word.payload);
         message[0] += 1;
     }
@@ -54,10 +58,10 @@ pub(super) fn write(words: impl Iterator<Item = Word>, message: &mut Vec<u8>) {
 pub(super) fn read(mut bytes: &[u8]) -> Option<Vec<Word>> {
     let mut last = None;
     while let Some((count, rest)) = bytes.split_first() {
-        let (words, following) = rest.split_at_checked(usize::from(*count) * ENTRY)?;
-        (last, bytes) = (Some(words), following);
+        bytes = rest;
+        last = Some((0..*count).map(|_| read_word(&mut bytes)).collect::<Option<_>>()?);
     }
-    last?.chunks_exact(ENTRY).map(read_word).collect()
+    last
 }
 
 /// Says each word once. The partner takes more for a repetition, and counts it as that.
@@ -70,6 +74,9 @@ pub(super) fn say(words: &[Word]) -> io::Result<()> {
 }
 
 fn say_one(word: &Word) -> io::Result<()> {
+    if word.own.port() == 0 {
+        return vrrp::say(word.own.ip(), word.peer, &word.payload);
+    }
     let mut tries = 1;
     let socket = loop {
         match UdpSocket::bind(word.own) {
@@ -95,9 +102,12 @@ fn write_end(end: SocketAddr) -> [u8; END] {
     bytes
 }
 
-fn read_word(entry: &[u8]) -> Option<Word> {
-    let (own, rest) = entry.split_first_chunk()?;
-    let (peer, payload) = rest.split_first_chunk()?;
+fn read_word(bytes: &mut &[u8]) -> Option<Word> {
+    let (own, rest) = bytes.split_first_chunk()?;
+    let (peer, rest) = rest.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (payload, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    *bytes = rest;
     Some(Word { own: read_end(own), peer: read_end(peer), payload: payload.into() })
 }
 
@@ -115,6 +125,7 @@ fn read_end(bytes: &[u8; END]) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::pulse::Heartbeat;
 
     fn word(own: &str, peer: &str, byte: u8) -> Word {
         let payload = [byte; Heartbeat::LEN].into();
@@ -134,7 +145,7 @@ mod tests {
         let all = [message(&words[..1]), message(&[]), message(&words)].concat();
         assert_eq!(read(&all).as_deref(), Some(&words[..]));
         assert_eq!(read(&[all, message(&[])].concat()), Some(Vec::new()));
-        assert_eq!(read(&message(&words)[..ENTRY]), None);
+        assert_eq!(read(&message(&words)[..HEAD]), None);
         assert_eq!(read(&[]), None);
     }
 
@@ -144,6 +155,16 @@ mod tests {
         let message = message(&words);
         assert!(message.len() <= PIPE_BUF);
         assert!(read(&message).unwrap().len() >= 20);
+    }
+
+    #[test]
+    fn words_of_any_length_go_together_and_one_that_is_too_long_goes_without_the_others() {
+        let of = |length: usize| Word {
+            payload: vec![9; length].into(),
+            ..word("[::1]:0", "[::2]:0", 1)
+        };
+        let all = [of(8), of(PIPE_BUF), of(0), of(1000)];
+        assert_eq!(read(&message(&all)).unwrap(), [of(8), of(0), of(1000)]);
     }
 
     #[test]

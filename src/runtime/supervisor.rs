@@ -7,8 +7,9 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,7 +17,6 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock;
@@ -57,7 +57,8 @@ pub struct LvsCommand {
 /// Starts `lvs` and keeps it running until the link is dropped or it was told to stop.
 ///
 /// The first start is not retried: a configuration or a program that cannot work must end
-/// `pulse`, not loop. Must be called within a tokio runtime. Heartbeats do not wait for a start.
+/// `pulse`, not loop. Must be called within a tokio runtime. Heartbeats wait neither for a start nor
+/// for what the kernel has to clear away after a death.
 ///
 /// # Errors
 /// The operating system's, when the program or a thread cannot be started.
@@ -134,8 +135,11 @@ struct Supervisor {
     held: Vec<VirtualAddress>,
 }
 
+/// How it ended, when it has.
+type Death = oneshot::Receiver<io::Result<ExitStatus>>;
+
 struct Running {
-    child: Child,
+    end: Death,
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
 }
@@ -171,7 +175,7 @@ impl Supervisor {
 
     /// Passes messages both ways for as long as this `lvs` lives.
     async fn serve(&mut self, running: Running) -> End {
-        let Running { mut child, mut reader, mut writer } = running;
+        let Running { end, mut reader, mut writer } = running;
         let mut unanswered = Vec::new();
         let mut ready = false;
         let mut line = Vec::new();
@@ -193,11 +197,11 @@ impl Supervisor {
                         unanswered.retain(|waiting: &Request| waiting.id() != Some(id));
                     }
                     if self.reports.send(report).is_err() {
-                        return stop(child, writer).await;
+                        return stop(end, writer).await;
                     }
                 }
                 request = self.requests.recv() => {
-                    let Some(request) = request else { return stop(child, writer).await };
+                    let Some(request) = request else { return stop(end, writer).await };
                     self.note(&request);
                     unanswered.extend(request.id().map(|_| request.clone()));
                     let stopping = matches!(request, Request::Stop { .. });
@@ -205,7 +209,7 @@ impl Supervisor {
                         break;
                     }
                     if stopping {
-                        return await_end(child).await;
+                        return await_end(end).await;
                     }
                 }
                 () = clock::sleep_until_or_forever(self.grace) => {
@@ -214,7 +218,7 @@ impl Supervisor {
                 }
             }
         }
-        let reason = describe(child.wait().await);
+        let reason = describe(end.await);
         End::Died { reason, ready, unanswered }
     }
 
@@ -291,9 +295,11 @@ impl Supervisor {
     }
 }
 
-/// A thread that starts `lvs`. It lives as long as this process, since the kernel ends `lvs` with the
-/// thread that started it; and it is an ordinary one: whoever starts a program waits until that
-/// has had a processor and the disk, which on a busy machine is longer than a dead time.
+/// A thread that starts `lvs` and waits for its end. It lives as long as this process, since the
+/// kernel ends `lvs` with the thread that started it; and it is an ordinary one: whoever starts a
+/// program waits until that has had a processor and the disk, and whoever takes note of a death is
+/// given the clearing of /proc to do, which after thousands of open files takes a second. Either is
+/// longer than a dead time.
 struct Starter {
     orders: std::sync::mpsc::Sender<oneshot::Sender<io::Result<Running>>>,
 }
@@ -306,10 +312,9 @@ impl Starter {
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new().name("starter".to_owned()).spawn(move || {
             let _entered = runtime.enter();
-            // Whoever is not there any more needs no lvs.
-            let _ = first.send(start(&lvs));
+            look_after(&lvs, |running| first.send(running).is_ok());
             for answer in ordered {
-                let _ = answer.send(start(&lvs));
+                look_after(&lvs, |running| answer.send(running).is_ok());
             }
         })?;
         let running = started.recv().map_err(io::Error::other)??;
@@ -323,7 +328,24 @@ impl Starter {
     }
 }
 
-fn start(lvs: &LvsCommand) -> io::Result<Running> {
+/// Starts `lvs`, hands it over, and waits for its end.
+fn look_after(lvs: &LvsCommand, hand_over: impl FnOnce(io::Result<Running>) -> bool) {
+    let (ended, end) = oneshot::channel();
+    let (mut child, running) = match start(lvs, end) {
+        Ok((child, running)) => (Some(child), Ok(running)),
+        Err(error) => (None, Err(error)),
+    };
+    let taken = hand_over(running);
+    if let Some(child) = &mut child {
+        if !taken {
+            // Nobody is there any more who needs it.
+            let _ = child.kill();
+        }
+        let _ = ended.send(child.wait());
+    }
+}
+
+fn start(lvs: &LvsCommand, end: Death) -> io::Result<(Child, Running)> {
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
     // A process group of its own: an interrupt from the terminal is for `pulse`, which then hands
@@ -342,27 +364,27 @@ fn start(lvs: &LvsCommand) -> io::Result<Running> {
         .args(lvs.control.iter().flat_map(control::Options::arguments))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .process_group(0)
-        .kill_on_drop(true)
         .spawn()?;
     let (reader, writer) = UnixStream::from_std(ours)?.into_split();
-    Ok(Running { child, reader: BufReader::new(reader), writer })
+    Ok((child, Running { end, reader: BufReader::new(reader), writer }))
 }
 
 /// Ends an `lvs` whose `pulse` side has gone: the end of the stream tells it.
-async fn stop(child: Child, writer: OwnedWriteHalf) -> End {
+async fn stop(end: Death, writer: OwnedWriteHalf) -> End {
     drop(writer);
-    await_end(child).await
+    await_end(end).await
 }
 
-async fn await_end(mut child: Child) -> End {
-    let _ = child.wait().await;
+async fn await_end(end: Death) -> End {
+    let _ = end.await;
     End::Done
 }
 
-fn describe(status: io::Result<ExitStatus>) -> String {
-    match status {
-        Ok(status) => format!("lvs ended: {status}"),
-        Err(error) => format!("lvs ended: {error}"),
+fn describe(end: Result<io::Result<ExitStatus>, oneshot::error::RecvError>) -> String {
+    match end {
+        Ok(Ok(status)) => format!("lvs ended: {status}"),
+        Ok(Err(error)) => format!("lvs ended: {error}"),
+        Err(unknown) => format!("lvs ended: {unknown}"),
     }
 }
 

@@ -118,7 +118,7 @@ fn own_pair(config: &Config, role: Role, family: Family) -> Option<(IpAddr, IpAd
 fn unicast((local, peer): (IpAddr, IpAddr)) -> io::Result<(Path, heartbeat::Path)> {
     let socket = raw(Family::of(local))?;
     socket.bind(&SocketAddr::new(local, 0).into())?;
-    let path = heartbeat::Path::raw(socket, SocketAddr::new(peer, 0), local)?;
+    let path = heartbeat::Path::raw(socket, local, SocketAddr::new(peer, 0), local)?;
     Ok((Path::unicast(local, peer), path))
 }
 
@@ -128,25 +128,50 @@ fn multicast(device: &str, family: Family) -> io::Result<(Path, heartbeat::Path)
     let index = name_to_index(&socket, device)?;
     socket.bind_device(Some(device.as_bytes()))?;
     let local = source(device, index, family)?;
-    let group = match local {
-        IpAddr::V4(local) => {
+    let group: SocketAddr = match local {
+        IpAddr::V4(_) => {
             socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))?;
-            // What is sent comes from this address, then.
-            socket.set_multicast_if_v4(&local)?;
-            socket.set_multicast_ttl_v4(HOPS.into())?;
-            socket.set_multicast_loop_v4(false)?;
-            SocketAddr::new(GROUP_V4.into(), 0)
+            (GROUP_V4, 0).into()
         }
         IpAddr::V6(_) => {
             socket.join_multicast_v6(&GROUP_V6, index)?;
-            socket.set_multicast_if_v6(index)?;
-            socket.set_multicast_hops_v6(HOPS.into())?;
-            socket.set_multicast_loop_v6(false)?;
             SocketAddrV6::new(GROUP_V6, 0, 0, index).into()
         }
     };
-    let path = heartbeat::Path::raw(socket, group, group.ip())?;
+    speak_to_group(&socket, local, group)?;
+    let path = heartbeat::Path::raw(socket, local, group, group.ip())?;
     Ok((Path::multicast(local), path))
+}
+
+/// Has what is sent to `group` come from `local`.
+fn speak_to_group(socket: &Socket, local: IpAddr, group: SocketAddr) -> io::Result<()> {
+    match (local, group) {
+        (IpAddr::V4(local), _) => {
+            socket.set_multicast_if_v4(&local)?;
+            socket.set_multicast_ttl_v4(HOPS.into())?;
+            socket.set_multicast_loop_v4(false)
+        }
+        (IpAddr::V6(_), SocketAddr::V6(group)) => {
+            socket.set_multicast_if_v6(group.scope_id())?;
+            socket.set_multicast_hops_v6(HOPS.into())?;
+            socket.set_multicast_loop_v6(false)
+        }
+        (IpAddr::V6(_), SocketAddr::V4(_)) => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// Says `message` once, from `own` to a router or to the group of all, as a path of these ends does.
+///
+/// # Errors
+/// The operating system's.
+pub(super) fn say(own: IpAddr, peer: SocketAddr, message: &[u8]) -> io::Result<()> {
+    let socket = raw(Family::of(own))?;
+    if peer.ip().is_multicast() {
+        speak_to_group(&socket, own, peer)?;
+    } else {
+        socket.bind(&SocketAddr::new(own, 0).into())?;
+    }
+    socket.send_to(message, &peer.into()).map(|_| ())
 }
 
 /// A socket that sends as VRRP asks for: with a hop limit of 255, so that the other side knows

@@ -305,6 +305,26 @@ fn through_every_transition(setting: Setting) {
     pair.expect_to_stay_with(back, "the higher starts second");
 }
 
+/// The node lives, and with it the guard, which resigns for the dead: the partner waits for the skew
+/// time and not for three intervals.
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn the_guard_of_a_killed_router_resigns_for_it_and_keepalived_hears() {
+    for (unicast, preempt) in [(false, false), (true, true)] {
+        let mut pair =
+            Mixed::new(Setting { kinds: OURS_FIRST, version: 3, unicast, password: None, preempt });
+        pair.start(1);
+        pair.expect_owner(1, "alone");
+        pair.start(2);
+        // Longer than the guard waits for the next beat, which brings it what to say.
+        pair.expect_to_stay_with(1, "the lower starts second");
+        pair.take(1).signal("KILL");
+        let keepalived = pair.running[1].as_mut().expect("it runs");
+        keepalived.expect("priority 0");
+        pair.expect_owner(2, "the higher is killed on a living node");
+    }
+}
+
 macro_rules! transitions {
     ($($name:ident: $kinds:ident, $version:literal, $unicast:literal, $password:expr, $preempt:literal;)+) => {
         $(

@@ -143,17 +143,16 @@ fn measure(kind: Kind, settings: &Settings, reloads: u32) -> Outcome<Figures> {
     let _servers = Servers::start()?;
     let mut table = Table::empty()?;
     let layout = Layout { services: settings.services, checked_first: false, weight: 1 };
-    let whole = (layout.services * SERVERS) as usize;
     let begun = Instant::now();
     let contender = Contender::start(kind, &layout)?;
-    let unchecked = table.wait_for_servers(whole)? - begun;
+    let unchecked = table.wait_for_servers(&layout)? - begun;
     drop(contender);
 
     let mut table = Table::empty()?;
     let mut layout = Layout { checked_first: true, ..layout };
     let begun = Instant::now();
     let contender = Contender::start(kind, &layout)?;
-    let checked = table.wait_for_servers(whole)? - begun;
+    let checked = table.wait_for_servers(&layout)? - begun;
     let written = contender.writes();
     let hammer = Hammer::start(&Layout::service(0))?;
     let mut took = Vec::new();

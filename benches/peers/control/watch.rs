@@ -21,9 +21,12 @@ impl Table {
         Ok(Self { client })
     }
 
-    /// Waits until so many servers are in it that take connections.
-    pub(crate) fn wait_for_servers(&mut self, wanted: usize) -> Outcome<Instant> {
+    /// Waits until all servers are in it and take connections.
+    pub(crate) fn wait_for_servers(&mut self, layout: &Layout) -> Outcome<Instant> {
+        let wanted = (layout.services * SERVERS) as usize;
         let until = Instant::now() + PATIENCE;
+        // Both fill it in order: before the last is there looking at all of them is for nothing.
+        self.wait_for_weight(layout)?;
         loop {
             let begun = Instant::now();
             let table = self.client.table()?;
@@ -36,7 +39,7 @@ impl Table {
                 return Err(format!("{there} of {wanted} servers in the table").into());
             }
             // So that looking takes little of what there is of the processor.
-            sleep(begun.elapsed() * 10);
+            sleep(begun.elapsed() * 4);
         }
     }
 

@@ -185,8 +185,11 @@ impl Pair {
                 (taken.count(), news.lines().filter(dead).count())
             }
         };
-        let silence = silence.as_secs_f64() * 1000.0;
-        Ok(format!("| {} | {false_ones} | {taken} | {silence:.0} ms |", self.contender))
+        let Silence { lasted, from, since } = silence;
+        let lasted = lasted.as_secs_f64() * 1000.0;
+        let [.., host] = from;
+        let row = format!("| {} | {false_ones} | {taken} | {lasted:.0} ms", self.contender);
+        Ok(format!("{row}, of {host} after {:.1} s |", since.as_secs_f64()))
     }
 }
 
@@ -239,11 +242,22 @@ fn capture(wire: &Wire, file: &Path) -> Outcome<Child> {
     Ok(child)
 }
 
+/// A time without a word.
+#[derive(Default)]
+struct Silence {
+    lasted: Duration,
+    /// The address whose words were missing; none if those of both were.
+    from: [u8; 4],
+    /// From the first word of all.
+    since: Duration,
+}
+
 /// The longest time without a word: of each of the two where both speak all the time, else of
 /// both.
-fn longest_silence(capture: &[u8], both_speak: bool) -> Duration {
+fn longest_silence(capture: &[u8], both_speak: bool) -> Silence {
     let mut last: Vec<([u8; 4], Duration)> = Vec::new();
-    let mut longest = Duration::ZERO;
+    let mut first = None;
+    let mut longest = Silence::default();
     let mut rest = capture.get(24..).unwrap_or_default();
     while let Some((header, following)) = rest.split_first_chunk::<16>() {
         let number = |place: usize| {
@@ -258,9 +272,14 @@ fn longest_silence(capture: &[u8], both_speak: bool) -> Duration {
         // The source stands behind the Ethernet header and the first twelve bytes of IPv4's.
         let Some(source) = frame.get(26..).and_then(<[u8]>::first_chunk::<4>) else { continue };
         let source = if both_speak { *source } else { [0; 4] };
+        let first = *first.get_or_insert(at);
         match last.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, before)) => {
-                longest = longest.max(at.saturating_sub(*before));
+            Some((from, before)) => {
+                let lasted = at.saturating_sub(*before);
+                if lasted > longest.lasted {
+                    let since = before.saturating_sub(first);
+                    longest = Silence { lasted, from: *from, since };
+                }
                 *before = at;
             }
             None => last.push((source, at)),

@@ -156,29 +156,34 @@ impl Vrrp {
         }
     }
 
-    /// Advertises on every path, and counts the interval from here.
+    /// Advertises on every path, and counts the interval from here. What would take it back is
+    /// ready from then on.
     pub(super) fn speak(&mut self, now: Instant) {
         self.next_advertisement = now + self.config.interval;
         self.last_advertisement = now;
         self.assertions_left = ASSERTIONS;
-        self.send(self.config.priority);
+        let priority = self.config.priority;
+        let said = self.said.take().filter(|said| said.priority == priority);
+        let said = said.unwrap_or_else(|| self.compose(priority));
+        self.send(&said);
+        self.said = Some(said);
+        self.farewell = self.farewell.take().or_else(|| Some(self.compose(RESIGNED)));
     }
 
     fn say_farewell(&mut self) {
+        let farewell = self.farewell.take().unwrap_or_else(|| self.compose(RESIGNED));
         for _ in 0..FAREWELLS {
-            self.send(RESIGNED);
+            self.send(&farewell);
         }
+        self.farewell = Some(farewell);
     }
 
-    fn send(&mut self, priority: u8) {
-        let said = self.said.take().filter(|said| said.priority == priority);
-        let said = said.unwrap_or_else(|| self.compose(priority));
+    fn send(&mut self, said: &Said) {
         for (payload, id) in said.payloads.iter().zip(0..) {
             if let Some(payload) = payload.clone() {
                 self.outputs.push_back(Output::Send { path: PathId(id), payload });
             }
         }
-        self.said = Some(said);
     }
 
     /// A path of whose family there is no address has no virtual router.

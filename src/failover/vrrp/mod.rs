@@ -102,6 +102,9 @@ pub struct Vrrp {
     /// What was last said, to be said again while it is the same.
     #[serde(skip)]
     said: Option<Said>,
+    /// The farewell that belongs to it.
+    #[serde(skip)]
+    farewell: Option<Said>,
     #[serde(skip)]
     outputs: VecDeque<Output>,
 }
@@ -151,6 +154,7 @@ impl Vrrp {
             last_id: 0,
             last_now: now,
             said: None,
+            farewell: None,
             outputs: VecDeque::with_capacity(OUTPUTS),
             config,
         }
@@ -175,7 +179,9 @@ impl Vrrp {
     /// follows from the rest.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         // Two machines that show the same are the same: all they are made of is shown.
-        let shown = |machine: &Self| format!("{:?}", Self { said: None, ..machine.clone() });
+        let shown = |machine: &Self| {
+            format!("{:?}", Self { said: None, farewell: None, ..machine.clone() })
+        };
         shown(self) == shown(other)
     }
 
@@ -199,7 +205,7 @@ impl Vrrp {
         let now = self.advance(now);
         self.fit_priority = config.priority;
         self.config = config;
-        self.said = None;
+        (self.said, self.farewell) = (None, None);
         self.adjust_priority();
         self.update_addresses();
         if self.phase.speaks() {
@@ -371,6 +377,12 @@ impl Heartbeat for Vrrp {
     fn handle_guards(&mut self, now: Instant, faults: &[Fault]) {
         let now = self.advance(now);
         self.judge_fitness(now, faults);
+    }
+
+    /// Only the active router has any, and from its first advertisement on.
+    fn last_words(&self, path: PathId) -> Option<Payload> {
+        let farewell = self.farewell.as_ref().filter(|_| self.phase.speaks())?;
+        farewell.payloads.get(usize::from(path.0))?.clone()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

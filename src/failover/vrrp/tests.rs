@@ -335,6 +335,21 @@ fn a_stop_takes_the_addresses_down_before_the_farewell() {
 }
 
 #[test]
+fn last_words_are_the_farewell_of_a_router_that_is_active_and_of_no_other() {
+    let words = |router: &Vrrp| router.last_words(PathId(0)).map(|words| words[2]);
+    let mut waiting = router(builder(Role::Backup));
+    assert_eq!(words(&waiting), None);
+    let (now, outputs) = wait(&mut waiting);
+    assert_eq!(words(&waiting), Some(0), "it advertises already");
+    complete(&mut waiting, now, &outputs);
+    assert_eq!((words(&waiting), waiting.last_words(PathId(1))), (Some(0), None));
+    waiting.handle_command(now, Command::Stop);
+    let outputs = drain(&mut waiting);
+    complete(&mut waiting, now, &outputs);
+    assert_eq!((waiting.state(), words(&waiting)), (State::Stopped, None));
+}
+
+#[test]
 fn a_backup_stops_without_a_word() {
     let mut backup = router(builder(Role::Backup));
     backup.handle_command(Instant::ZERO, Command::Stop);

@@ -190,9 +190,8 @@ impl<M: Reconfigure> Driver<M> {
         control: mpsc::Receiver<Control>,
         observer: Observer,
     ) -> Self {
-        let ends = |path: &Path| Some((path.socket.local_addr().ok()?, path.peer));
         Self {
-            ends: paths.iter().filter_map(ends).collect(),
+            ends: paths.iter().map(|path| (path.own, path.peer)).collect(),
             snapshots: watch::channel(None).0,
             meters: Arc::new(Meters::new(paths.len())),
             spare: None,

@@ -17,6 +17,8 @@ use crate::wire::vrrp::PROTOCOL;
 #[derive(Debug)]
 pub struct Path {
     pub(super) socket: UdpSocket,
+    /// Where heartbeats come from. Port 0 where they have none.
+    pub(super) own: SocketAddr,
     pub(super) peer: SocketAddr,
     /// Where datagrams go to whose header the kernel keeps: raw ones over IPv6.
     headless: Option<Ipv6Addr>,
@@ -30,16 +32,18 @@ impl Path {
     pub fn bind(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, peer, headless: None })
+        let own = socket.local_addr()?;
+        Ok(Self { socket: UdpSocket::from_std(socket)?, own, peer, headless: None })
     }
 
-    /// Takes a raw socket, whose datagrams are whole packets. `destination` is where those go that
-    /// come in on it. Must be called within a tokio runtime.
+    /// Takes a raw socket, whose datagrams are whole packets that come from `own`. `destination` is
+    /// where those go that come in on it. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The operating system's.
     pub(in crate::runtime) fn raw(
         socket: Socket,
+        own: IpAddr,
         peer: SocketAddr,
         destination: IpAddr,
     ) -> io::Result<Self> {
@@ -48,7 +52,8 @@ impl Path {
             _ => None,
         };
         let socket = std::net::UdpSocket::from(OwnedFd::from(socket));
-        Ok(Self { socket: UdpSocket::from_std(socket)?, peer, headless })
+        let own = SocketAddr::new(own, 0);
+        Ok(Self { socket: UdpSocket::from_std(socket)?, own, peer, headless })
     }
 
     pub(super) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
