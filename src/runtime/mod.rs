@@ -32,6 +32,7 @@ pub mod notify;
 mod off_thread;
 #[cfg(feature = "peer")]
 pub mod peer;
+pub mod privileges;
 pub mod recording;
 pub mod relay;
 pub mod revisions;
