@@ -39,6 +39,7 @@ pub mod revisions;
 pub mod supervisor;
 mod sys;
 pub mod systemd;
+mod usage;
 mod vrrp;
 #[cfg(feature = "web")]
 pub mod web;
