@@ -1,5 +1,6 @@
 //! The command line of `lvs`.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::runtime::fos::Group;
 use crate::runtime::heartbeat::{Link, Observer};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::notify::Notifier;
+use crate::runtime::privileges::{self, Duty, Programs};
 use crate::runtime::relay::raise_descriptor_limit;
 use crate::runtime::revisions::{self, Keeper};
 use crate::runtime::supervisor;
@@ -67,6 +69,16 @@ struct Arguments {
     supervised: bool,
 }
 
+impl Arguments {
+    fn confine(&self) -> io::Result<()> {
+        if self.supervised {
+            // The pulse that started it has decided for both.
+            return privileges::confine(Duty::Director, Programs::Unconfined);
+        }
+        super::confine(Duty::Director, &self.configfile)
+    }
+}
+
 #[cfg(test)]
 pub(super) fn command() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
@@ -80,7 +92,9 @@ pub fn main() -> ExitCode {
     if arguments.supervised {
         supervisor::die_with_parent();
     }
+    let confined = arguments.confine();
     let _written_at_the_end = log::init("lvs", arguments.log);
+    super::warn_of(confined);
     if let Err(error) = raise_descriptor_limit() {
         tracing::warn!(%error, "cannot raise the number of file descriptors; fewer connections fit");
     }
@@ -93,7 +107,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let notifier = Notifier::start()?;
         let (observer, feed) = feed(notifier.observer(log::observer()));
         let (link, _served) = start(arguments, &notifier, &observer, feed).await?;
-        let input = std::io::stdin().as_fd().try_clone_to_owned()?;
+        let input = io::stdin().as_fd().try_clone_to_owned()?;
         supervisor::serve_link(link, StdUnixStream::from(input)).await?;
         notifier.finish(super::LAST_WORDS).await;
         return Ok(());

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Diagnostic, Document, Included, by_file};
 use crate::runtime::configuration::{self, ConfigError};
+use crate::runtime::privileges::{self, Duty, Programs};
 
 /// Where Red Hat's packages kept lvs.cf, and ours do.
 const CONFIG_FILE: &str = "/etc/sysconfig/ha/lvs.cf";
@@ -42,6 +43,22 @@ where
 {
     fn from(error: E) -> Self {
         Self(error.to_string())
+    }
+}
+
+/// Gives away the privileges that a daemon with the configuration at `config` does not need. Must come before
+/// anything that starts a thread, the log among it.
+fn confine(duty: Duty, config: &Path) -> io::Result<()> {
+    // One that cannot be read is told of when it is to be run.
+    let commands = configuration::read(config).is_ok_and(|read| read.config.runs_commands());
+    let programs = if commands { Programs::Unconfined } else { Programs::Confined };
+    privileges::confine(duty, programs)
+}
+
+/// Tells the log what came of it.
+fn warn_of(confined: io::Result<()>) {
+    if let Err(error) = confined {
+        tracing::warn!("root's privileges could not be given away: {error}");
     }
 }
 

@@ -20,6 +20,7 @@ use crate::health::{
 use crate::net::{FirewallMark, Protocol, Weight};
 use crate::runtime::checks::{self, Dialer, Transcript};
 use crate::runtime::nanny::{Event, Partner, Settings, Table, once, run, service, watch_partner};
+use crate::runtime::privileges::{self, Duty, Programs};
 
 /// Check one real server, and tell when it should take connections and when not.
 ///
@@ -168,11 +169,13 @@ pub(super) fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     if std::env::args_os().nth(1).is_some_and(|first| first == "agent") {
+        confine(Duty::Agent);
         // The subcommand is the program's name to its own command line.
         let _ = arguments.next();
         return agent::main(arguments);
     }
     let args = Args::parse_from(arguments);
+    confine(Duty::Checker);
     let plan = match args.plan() {
         Ok(plan) => plan,
         Err(problem) => Args::command().error(ErrorKind::ValueValidation, problem).exit(),
@@ -184,6 +187,14 @@ pub fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "nanny: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Before there is a second thread.
+fn confine(duty: Duty) {
+    if let Err(error) = privileges::confine(duty, Programs::Confined) {
+        // A check without this is as good.
+        let _ = writeln!(io::stderr(), "nanny: root's privileges stay with it: {error}");
     }
 }
 

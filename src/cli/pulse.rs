@@ -1,6 +1,7 @@
 //! The command line of `pulse`.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::runtime::herald::Herald;
 use crate::runtime::isolation;
 use crate::runtime::node::Node;
 use crate::runtime::notify::{self, Notifier};
+use crate::runtime::privileges::{self, Duty, Programs};
 use crate::runtime::recording::Recording;
 use crate::runtime::supervisor::{LvsCommand, supervise};
 use crate::runtime::systemd::{Manager, Watchdog};
@@ -98,7 +100,9 @@ pub(super) fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let confined = arguments.confine();
     let _written_at_the_end = log::init("pulse", arguments.log);
+    super::warn_of(confined);
     if arguments.guard {
         return finish("pulse", super::on_one_thread(async { Ok(addresses::guard().await?) }));
     }
@@ -176,6 +180,17 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 type Begun = (Recording, Box<dyn Sink>);
 
 impl Arguments {
+    fn confine(&self) -> io::Result<()> {
+        match self {
+            Self { guard: true, .. } => privileges::confine(Duty::Guard, Programs::Confined),
+            // The pulse that started it has decided for both.
+            Self { notifier: true, .. } => {
+                privileges::confine(Duty::Notifier, Programs::Unconfined)
+            }
+            _ => super::confine(Duty::Heartbeat, &self.configfile),
+        }
+    }
+
     fn begin_recording(&self) -> Result<Option<Begun>, Failure> {
         let Some(path) = &self.record else {
             return Ok(None);
@@ -259,7 +274,7 @@ fn link(
 }
 
 /// The daemon beside this one. Packages install it as `lvsd`, for `lvs` there is a command of LVM.
-fn lvs_beside() -> std::io::Result<PathBuf> {
+fn lvs_beside() -> io::Result<PathBuf> {
     let packaged = super::sibling("lvsd")?;
     if packaged.exists() { Ok(packaged) } else { super::sibling("lvs") }
 }

@@ -158,6 +158,15 @@ impl Config {
     pub fn is_notifying(&self) -> bool {
         self.active_cmd.is_some() || self.inactive_cmd.is_some() || self.notify.has_sinks()
     }
+
+    /// Whether commands are to be run that may do whatever the administrator may: those that follow
+    /// the state or are told of events, and those that start and stop failover services.
+    #[must_use]
+    pub fn runs_commands(&self) -> bool {
+        let hooks = self.active_cmd.is_some() || self.inactive_cmd.is_some();
+        let told = !self.notify.commands.is_empty() || !self.notify.event_commands.is_empty();
+        hooks || told || self.service == ServiceKind::Fos
+    }
 }
 
 /// What has to be in order on a director that holds the service.

@@ -36,7 +36,7 @@ pub mod sync;
 pub use age::{Age, Timestamp};
 pub use counters::{
     BOUNDS, Counters, EventCounters, Histogram, PathTraffic, ServerCounters, ServiceCounters,
-    name_of,
+    Usage, name_of,
 };
 pub use desired::{Desired, QuorumState, whole_table};
 pub use event::Event;

@@ -9,7 +9,7 @@ use crate::control::Event;
 
 /// Above every ordinary thread, and below those a system sets apart for itself: watchdogs, and the
 /// kernel's own at 50.
-const PRIORITY: i32 = 10;
+pub(super) const PRIORITY: i32 = 10;
 
 /// Keeps the pages this process has touched in memory, and puts the calling thread above ordinary
 /// ones. Both take privilege (`CAP_IPC_LOCK`, `CAP_SYS_NICE`) or limits that allow it (memlock,

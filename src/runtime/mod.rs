@@ -32,12 +32,14 @@ pub mod notify;
 mod off_thread;
 #[cfg(feature = "peer")]
 pub mod peer;
+pub mod privileges;
 pub mod recording;
 pub mod relay;
 pub mod revisions;
 pub mod supervisor;
 mod sys;
 pub mod systemd;
+mod usage;
 mod vrrp;
 #[cfg(feature = "web")]
 pub mod web;

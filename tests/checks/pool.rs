@@ -177,3 +177,28 @@ async fn a_drained_server_says_so_and_a_snapshot_of_it_is_gone_on_with() {
     assert_eq!(change(&mut outputs).await, "b up: remembered");
     assert_eq!(next(&mut outputs).await, ('b', Output::Override(Override::Drain)));
 }
+
+/// In a runtime of one thread, as `lvs` has it: who is never let in there hears of no death.
+#[test]
+fn more_checks_than_the_machine_bears_leave_others_of_their_thread_their_turn() {
+    let (done, turns) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let every = Duration::from_millis(10);
+            let config = MonitorConfig::new(every, every).unwrap();
+            let (pool, mut outputs) = pool(4096);
+            // Nobody listens, so each is refused at once and is due again before all have been asked.
+            let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+            let seats: Vec<_> =
+                (0..4000).map(|key| pool.watch(key, free, connect(), config)).collect();
+            for _ in 0..500 {
+                while outputs.try_recv().is_ok() {}
+                tokio::task::yield_now().await;
+            }
+            assert!(seats.iter().all(|seat| seat.status().health == Health::Down));
+            let _ = done.send(());
+        });
+    });
+    turns.recv_timeout(Duration::from_secs(120)).expect("500 turns beside the checks");
+}

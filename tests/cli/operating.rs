@@ -150,11 +150,15 @@ fn a_support_bundle_is_for_its_owner_alone_and_has_no_secret_in_it() {
 fn every_command_ends_with_the_code_that_the_manual_gives() {
     let (files, pulse) = director(184);
     let code = |arguments: &[&str]| piranha(&files, arguments).status.code();
-    let running: [(&[&str], i32); 14] = [
+    let running: [(&[&str], i32); 18] = [
         (&["status"], 0),
         (&["stat", "--brief"], 0),
         (&["status", "--wide"], 0),
         (&["status", "--json"], 0),
+        (&["status", "-o", "wide"], 0),
+        (&["status", "-o", "brief"], 0),
+        (&["status", "--output=json"], 0),
+        (&["status", "-o", "json", "--nagios"], 2),
         (&["status", "--nagios"], 0),
         (&["readiness"], 1),
         (&["failover", "--dry-run"], 1),
@@ -186,6 +190,17 @@ fn every_command_ends_with_the_code_that_the_manual_gives() {
     for (arguments, expected) in stopped {
         assert_eq!(code(arguments), Some(expected), "{arguments:?}");
     }
+}
+
+#[test]
+fn the_forms_of_a_status_are_those_of_its_flags() {
+    let (files, _pulse) = director(183);
+    let said = |arguments: &[&str]| text(&piranha(&files, arguments).stdout);
+    let (brief, wide) = (said(&["status", "-o", "brief"]), said(&["status", "-o", "wide"]));
+    assert_eq!(brief.lines().count(), said(&["status", "--brief"]).lines().count());
+    assert!(wide.contains("INACT") && !brief.contains("INACT"), "{wide}");
+    let json: Value = serde_json::from_str(&said(&["status", "-o", "json"])).unwrap();
+    assert_eq!(json["lvs"]["known"]["services"][0]["name"], "web");
 }
 
 #[test]

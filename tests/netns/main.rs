@@ -20,6 +20,7 @@ mod doctor;
 mod guards;
 mod hostile;
 mod pair;
+mod privileges;
 mod virtual_mac;
 mod vrrp;
 mod wire;

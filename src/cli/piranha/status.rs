@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::place::Place;
 use super::table::Screen;
@@ -23,6 +23,9 @@ const NOTHING_RUNS: u8 = 3;
 pub(super) struct Status {
     #[command(flatten)]
     place: Place,
+    /// How much is told, and how: the same as --wide, --brief and --json.
+    #[arg(short, long, value_name = "FORM", value_enum, conflicts_with_all = ["wide", "brief", "json"])]
+    output: Option<Form>,
     /// Every server, and traffic.
     #[arg(short, long)]
     wide: bool,
@@ -30,7 +33,7 @@ pub(super) struct Status {
     #[arg(short, long, conflicts_with = "wide")]
     brief: bool,
     /// One line for a monitoring plugin, and its exit code.
-    #[arg(long, conflicts_with_all = ["wide", "brief", "json", "watch"])]
+    #[arg(long, conflicts_with_all = ["output", "wide", "brief", "json", "watch"])]
     nagios: bool,
     /// Again and again, every SECONDS; with --json one line each.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
@@ -38,8 +41,22 @@ pub(super) struct Status {
     watch: Option<Duration>,
 }
 
+/// How a status is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Form {
+    /// Every server, and traffic.
+    Wide,
+    /// One line for the pair and one for each service.
+    Brief,
+    /// As JSON.
+    Json,
+}
+
 impl Status {
-    pub(super) fn run(self) -> Result<u8, Failure> {
+    pub(super) fn run(mut self) -> Result<u8, Failure> {
+        self.wide |= self.output == Some(Form::Wide);
+        self.brief |= self.output == Some(Form::Brief);
+        self.place.json |= self.output == Some(Form::Json);
         on_one_thread(async move {
             loop {
                 let status = self.place.status(self.servers()).await;

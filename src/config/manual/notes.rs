@@ -656,7 +656,8 @@ const NOTES: &[(Directive, Option<Scope>, &str)] = &[
         None,
         "Split at blanks, without a shell; `%h` and `%p` are whole arguments. It passes by \
              ending with status 0 and printing just what `expect` says, where that is set. It \
-             cannot gain privileges, is limited in memory, files and time, and never runs twice at \
-             once for one server. In 0.8.6 a program that printed nothing passed.",
+             cannot gain privileges, has of root's only those for ping and rsh, is limited in memory, \
+             files and time, and never runs twice at once for one server. In 0.8.6 a program that \
+             printed nothing passed.",
     ),
 ];

@@ -23,6 +23,9 @@ use crate::ipvs::ServiceKey;
 pub struct Counters {
     /// When it began to count.
     pub since: Timestamp,
+    /// What its process takes, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// What happened, by kind.
     pub events: EventCounters,
     /// Each way to the partner, as in [`Heartbeats::paths`](super::status::Heartbeats::paths). Only
@@ -44,6 +47,25 @@ impl Counters {
     pub fn new(since: Timestamp, events: EventCounters) -> Self {
         Self { since, events, ..Self::default() }
     }
+}
+
+/// What a process takes of its machine.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Usage {
+    /// Processor time, its own and the kernel's for it, of all threads since the start.
+    #[serde(rename = "cpu_ms")]
+    pub cpu: Age,
+    /// Memory that it has, in bytes.
+    pub resident: u64,
+    /// Addresses that it has set aside, in bytes.
+    pub reserved: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Open file descriptors.
+    pub open_files: u64,
+    /// How many it may open; `None` without a limit.
+    pub max_files: Option<u64>,
 }
 
 /// What went over one heartbeat path.

@@ -7,6 +7,7 @@ mod addresses;
 mod files;
 mod firewall;
 mod kernel;
+mod partner;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +57,12 @@ pub struct Facts {
     pub certificates: Vec<Certificate>,
     /// The versions of the programs, by name: `pulse`, `lvs`, and this one as `piranha`.
     pub versions: BTreeMap<String, String>,
+    /// The same of the daemons on the other node; none where they cannot be asked.
+    pub partner_versions: BTreeMap<String, String>,
+    /// Another version of the control protocol that the other node speaks.
+    pub partner_protocol: Option<u32>,
+    /// Datagrams on the heartbeats' ports that `pulse` refused, by reason.
+    pub refused: BTreeMap<String, u64>,
     /// What `pulse` says that it is doing.
     pub state: Option<State>,
     /// Whether the partner was heard within the dead time; `None` where nobody can tell.
@@ -260,6 +267,10 @@ pub enum FindingCode {
     CertificateExpires,
     /// Programs of different versions run.
     Versions,
+    /// The two nodes run different versions.
+    PartnerVersions,
+    /// The partner's heartbeats are of another version than those here.
+    HeartbeatVersion,
     /// `pulse` or `lvs` does not run.
     NotRunning,
     /// Something could not be looked at.
@@ -275,6 +286,7 @@ pub fn judge(config: &Config, facts: &Facts) -> Vec<Finding> {
     addresses::judge(config, facts, &mut findings);
     firewall::judge(config, facts, &mut findings);
     files::judge(facts, &mut findings);
+    partner::judge(config, facts, &mut findings);
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.grade), finding.code));
     findings
 }

@@ -296,3 +296,34 @@ fn facts_are_data() {
     let text = serde_json::to_string(&facts).unwrap();
     assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts);
 }
+
+#[test]
+fn nodes_of_different_versions_are_found_whichever_program_it_is() {
+    let partner = |name: &str, version: &str| [(name.to_owned(), version.to_owned())].into();
+    assert_eq!(found(&direct(), |f| f.partner_versions = partner("lvs", "1.2.3")), []);
+    let other = |f: &mut Facts| f.partner_versions = partner("lvs", "1.2.4");
+    assert_eq!(found(&direct(), other), [FindingCode::PartnerVersions]);
+    let deaf = |f: &mut Facts| f.partner_protocol = Some(crate::control::protocol::VERSION + 1);
+    assert_eq!(found(&direct(), deaf), [FindingCode::PartnerVersions]);
+}
+
+#[test]
+fn heartbeats_of_another_version_are_a_finding_that_names_the_directive() {
+    let refuses = |facts: &mut Facts| {
+        facts.refused = [("version".to_owned(), 7)].into();
+        facts.hears_partner = None;
+    };
+    let one = config_of(&format!("heartbeat_version = 1\n{DIRECT}"));
+    for config in [direct(), one] {
+        assert_eq!(found(&config, refuses), [FindingCode::HeartbeatVersion]);
+        let mut facts = sound();
+        refuses(&mut facts);
+        let [finding] = judge(&config, &facts).try_into().unwrap();
+        assert!(finding.mend.contains("`heartbeat_version"), "{finding:?}");
+        let heard = |facts: &mut Facts| {
+            refuses(facts);
+            facts.hears_partner = Some(true);
+        };
+        assert_eq!(found(&config, heard), [], "an earlier life of the partner");
+    }
+}

@@ -25,6 +25,7 @@ mod document;
 mod family;
 mod heartbeats;
 mod node;
+mod process;
 mod samples;
 mod servers;
 mod services;
@@ -91,7 +92,7 @@ impl Format {
 
 /// Every metric there can be, in the order of the exposition.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    [node::FAMILIES, heartbeats::FAMILIES, services::FAMILIES, servers::FAMILIES]
+    [node::FAMILIES, process::FAMILIES, heartbeats::FAMILIES, services::FAMILIES, servers::FAMILIES]
         .into_iter()
         .flatten()
 }

@@ -358,6 +358,39 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "piranha_config_pending_changes",
+        kind: Gauge,
+        labels: &[],
+        help: "What of lvs.cf is not settled: 1 for a file that was edited and not applied, 1 for a change that nobody has confirmed.",
+        write: |view, out| {
+            let standing = view.lvs.and_then(|lvs| lvs.configuration.standing.as_ref());
+            let Some(standing) = standing else { return };
+            out.one(u64::from(standing.edited) + u64::from(standing.pending.is_some()));
+        },
+    },
+    Family {
+        name: "piranha_overrides_in_sync",
+        kind: Gauge,
+        labels: &[],
+        help: "Whether the partner has what operators say of servers too; nothing where nothing brings it there.",
+        write: |view, out| {
+            let replication = view.lvs.and_then(|lvs| lvs.replication.as_ref());
+            replication.into_iter().for_each(|told| out.one(told.in_step));
+        },
+    },
+    Family {
+        name: "piranha_load_probe_value",
+        kind: Gauge,
+        labels: &["remote_address", "tool"],
+        help: "The load of a real server as it was measured last; nothing of agents that say a share of its weight instead.",
+        write: |view, out| {
+            for read in view.lvs.iter().flat_map(|lvs| &lvs.loads) {
+                let server = label("remote_address", &read.server.to_string());
+                out.put(&[&server, &label("tool", &read.monitor)], read.load);
+            }
+        },
+    },
+    Family {
         name: "piranha_overrides",
         kind: Gauge,
         labels: &["kind"],

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Family, FamilyKind, Format};
 use crate::control::{Age, BOUNDS, Histogram, Timestamp};
+use crate::health::Load;
 
 /// Takes the samples of one family.
 pub(super) struct Samples<'a> {
@@ -18,7 +19,7 @@ pub(super) struct Samples<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Value {
     Whole(u64),
-    Seconds(f64),
+    Fraction(f64),
 }
 
 impl<'a> Samples<'a> {
@@ -114,8 +115,8 @@ impl<'a> Samples<'a> {
         self.text.push(' ');
         match value {
             Value::Whole(number) => whole(self.text, number),
-            Value::Seconds(seconds) => {
-                let _ = write!(self.text, "{seconds}");
+            Value::Fraction(number) => {
+                let _ = write!(self.text, "{number}");
             }
         }
         self.text.push('\n');
@@ -175,7 +176,13 @@ impl From<bool> for Value {
 
 impl From<Duration> for Value {
     fn from(duration: Duration) -> Self {
-        Self::Seconds(duration.as_secs_f64())
+        Self::Fraction(duration.as_secs_f64())
+    }
+}
+
+impl From<Load> for Value {
+    fn from(load: Load) -> Self {
+        Self::Fraction(load.get())
     }
 }
 

@@ -71,6 +71,18 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "piranha_real_server_certificate_expiry_timestamp_seconds",
+        kind: Gauge,
+        labels: SERVER,
+        help: "When the certificate ends that the server showed a check over TLS last.",
+        write: |view, out| {
+            for server in all(view) {
+                let at = server.status.certificate_expires.into_iter();
+                at.for_each(|at| out.put(&[&server.label], at));
+            }
+        },
+    },
+    Family {
         name: "piranha_real_server_connections_active",
         kind: Gauge,
         labels: SERVER,

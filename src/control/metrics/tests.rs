@@ -4,13 +4,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::control::revisions::Standing;
 use crate::control::status::{
-    Balancing, DataPlane, HeartbeatPath, Heartbeats, Partner, Process, QuorumStatus, Reading,
-    Revision, ServerState, ServerStatus, ServiceState, ServiceStatus, Traffic,
+    Balancing, DataPlane, HeartbeatPath, Heartbeats, LoadReading, Partner, Process, QuorumStatus,
+    Reading, Replication, Revision, ServerState, ServerStatus, ServiceState, ServiceStatus,
+    Traffic,
 };
 use crate::control::{
     Age, Event, EventCounters, Override, PathTraffic, ServerCounters, ServiceCounters, Timestamp,
-    Word,
+    Usage, Word,
 };
 use crate::failover::{Cause, PathCounters, Role, State, Transition, VirtualAddress};
 use crate::ipvs::{Counters as TrafficCounters, Load, ServiceKey};
@@ -43,6 +45,7 @@ fn server(address: [u8; 4], state: ServerState) -> ServerStatus {
     server.state = state;
     server.weight = Some(Weight::ONE);
     server.traffic = Some(traffic());
+    server.certificate_expires = Some(Timestamp(1_800_000_000_000));
     server
 }
 
@@ -87,13 +90,21 @@ fn events() -> EventCounters {
 
 /// A director of which everything is known that there can be.
 fn scene(services: Vec<ServiceStatus>) -> Scene {
-    let revision = Revision::new("lvs.cf".into(), "00ff".to_owned(), Age::default());
+    let mut revision = Revision::new("lvs.cf".into(), "00ff".to_owned(), Age::default());
+    let standing = Standing { edited: true, ..Standing::default() };
+    revision.standing = Some(standing);
     let mut half = Balancing::new(process(), DataPlane::new("relay", None), revision);
     let mut lvs = Counters::new(NOW, events());
     lvs.services = services.iter().map(|service| counters(service.key)).collect();
     half.services = services;
+    half.replication = Some(Replication::new(true, Age::default(), None));
+    let load = crate::health::Load::new(1.25).unwrap();
+    half.loads = vec![LoadReading::new([10, 0, 0, 1].into(), "rup".into(), load, Age::default())];
     half.overrides.push(Override::new("web", "s", Word::Disable, "ann", NOW));
+    let usage = Usage { cpu: Age(Duration::from_secs(3)), max_files: Some(64), ..Usage::default() };
+    lvs.usage = Some(usage);
     let mut pulse = Counters::new(NOW, events());
+    pulse.usage = Some(usage);
     let heard = PathCounters { received: 9, refused: 1, missed: 4 };
     pulse.paths = vec![PathTraffic::new(10, 0, heard); 3];
     pulse.announcements.insert([192, 0, 2, 80].into(), 5);
@@ -186,7 +197,8 @@ fn a_full_scene_has_a_sample_of_every_metric_with_its_labels() {
 #[test]
 fn names_follow_the_rules_of_prometheus() {
     for family in families() {
-        assert!(family.name().starts_with("piranha_"), "{family:?}");
+        let own = ["piranha_", "process_"].iter().any(|front| family.name().starts_with(front));
+        assert!(own, "{family:?}");
         let counts = family.kind() == FamilyKind::Counter;
         assert_eq!(family.name().ends_with("_total"), counts, "{family:?}");
         assert!(family.help().ends_with('.') && !family.help().contains('\n'), "{family:?}");
@@ -219,6 +231,10 @@ fn values_are_those_of_the_scene() {
     is("piranha_check_duration_seconds_bucket", &[("le", "0.0025")], 0.0);
     is("piranha_check_duration_seconds_bucket", &[("le", "+Inf")], 1.0);
     is("piranha_overrides", &[("kind", "disable")], 1.0);
+    is("piranha_config_pending_changes", &[], 1.0);
+    is("piranha_load_probe_value", &[("remote_address", "10.0.0.1"), ("tool", "rup")], 1.25);
+    is("piranha_real_server_certificate_expiry_timestamp_seconds", &[], 1_800_000_000.0);
+    is("process_cpu_seconds_total", &[("daemon", "lvs")], 3.0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::{Age, Override, Timestamp};
 use crate::config::QuorumOf;
 use crate::failover::guard::Fault;
 use crate::failover::{Cause, Role, State, VirtualAddress};
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::ipvs::{Counters, Load, Rates, ServiceKey};
 use crate::net::Weight;
 
@@ -300,6 +300,9 @@ pub struct Balancing {
     /// Whether the partner has that too; `None` where nothing brings it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<Replication>,
+    /// The load of servers that is measured, as it was last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<LoadReading>,
 }
 
 impl Balancing {
@@ -314,7 +317,31 @@ impl Balancing {
             services: Vec::new(),
             overrides: Vec::new(),
             replication: None,
+            loads: Vec::new(),
         }
+    }
+}
+
+/// The load of a real server, all its services together.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct LoadReading {
+    /// Which.
+    pub server: IpAddr,
+    /// What measures it: `load_monitor`, as lvs.cf has it.
+    pub monitor: String,
+    /// What was measured last.
+    pub load: health::Load,
+    /// How long ago.
+    #[serde(rename = "age_ms")]
+    pub age: Age,
+}
+
+impl LoadReading {
+    /// What `monitor` measured on `server` so long ago.
+    #[must_use]
+    pub const fn new(server: IpAddr, monitor: String, load: health::Load, age: Age) -> Self {
+        Self { server, monitor, load, age }
     }
 }
 
@@ -550,6 +577,9 @@ pub struct ServerStatus {
     pub configured_weight: Weight,
     /// Whether it waits until no other server of its service is up.
     pub backup: bool,
+    /// When its certificate ends, where its checks saw one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<Timestamp>,
     /// What an operator says of it.
     pub operator: Option<Override>,
     /// What goes through it.
@@ -570,6 +600,7 @@ impl ServerStatus {
             weight: None,
             configured_weight: Weight::ONE,
             backup: false,
+            certificate_expires: None,
             operator: None,
             traffic: None,
         }

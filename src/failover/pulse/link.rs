@@ -23,7 +23,7 @@ pub enum Reject {
     Oversized,
     /// Not a heartbeat at all.
     BadMagic,
-    /// Another version of the protocol.
+    /// Another version of the protocol: the other of the two there are, or one to come.
     Version,
     /// Version 1: the peer runs Piranha's failover services instead of LVS.
     OtherService,
@@ -250,7 +250,11 @@ impl Link {
         if known.peer.ip() != source.ip() {
             return Err(Reject::WrongSource);
         }
-        let state = match Magic::decode(datagram)? {
+        let magic = Magic::decode(datagram).map_err(|error| match Sealed::parse(datagram) {
+            Ok(_) | Err(DecodeError::Version) => Reject::Version,
+            Err(_) => error.into(),
+        });
+        let state = match magic? {
             Magic::Running => State::Active,
             Magic::Stopped => State::Standby,
         };
@@ -285,7 +289,10 @@ impl Link {
         if (known.peer.ip(), known.peer.port()) != (source.ip(), source.port()) {
             return Err(Reject::WrongSource);
         }
-        let sealed = Sealed::parse(datagram)?;
+        let sealed = Sealed::parse(datagram).map_err(|error| match Magic::decode(datagram) {
+            Ok(_) | Err(DecodeError::OtherService) => Reject::Version,
+            Err(_) => error.into(),
+        })?;
         if sealed.cluster() != config.cluster {
             return Err(Reject::WrongCluster);
         }
@@ -533,6 +540,29 @@ mod tests {
         let mut backup = director(Role::Backup, 4);
         hear(&mut backup, Role::Primary, &words);
         assert_eq!(backup.state(), State::Starting);
+    }
+
+    #[test]
+    fn a_partner_of_the_other_version_is_counted_as_that() {
+        let version = |role, version| {
+            let config = Config::builder(role).version(version).boot(9).path(address(other(role)));
+            Pulse::new(Instant::ZERO, config.build().unwrap())
+        };
+        let [old, new] = [version(Role::Backup, Version::V1), version(Role::Backup, Version::V2)];
+        for (mut listener, mut speaker) in
+            [(version(Role::Primary, Version::V2), old), (version(Role::Primary, Version::V1), new)]
+        {
+            speaker.handle_timeout(Instant::ZERO);
+            let said =
+                std::iter::from_fn(|| speaker.poll_output()).find_map(|output| match output {
+                    Output::Send { payload, .. } => Some(payload),
+                    _ => None,
+                });
+            hear(&mut listener, Role::Backup, &said.unwrap());
+            let status = listener.status(Instant::ZERO);
+            assert!(status.rejected.contains(&("version".to_owned(), 1)), "{:?}", status.rejected);
+            assert!(status.peer.is_none(), "it is not believed");
+        }
     }
 
     #[test]

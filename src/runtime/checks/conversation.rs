@@ -3,22 +3,42 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::Transcript;
 use super::network::{Budget, close_at_once};
 use super::tls::Tls;
+use super::{Expiries, Transcript};
+use crate::control::Timestamp;
 use crate::health::{Excerpt, Failure, Stage};
 
 /// A TCP connection, perhaps with TLS on it, on which a check sends and reads within its time and
 /// within bounds. Closing it leaves nothing behind, see [`close_at_once`].
 pub(in crate::runtime) struct Conversation {
     stream: Box<dyn Duplex>,
-    server: SocketAddr,
+    goal: Goal,
     budget: Budget,
     transcript: Option<Transcript>,
     /// What was read and not yet taken.
     pending: Vec<u8>,
     /// All that was ever read, in bytes.
     received: usize,
+}
+
+/// Where a conversation goes.
+pub(in crate::runtime) struct Goal {
+    /// The address that is spoken to.
+    pub(in crate::runtime) server: SocketAddr,
+    /// The real server that this is about: the same, or one that the address leads to.
+    pub(in crate::runtime) about: SocketAddr,
+    /// Where it is noted when the certificate of the server ends.
+    pub(in crate::runtime) expiries: Expiries,
+}
+
+/// A stream that TLS was agreed on for.
+pub(in crate::runtime) struct Secured {
+    pub(in crate::runtime) stream: Box<dyn Duplex>,
+    /// What came of it, in a few words.
+    pub(in crate::runtime) summary: String,
+    /// When the certificate ends.
+    pub(in crate::runtime) expires: Option<Timestamp>,
 }
 
 /// TCP, or TLS on it.
@@ -49,17 +69,17 @@ impl Conversation {
 
     pub(in crate::runtime) fn new(
         stream: TcpStream,
-        server: SocketAddr,
+        goal: Goal,
         budget: Budget,
         transcript: Option<Transcript>,
     ) -> Self {
         let stream = Box::new(stream);
-        Self { stream, server, budget, transcript, pending: Vec::new(), received: 0 }
+        Self { stream, goal, budget, transcript, pending: Vec::new(), received: 0 }
     }
 
     /// Where it goes.
     pub(in crate::runtime) const fn server(&self) -> SocketAddr {
-        self.server
+        self.goal.server
     }
 
     /// Goes on over TLS.
@@ -75,10 +95,13 @@ impl Conversation {
         let Some(stream) = self.stream.into_tcp() else {
             return Err(Failure::Tls("TLS was on already".to_owned()));
         };
-        let (stream, summary) = tls.handshake(stream, self.server, &self.budget).await?;
-        self.stream = stream;
+        let secured = tls.handshake(stream, self.goal.server, &self.budget).await?;
+        self.stream = secured.stream;
         if let Some(transcript) = &self.transcript {
-            transcript.note(summary);
+            transcript.note(secured.summary);
+        }
+        if let Some(at) = secured.expires {
+            self.goal.expiries.note(self.goal.about, at);
         }
         Ok(self)
     }

@@ -5,9 +5,9 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
-use super::Transcript;
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Goal};
 use super::network::{Budget, close_at_once};
+use super::{Expiries, Transcript};
 use crate::health::{CheckPath, Failure, Stage};
 use crate::net::{FirewallMark, Protocol};
 use crate::wire::proxy::ProxyProtocol;
@@ -19,6 +19,7 @@ pub struct Dialer {
     through: Option<Way>,
     proxy: Option<ProxyProtocol>,
     transcript: Option<Transcript>,
+    expiries: Expiries,
 }
 
 /// A way to a server that clients take: what is sent to `vip` with `mark` on it reaches the server.
@@ -69,6 +70,13 @@ impl Dialer {
     #[must_use]
     pub fn with_transcript(mut self, transcript: Transcript) -> Self {
         self.transcript = Some(transcript);
+        self
+    }
+
+    /// Notes when the certificates of servers end.
+    #[must_use]
+    pub fn with_expiries(mut self, expiries: Expiries) -> Self {
+        self.expiries = expiries;
         self
     }
 
@@ -137,7 +145,9 @@ impl Dialer {
             };
             budget.spend(Stage::Send, send).await?;
         }
-        Ok(Conversation::new(stream, self.target(server), budget, self.transcript.clone()))
+        let goal =
+            Goal { server: self.target(server), about: server, expiries: self.expiries.clone() };
+        Ok(Conversation::new(stream, goal, budget, self.transcript.clone()))
     }
 
     /// A socket that takes datagrams from `server` only, and hears of its ICMP errors.

@@ -12,6 +12,7 @@ pub(in crate::runtime) mod conversation;
 mod dialer;
 #[cfg_attr(not(feature = "dns"), path = "dns_missing.rs")]
 mod dns;
+mod expiries;
 mod grpc;
 mod handshake;
 pub mod http;
@@ -33,6 +34,7 @@ mod transcript;
 use std::path::PathBuf;
 
 pub use dialer::{Dialer, Way};
+pub use expiries::Expiries;
 pub use pool::{Method, Pool, Seat};
 pub use runner::Runner;
 pub use transcript::{Line, Transcript};

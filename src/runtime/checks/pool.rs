@@ -36,6 +36,10 @@ const CROWD: usize = 256;
 /// How far apart looks at the deadlines of a crowd are.
 const STRIDE: Duration = Duration::from_millis(5);
 
+/// So many connections are begun in a turn. Then others of this thread have theirs, who hears the
+/// verdicts among them: where there are more checks than the machine bears, some are always due.
+const TURN: usize = 128;
+
 /// Outputs that may wait for the owner; with more no check begins.
 const OUTBOX: usize = 1024;
 
@@ -281,6 +285,7 @@ impl<K: Clone + Send + 'static> Driver<K> {
                 self.look(clock::now());
             }
             if self.act() {
+                tokio::task::yield_now().await;
                 // What is near may have answered already.
                 continue;
             }
@@ -345,23 +350,25 @@ impl<K: Clone + Send + 'static> Driver<K> {
         self.shared.crew().handle_result(clock::now(), flight, &result);
     }
 
-    /// Does what the crew wants; returns whether connections were begun.
+    /// Does what the crew wants, as far as there is time in one turn; returns whether connections
+    /// were begun.
     fn act(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut crew = shared.crew();
-        let mut begun = false;
-        while let Some(action) = crew.poll_action() {
+        let mut begun = 0;
+        while begun < TURN {
+            let Some(action) = crew.poll_action() else { break };
             match action {
                 Action::Start(flight, limit) => {
                     if let Some(way) = crew.ask(flight) {
-                        begun |= self.start(flight, way, limit);
+                        begun += usize::from(self.start(flight, way, limit));
                     }
                 }
                 Action::Stop(flight) => self.stop(flight),
                 Action::Tell(key, output) => self.outbox.push_back((key, output)),
             }
         }
-        begun
+        begun > 0
     }
 
     /// Returns whether it is a connection.

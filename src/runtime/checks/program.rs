@@ -1,7 +1,7 @@
 //! A check by an external program.
 //!
-//! Each run has a thread of its own: `no_new_privs` is a property of the thread that forks and
-//! passes to what it starts, so setting it there needs no code between fork and exec. The thread
+//! Each run has a thread of its own: capabilities and `no_new_privs` are properties of the thread that
+//! forks and pass to what it starts, so setting them there needs no code between fork and exec. The thread
 //! holds the process until it is reaped, so that its group can be killed without ever hitting
 //! another one that got the same number. Limits (`prlimit`) are set from outside right after the
 //! start: what the program does before is bounded by the time it has.
@@ -22,12 +22,14 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit,
 };
+use rustix::thread::set_no_new_privs;
 use tokio::sync::oneshot;
 
 use super::network::Budget;
 use super::send_expect::Wanted;
 use super::{CheckError, Dialer, account};
 use crate::health::{Check, Excerpt, Failure, ProgramSpec, Stage};
+use crate::runtime::privileges;
 
 /// The most of an output that is looked at, that of 0.8.6. The rest is read and dropped.
 const OUTPUT: usize = 4095;
@@ -211,6 +213,21 @@ enum Trust {
     Full,
 }
 
+impl Trust {
+    /// Leaves the calling thread what the program may have that it starts, which inherits it.
+    fn give_away(self) -> io::Result<()> {
+        match self {
+            Self::Full => Ok(()),
+            // With its user a program loses all capabilities; changing that takes some.
+            Self::Confined { own_user: true } => Ok(set_no_new_privs(true)?),
+            Self::Confined { own_user: false } => {
+                set_no_new_privs(true)?;
+                privileges::confine_program()
+            }
+        }
+    }
+}
+
 /// One run of the program, on a thread of its own.
 struct Run {
     command: Command,
@@ -236,9 +253,7 @@ impl Run {
 
     fn carry_out(mut self, cancelled: &OwnedFd) -> Result<Ended, Failure> {
         let deadline = Instant::now() + self.limit;
-        if self.trust != Trust::Full {
-            rustix::thread::set_no_new_privs(true).map_err(|error| inconclusive(&error.into()))?;
-        }
+        self.trust.give_away().map_err(|error| inconclusive(&error))?;
         let mut child = self.command.spawn().map_err(|error| not_started(&error))?;
         let pid = Pid::from_child(&child);
         if let Trust::Confined { own_user } = self.trust {

@@ -20,9 +20,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::conversation::Duplex;
+use super::conversation::{Duplex, Secured};
 use super::network::Budget;
 use super::{CheckError, secret};
+use crate::control::Timestamp;
 use crate::health::{Failure, Identity, Pin, Stage, TlsSpec};
 use crate::wire::certificate::Certificate;
 
@@ -72,13 +73,13 @@ impl Tls {
         self
     }
 
-    /// Shakes hands on `stream`. The second value says in a few words what came of it.
+    /// Shakes hands on `stream`.
     pub(in crate::runtime) async fn handshake(
         &self,
         stream: TcpStream,
         server: SocketAddr,
         budget: &Budget,
-    ) -> Result<(Box<dyn Duplex>, String), Failure> {
+    ) -> Result<Secured, Failure> {
         let address = ServerName::from(server.ip());
         let name = self.name.clone().unwrap_or(address);
         let connect = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream);
@@ -88,22 +89,29 @@ impl Tls {
         {
             return Err(Failure::Tls("the server does not offer HTTP/2".to_owned()));
         }
-        let summary = self.inspect(&stream, server);
-        Ok((Box::new(stream), summary))
+        let (summary, expires) = self.inspect(&stream, server);
+        Ok(Secured { stream: Box::new(stream), summary, expires })
     }
 
-    fn inspect(&self, stream: &TlsStream<TcpStream>, server: SocketAddr) -> String {
+    /// A few words, and when the certificate ends.
+    fn inspect(
+        &self,
+        stream: &TlsStream<TcpStream>,
+        server: SocketAddr,
+    ) -> (String, Option<Timestamp>) {
         let (_, session) = stream.get_ref();
         let version = session.protocol_version().and_then(|version| version.as_str());
         let version = version.unwrap_or("TLS");
         let first = session.peer_certificates().and_then(<[_]>::first);
         let Some(Ok(certificate)) = first.map(|first| Certificate::parse(first)) else {
-            return version.to_owned();
+            return (version.to_owned(), None);
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let left = certificate.not_after.saturating_sub(now);
         self.warn_of_expiry(server, left);
-        format!("{version}, key {}, certificate expires in {} days", pin(&certificate), left / DAY)
+        let key = pin(&certificate);
+        let summary = format!("{version}, key {key}, certificate expires in {} days", left / DAY);
+        (summary, Some(Timestamp(certificate.not_after.saturating_mul(1000))))
     }
 
     /// Warns once a day and server.

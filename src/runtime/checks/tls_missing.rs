@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 use super::CheckError;
-use super::conversation::Duplex;
+use super::conversation::Secured;
 use super::network::Budget;
 use crate::health::{Failure, TlsSpec};
 
@@ -26,7 +26,7 @@ impl Tls {
         _: TcpStream,
         _: SocketAddr,
         _: &Budget,
-    ) -> Result<(Box<dyn Duplex>, String), Failure> {
+    ) -> Result<Secured, Failure> {
         match *self {}
     }
 }

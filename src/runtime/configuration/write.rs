@@ -153,17 +153,18 @@ fn write_beside(beside: &Path, model: &Path, text: &[u8]) -> Result<(), WriteErr
         .mode(0o600)
         .open(beside)
         .map_err(failed("create", beside))?;
+    file.write_all(text).map_err(failed("write", beside))?;
+    let mode = fs::Permissions::from_mode(like.permissions().mode());
+    file.set_permissions(mode).map_err(failed("keep the mode of", model))?;
+    copy_attributes(model, &file)
+        .map_err(|error| failed("keep the attributes of", model)(error.into()))?;
+    // Last: without CAP_FOWNER nothing else can be done to a file that somebody else owns.
     let mine = file.metadata().map_err(failed("read", beside))?;
     if (mine.uid(), mine.gid()) != (like.uid(), like.gid()) {
         let (user, group) = (Uid::from_raw(like.uid()), Gid::from_raw(like.gid()));
         rustix::fs::fchown(&file, Some(user), Some(group))
             .map_err(|error| failed("keep the owner of", model)(error.into()))?;
     }
-    let mode = fs::Permissions::from_mode(like.permissions().mode());
-    file.set_permissions(mode).map_err(failed("keep the mode of", model))?;
-    copy_attributes(model, &file)
-        .map_err(|error| failed("keep the attributes of", model)(error.into()))?;
-    file.write_all(text).map_err(failed("write", beside))?;
     file.sync_all().map_err(failed("sync", beside))
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc};
 use crate::control::protocol::Events;
 use crate::control::{Counters, Event, EventCounters, History, Record, Timestamp};
 use crate::runtime::heartbeat::Observer;
+use crate::runtime::usage;
 
 /// Events that may wait to be remembered. More at the same moment are counted, not kept: whoever
 /// they happen to waits for nobody.
@@ -108,7 +109,9 @@ impl Chronicle {
 
     /// What has happened, in numbers.
     pub(super) fn counters(&self) -> Counters {
-        Counters::new(self.since, self.memory().counters.clone())
+        let mut counters = Counters::new(self.since, self.memory().counters.clone());
+        counters.usage = usage::of_this_process();
+        counters
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {

@@ -9,10 +9,14 @@ use tokio::sync::mpsc;
 
 use super::watch::ServerKey;
 use crate::config::Config;
-use crate::health::{Failure, LoadFormula, LoadMonitor, LoadSource, LoadWeight, Steer};
+use crate::control::Age;
+use crate::control::status::LoadReading;
+use crate::health::{Failure, Load, LoadFormula, LoadMonitor, LoadSource, LoadWeight, Steer};
 use crate::net::Weight;
 use crate::runtime::agent::{Gauge, Reading};
 use crate::runtime::checks::{CheckError, account};
+use crate::runtime::clock;
+use crate::time::Instant;
 
 /// Readings that may wait for the director.
 const QUEUE: usize = 256;
@@ -59,6 +63,8 @@ struct Measured {
     generation: u64,
     /// Whether the last measurement failed, which has been told.
     fails: bool,
+    /// The last load there was, and when.
+    last: Option<(Load, Instant)>,
     _gauge: Gauge,
 }
 
@@ -98,6 +104,9 @@ impl Loads {
             if let Some(gauge) = gauge.filter(|gauge| gauge.generation == generation) {
                 let told = gauge.fails;
                 gauge.fails = reading.is_err();
+                if let Ok(Reading::Load(load)) = &reading {
+                    gauge.last = Some((*load, clock::now()));
+                }
                 return self.take(&question, reading, told);
             }
         }
@@ -117,6 +126,16 @@ impl Loads {
     /// How many connections the agent of a server wants it to have at most.
     pub(super) fn most(&self, server: ServerKey) -> Option<NonZeroU32> {
         self.servers.get(&server)?.weight.max_connections()
+    }
+
+    /// What was measured last, as of `now`; nothing of agents that say a share and no load.
+    pub(super) fn readings(&self, now: Instant) -> Vec<LoadReading> {
+        let read = self.gauges.iter().filter_map(|(question, gauge)| {
+            let (load, at) = gauge.last?;
+            let monitor = question.source.to_string();
+            Some(LoadReading::new(question.server, monitor, load, Age(now - at)))
+        });
+        read.collect()
     }
 
     /// Follows the servers that `config` says and no others. Those that stay keep what is known.
@@ -148,7 +167,7 @@ impl Loads {
         let timing = (offset.min(interval), interval);
         let token = (question.clone(), generation);
         let _gauge = Gauge::spawn(token, source, server, timing, self.sender.clone());
-        self.gauges.insert(question, Measured { generation, fails: false, _gauge });
+        self.gauges.insert(question, Measured { generation, fails: false, last: None, _gauge });
     }
 
     fn take(
@@ -228,7 +247,7 @@ fn kept(
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::health::{AgentReport, Load};
+    use crate::health::AgentReport;
 
     fn config(first: &str, second: &str) -> Config {
         let service = |name: &str, port: u16, load: &str| {

@@ -42,6 +42,7 @@ impl Director {
         half.services = wanted.map(|v| moment.service(v)).collect();
         let node = node_name();
         half.overrides = self.overrides.iter().map(|said| said.told_on(&node)).collect();
+        half.loads = self.loads.readings(now);
         half.replication = self.replication.status(self.overrides_digest().as_str(), now);
         half
     }
@@ -145,6 +146,7 @@ impl Moment<'_> {
         status.weight = self.weight(key);
         status.configured_weight = server.weight;
         status.backup = server.backup;
+        status.certificate_expires = self.director.watch.certificate_expires(key);
         status.operator = self.director.overrides.holding(&v.name, &server.name).cloned();
         status.traffic = self.measured.and_then(|m| m.servers.get(&key).copied());
         status

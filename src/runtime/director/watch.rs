@@ -1,7 +1,7 @@
 //! The health of each real server of each active virtual service. Services that check the same on
 //! the same server share the probes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,16 @@ use tokio::sync::mpsc;
 use super::memory::Known;
 use super::ways::{Along, Ways};
 use crate::config::{Config, RealServer, Virtual};
-use crate::control::Histogram;
+use crate::control::{Histogram, Timestamp};
 use crate::health::{
     self, Check, CheckPath, CheckSpec, InitialState, Jitter, MonitorConfig, Snapshot,
     rise_from_reentry, spread,
 };
 use crate::ipvs::ServiceKey;
 use crate::net::{OutOfRange, Protocol};
-use crate::runtime::checks::{self, CheckError, Dialer, Method, Pool, Seat, Transcript, Way};
+use crate::runtime::checks::{
+    self, CheckError, Dialer, Expiries, Method, Pool, Seat, Transcript, Way,
+};
 use crate::runtime::clock;
 use crate::wire::proxy::ProxyProtocol;
 
@@ -68,6 +70,8 @@ pub(super) struct Watch {
     seed: u64,
     pool: Pool<Token>,
     outputs: mpsc::Receiver<(Token, health::Output)>,
+    /// When the certificates end that checks saw.
+    expiries: Expiries,
 }
 
 /// Tells the outputs of a check from those of an earlier one for the same server.
@@ -150,12 +154,13 @@ impl Probe {
         })
     }
 
-    fn build(&self) -> Result<Method, CheckError> {
+    fn build(&self, expiries: &Expiries) -> Result<Method, CheckError> {
         let connects = (&self.spec, self.protocol) == (&CheckSpec::Connect, Protocol::Tcp);
         if connects && self.way.is_none() {
             return Ok(Method::Connect(self.dialer()));
         }
-        Ok(Method::Check(self.check(&self.dialer())?))
+        let dialer = self.dialer().with_expiries(expiries.clone());
+        Ok(Method::Check(self.check(&dialer)?))
     }
 }
 
@@ -181,7 +186,8 @@ impl Watch {
         let (sender, outputs) = mpsc::channel(OUTPUT_QUEUE);
         let (running, pool) = (BTreeMap::new(), Pool::spawn(sender)?);
         let (generation, seed) = (0, clock::now().as_nanos());
-        Ok(Self { running, known, generation, seed, pool, outputs })
+        let expiries = Expiries::default();
+        Ok(Self { running, known, generation, seed, pool, outputs, expiries })
     }
 
     /// Goes on with `words` of operators and no others, in place of those an earlier life obeyed.
@@ -237,6 +243,11 @@ impl Watch {
         self.running.get(&key).map(|watched| watched.seat.status())
     }
 
+    /// When the certificate of a server ends, where its checks saw one.
+    pub(super) fn certificate_expires(&self, key: ServerKey) -> Option<Timestamp> {
+        self.expiries.of(key.address)
+    }
+
     /// How long the checks of a server that is watched took.
     pub(super) fn durations(&self, key: ServerKey) -> Option<Histogram> {
         self.running.get(&key).map(|watched| watched.seat.durations())
@@ -258,6 +269,8 @@ impl Watch {
         let (order, mut wanted) = self.wanted(config, ways)?;
         let mut methods = self.build_changed(&wanted)?;
         self.running.retain(|key, _| wanted.contains_key(key));
+        let asked: HashSet<_> = wanted.values().map(|one| one.asked.target).collect();
+        self.expiries.retain(|server| asked.contains(&server));
         for key in order {
             if let Some(wanted) = wanted.remove(&key) {
                 self.watch(key, wanted, methods.remove(&key));
@@ -328,7 +341,7 @@ impl Watch {
             // files: a store of certificates for each of them would be large.
             let method = match &last {
                 Some((probe, method)) if **probe == wanted.asked.probe => method.clone(),
-                _ => wanted.asked.probe.build()?,
+                _ => wanted.asked.probe.build(&self.expiries)?,
             };
             methods.insert(*key, method.clone());
             last = Some((&wanted.asked.probe, method));

@@ -8,9 +8,10 @@ use crate::config::Config;
 use crate::control::doctor::{Certificate, Facts};
 use crate::control::protocol::{CheckResult, Daemon, Servers};
 use crate::control::status::Reading;
-use crate::control::{Client, Record};
+use crate::control::{Client, ClientError, Record};
 use crate::runtime::control::status;
 use crate::runtime::director::Trial;
+use crate::runtime::peer::partner_directory;
 
 /// Certificates that are looked at, the first servers' in lvs.cf.
 const CERTIFICATES: usize = 16;
@@ -26,10 +27,12 @@ pub(super) async fn ask(config: &Config, control: &Path, facts: &mut Facts) {
         facts.versions.insert("pulse".to_owned(), pulse.process.version.clone());
         facts.state = Some(pulse.state);
         facts.hears_partner = pulse.partner.as_ref().map(|_| pulse.hears_partner());
+        facts.refused.clone_from(&pulse.rejected);
     }
     if let Reading::Known(lvs) = &known.lvs {
         facts.versions.insert("lvs".to_owned(), lvs.process.version.clone());
     }
+    ask_partner(control, facts).await;
     for daemon in [Daemon::Pulse, Daemon::Lvs] {
         let past = async { Client::connect(control, daemon).await?.events(0).await };
         let step = past.await.ok().and_then(|past| set_back(&past.events));
@@ -37,6 +40,22 @@ pub(super) async fn ask(config: &Config, control: &Path, facts: &mut Facts) {
     }
     if tokio::time::timeout(PATIENCE, certificates(config, facts)).await.is_err() {
         facts.unseen.push(("all certificates".to_owned(), format!("it took over {PATIENCE:?}")));
+    }
+}
+
+/// Where the nodes are paired, the other one can be asked from here.
+async fn ask_partner(control: &Path, facts: &mut Facts) {
+    let control = partner_directory(control);
+    for daemon in [Daemon::Pulse, Daemon::Lvs] {
+        match Client::connect(&control, daemon).await {
+            Ok(client) => {
+                let version = client.hello().version.clone();
+                facts.partner_versions.insert(daemon.to_string(), version);
+            }
+            Err(ClientError::Version { theirs, .. }) => facts.partner_protocol = Some(theirs),
+            // Not paired, or out of reach: `piranha status` says so.
+            Err(_) => {}
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Files, processes and commands.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -68,9 +70,20 @@ fn runs(pid: u32, name: &str) -> bool {
     alive && (comm == short && name.len() <= COMM || is_file_of(pid, name))
 }
 
+/// Whose process it is not may not see its file: then its own word for that counts.
 fn is_file_of(pid: u32, name: &str) -> bool {
-    let file = fs::read_link(format!("/proc/{pid}/exe"));
+    let file = fs::read_link(format!("/proc/{pid}/exe")).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => said_by(pid),
+        _ => Err(error),
+    });
     file.is_ok_and(|file| file.file_name().is_some_and(|file| file == name))
+}
+
+/// The first argument of a process, which mostly is the file it was started from.
+fn said_by(pid: u32) -> io::Result<PathBuf> {
+    let line = fs::read(format!("/proc/{pid}/cmdline"))?;
+    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(PathBuf::from(OsStr::from_bytes(first)))
 }
 
 /// Looks at a file every `interval`.

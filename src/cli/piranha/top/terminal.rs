@@ -84,3 +84,41 @@ pub(super) fn spawn_keys(inputs: mpsc::Sender<Input>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Has the test below be what panics.
+    const PANICS: &str = "PIRANHA_TOP_PANICS";
+
+    #[test]
+    #[ignore = "needs script(1): tests/run terminal"]
+    fn a_panic_gives_the_terminal_back_before_it_is_told() {
+        if std::env::var_os(PANICS).is_some() {
+            let _screen = Screen::open(Looks::plain(None)).unwrap();
+            panic!("made to panic");
+        }
+        let own = std::env::current_exe().unwrap();
+        let name = concat!(module_path!(), "::a_panic_gives_the_terminal_back_before_it_is_told");
+        let (_crate, name) = name.split_once("::").unwrap();
+        let line = format!(
+            "echo before=$(stty -g); {PANICS}=1 {} --exact {name} --ignored --nocapture; \
+             echo after=$(stty -g)",
+            own.display()
+        );
+        // It gives the line a terminal of its own, and prints what that shows.
+        let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        let place = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text:?}: {shown}"));
+        let (taken, back) = (place("\u{1b}[?1049h"), place("\u{1b}[?1049l"));
+        assert!(taken < back && back < place("made to panic"), "{shown}");
+        let settings = |when: &str| {
+            let line = shown.lines().find_map(|line| line.strip_prefix(when));
+            line.unwrap_or_else(|| panic!("no {when:?}: {shown}")).trim().to_owned()
+        };
+        assert_eq!(settings("before="), settings("after="));
+    }
+}

@@ -103,6 +103,10 @@ impl Tree {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(directory, beside, flags, Mode::RUSR | Mode::WUSR)?;
+        let mut file = File::from(file);
+        file.write_all(&contents.bytes)?;
+        // Before it is another's: the unit has no CAP_FOWNER.
+        rustix::fs::fchmod(file.as_fd(), Mode::from_raw_mode(contents.mode & MODE))?;
         if let Ok(model) = self.open(model, OFlags::PATH) {
             let like = rustix::fs::fstat(&model)?;
             let mine = rustix::fs::fstat(&file)?;
@@ -111,9 +115,6 @@ impl Tree {
                 rustix::fs::fchown(&file, Some(user), Some(group))?;
             }
         }
-        let mut file = File::from(file);
-        file.write_all(&contents.bytes)?;
-        rustix::fs::fchmod(file.as_fd(), Mode::from_raw_mode(contents.mode & MODE))?;
         file.sync_all()
     }
 
