@@ -61,7 +61,8 @@ impl Duty {
             Self::Heartbeat | Self::Director => {
                 NETWORK.union(PORTS).union(OTHERS).union(CapabilitySet::CHOWN)
             }
-            Self::Guard => CapabilitySet::NET_ADMIN.union(PORTS),
+            // It takes addresses down, and says the last words of a router of VRRP too.
+            Self::Guard => NETWORK.union(PORTS),
             Self::Notifier => OTHERS.union(CapabilitySet::CHOWN),
             Self::Checker => NETWORK.union(PORTS).union(OTHERS),
             Self::Agent => PORTS,

@@ -11,11 +11,20 @@ use crate::control::{Age, Usage};
 /// `None` where there is no proc(5) to be read.
 pub(super) fn of_this_process() -> Option<Usage> {
     let mut usage = read(&fs::read_to_string("/proc/self/stat").ok()?)?;
-    // The directory itself is open while it is read.
-    let open = fs::read_dir("/proc/self/fd").map_or(0, |files| files.count().saturating_sub(1));
-    usage.open_files = open as u64;
+    usage.open_files = open_files();
     usage.max_files = getrlimit(Resource::Nofile).current;
     Some(usage)
+}
+
+/// Since Linux 6.2 the directory says how many there are. To count them has the kernel keep an entry for
+/// each, which it has to clear away when the process ends, a second's work after thousands of them.
+fn open_files() -> u64 {
+    const DIRECTORY: &str = "/proc/self/fd";
+    match fs::metadata(DIRECTORY).map_or(0, |directory| directory.len()) {
+        // The directory itself is open while it is read.
+        0 => fs::read_dir(DIRECTORY).map_or(0, |files| files.count().saturating_sub(1) as u64),
+        open => open,
+    }
 }
 
 /// From the text of a `stat` file.

@@ -194,7 +194,7 @@ fn each_process_has_what_its_duty_needs_and_can_gain_no_more() {
         for (pid, needed) in [
             (pulse, DIRECTOR | timely),
             (lvs, DIRECTOR),
-            (guard_of(pulse), NET_ADMIN | NET_BIND_SERVICE | ahead),
+            (guard_of(pulse), NET_ADMIN | NET_RAW | NET_BIND_SERVICE | ahead),
         ] {
             let needed = needed & own.permitted;
             assert_eq!(Standing::of(pid).permitted, needed, "{pid}");
