@@ -2,7 +2,8 @@
 //!
 //! A block ```` ```lvs.cf ```` is a whole file if it says `primary`; else it stands in one that is complete
 //! without it. Commands in blocks ```` ```sh ```` are given to the programs with `--help` behind, which reads them and does
-//! nothing. The first chapter is played, word by word, by `tests/packages/run`.
+//! nothing. The first chapter is played, word by word, by `tests/packages/run`, those on the kernel's ways by
+//! `tests/kernel/book`.
 #![cfg(feature = "cli")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may read files")]
 
@@ -128,6 +129,7 @@ fn every_link_within_the_book_leads_to_a_heading_that_there_is() {
             let file = if file.is_empty() { &name } else { file };
             let path = docs().join(file);
             assert!(path.exists(), "{name}: there is no {file}");
+            assert!(!link.starts_with(".."), "{name}: {link} is not in the book that mdBook makes");
             if !heading.is_empty() {
                 let target = std::fs::read_to_string(path).unwrap();
                 assert!(anchors(&target).contains(heading), "{name}: {file} has no #{heading}");

@@ -117,7 +117,7 @@ impl Terms {
     #[must_use]
     pub fn new(config: &Config, digest: u64) -> Self {
         let mut seen = BTreeSet::new();
-        let vips = config.active_virtuals().filter(|v| v.fwmark.is_none());
+        let vips = config.active_virtuals();
         let failovers = config.active_failovers().map(|failover| &failover.service);
         let vips = vips.chain(failovers).map(|v| (v.address, &v.device, v.vip_nmask));
         let router = config.nat_router.iter().map(|(a, device)| (*a, device, config.nat_nmask));
@@ -198,4 +198,17 @@ pub enum Report {
         /// In words.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_service_by_mark_is_brought_up_as_any_other() {
+        let text = b"primary = 192.0.2.1\nvirtual shop {\nactive = 1\naddress = 192.0.2.80 eth0\n\
+                     port = 443\nfwmark = 80\nserver one {\naddress = 192.0.2.21\nactive = 1\n}\n}\n";
+        let terms = Terms::new(&crate::config::load(text).config.unwrap(), 0);
+        assert_eq!(terms.addresses, [VirtualAddress::new("192.0.2.80".parse().unwrap(), "eth0")]);
+    }
 }

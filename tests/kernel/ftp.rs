@@ -12,9 +12,16 @@ use crate::lab::{address, lab, modprobe, server, tcp, wait_for};
 use crate::net::{DIRECTOR, Net, inside, open};
 
 /// One line at a time over a control connection.
-struct Talk(BufReader<TcpStream>);
+pub(crate) struct Talk(BufReader<TcpStream>);
 
 impl Talk {
+    /// A session of the client.
+    pub(crate) fn dial(vip: SocketAddr) -> Self {
+        let mut talk = Self(BufReader::new(open(vip)));
+        assert_eq!(talk.ask(""), "220 Ready.");
+        talk
+    }
+
     /// A command and the reply to it; greetings answer the empty command.
     fn ask(&mut self, command: &str) -> String {
         if !command.is_empty() {
@@ -36,7 +43,7 @@ impl Talk {
 }
 
 /// A server in the namespace `name` whose only file is its name. It announces its own address.
-fn serve_ftp(name: &'static str, address: SocketAddr) {
+pub(crate) fn serve_ftp(name: &'static str, address: SocketAddr) {
     let listener = inside(name, || TcpListener::bind(address).unwrap());
     thread::spawn(move || {
         for stream in listener.incoming() {
@@ -124,14 +131,8 @@ fn balance(vip: &str, servers: [&str; 2]) -> SocketAddr {
     address(vip)
 }
 
-fn dial(vip: SocketAddr) -> Talk {
-    let mut talk = Talk(BufReader::new(open(vip)));
-    assert_eq!(talk.ask(""), "220 Ready.");
-    talk
-}
-
 /// What a passive transfer brings, from where the reply said.
-fn fetch_passively(talk: &mut Talk, vip: SocketAddr, command: &str) -> String {
+pub(crate) fn fetch_passively(talk: &mut Talk, vip: SocketAddr, command: &str) -> String {
     let reply = talk.ask(command);
     let at = match command {
         "PASV" => parse(in_parentheses(&reply)),
@@ -177,7 +178,7 @@ fn fetch(talk: &mut Talk, data: impl FnOnce() -> TcpStream) -> String {
 fn transfers_follow_their_session(vip: SocketAddr, passive: &[&str]) {
     let mut reached = Vec::new();
     for _ in 0..2 {
-        let mut talk = dial(vip);
+        let mut talk = Talk::dial(vip);
         let eprt = |at: SocketAddr| {
             format!("EPRT |{}|{}|{}|", if at.is_ipv4() { 1 } else { 2 }, at.ip(), at.port())
         };
@@ -199,7 +200,7 @@ fn ftp_by_nat_transfers_actively_and_passively_through_the_vip() {
     let _net = Net::routed();
     let vip = balance("10.1.0.100:21", ["10.2.1.2:21", "10.2.2.2:21"]);
     transfers_follow_their_session(vip, &["PASV", "EPSV"]);
-    let mut talk = dial(vip);
+    let mut talk = Talk::dial(vip);
     let (_, from) = fetch_actively(&mut talk, |at| format!("PORT {}", numbers(at)));
     assert_eq!(from, SocketAddr::new(vip.ip(), 20));
 }

@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests drive the system")]
 
 mod bare;
+#[cfg(feature = "cli")]
+mod book;
 mod capture;
 mod checks;
 mod clients;

@@ -370,10 +370,16 @@ impl Flow {
     }
 
     fn try_ask(&self) -> Option<String> {
-        let mut buffer = [0; 64];
-        self.0.send_to(b"who?", self.1).ok()?;
+        let answer = self.exchange(b"who?")?;
+        Some(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// What comes back for a datagram.
+    pub(crate) fn exchange(&self, datagram: &[u8]) -> Option<Vec<u8>> {
+        let mut buffer = [0; 512];
+        self.0.send_to(datagram, self.1).ok()?;
         let (length, _) = self.0.recv_from(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+        Some(buffer[..length].to_vec())
     }
 }
 

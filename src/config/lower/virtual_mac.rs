@@ -31,7 +31,7 @@ impl Context<'_> {
 
 /// The first floating address that is to be put on loopback. Those of loopback are there anyway.
 fn on_loopback(config: &Config) -> Option<IpAddr> {
-    let vips = config.active_virtuals().filter(|v| v.fwmark.is_none());
+    let vips = config.active_virtuals();
     let failovers = config.active_failovers().map(|failover| &failover.service);
     let vips = vips.chain(failovers).map(|v| (v.address, &v.device));
     let router = config.nat_router.iter().map(|(address, device)| (*address, device));

@@ -143,7 +143,7 @@ impl Context<'_> {
 
 /// The address families of what moves between the directors.
 fn families(config: &Config) -> Vec<Family> {
-    let vips = config.active_virtuals().filter(|v| v.fwmark.is_none()).map(|v| v.address);
+    let vips = config.active_virtuals().map(|v| v.address);
     let router = config.nat_router.iter().map(|(address, _)| *address);
     let all: Vec<_> = vips.chain(router).map(Family::of).collect();
     [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| all.contains(family)).collect()
@@ -157,7 +157,7 @@ fn has_way(config: &Config, vrrp: &Vrrp, family: Family) -> bool {
 
 /// The network device of the first VIP, without the label behind its colon.
 fn first_device(config: &Config) -> Option<String> {
-    let vips = config.active_virtuals().filter(|v| v.fwmark.is_none()).map(|v| &v.device);
+    let vips = config.active_virtuals().map(|v| &v.device);
     let device = vips.chain(config.nat_router.iter().map(|(_, device)| device)).next()?;
     device.split(':').next().map(str::to_owned)
 }
