@@ -162,6 +162,11 @@ impl Contender {
             Kind::Lvs => layout.lvs_cf(true),
             Kind::Keepalived => layout.keepalived_conf(),
         };
+        self.replace(&text)
+    }
+
+    /// The same with this one.
+    pub(crate) fn replace(&self, text: &str) -> Outcome<()> {
         let next = self.directory.join("next");
         fs::write(&next, text)?;
         Ok(fs::rename(next, self.directory.join("configuration"))?)

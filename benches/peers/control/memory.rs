@@ -15,6 +15,9 @@ use crate::{Outcome, PATIENCE, SERVERS, millis};
 /// How often each answer is asked for.
 const ROUNDS: usize = 50;
 
+/// Reloads of one changed weight.
+const RELOADS: u32 = 10;
+
 /// So many servers, in front of the kernel or, here, of the relay.
 pub(crate) fn measure(servers: u32, kernel: bool) -> Outcome<()> {
     let layout = Layout { services: servers.div_ceil(SERVERS), checked_first: true, weight: 1 };
@@ -33,18 +36,20 @@ pub(crate) fn measure(servers: u32, kernel: bool) -> Outcome<()> {
         let brief = time(&mut client, Which::None).await?;
         let notable = time(&mut client, Which::Notable).await?;
         let all = time(&mut client, Which::All).await?;
-        Outcome::Ok((up, [("brief", brief), ("status", notable), ("all servers", all)]))
+        let reload = reloads(&mut client, &contender, layout, kernel).await?;
+        Outcome::Ok((up, [("brief", brief), ("status", notable), ("all servers", all)], reload))
     });
-    let (up, answers) = told?;
+    let (up, answers, reload) = told?;
     println!(
         "\n{} servers, all up after {:.1} s: {:.1} MB",
-        layout.services * SERVERS,
+        servers.div_ceil(SERVERS) * SERVERS,
         up.as_secs_f64(),
         contender.megabytes()
     );
     for (what, times) in answers {
         println!("answer, {what}: {:.2} ms, at worst {:.2} ms", times[0], times[1]);
     }
+    println!("reload of one changed weight: {:.1} ms, at worst {:.1} ms", reload[0], reload[1]);
     let [median, worst] = command(&contender)?;
     println!("piranha status, the whole command: {median:.2} ms, at worst {worst:.2} ms");
     Ok(())
@@ -85,6 +90,25 @@ async fn time(client: &mut Client, which: Which) -> Outcome<[f64; 2]> {
         times.push(millis(begun.elapsed()));
         // Not in step with anything it does every so often.
         tokio::time::sleep(Duration::from_millis(37)).await;
+    }
+    Ok(spread(times))
+}
+
+/// How long each reload takes that changes the weight of the last server, as whoever asks for it sees
+/// it. Median and worst, in milliseconds.
+async fn reloads(
+    client: &mut Client,
+    contender: &Contender,
+    mut layout: Layout,
+    kernel: bool,
+) -> Outcome<[f64; 2]> {
+    let mut times = Vec::new();
+    for round in 0..RELOADS {
+        layout.weight = 2 + round % 2;
+        contender.replace(&layout.lvs_cf(kernel))?;
+        let begun = Instant::now();
+        client.reload().await?;
+        times.push(millis(begun.elapsed()));
     }
     Ok(spread(times))
 }

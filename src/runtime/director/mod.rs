@@ -310,7 +310,12 @@ impl Director {
                     Some(request) => self.on_request(request, &reports).await,
                     None => return self.table.backend_mut().shutdown(),
                 },
-                (server, output) = self.watch.next() => self.on_health(server, output).await,
+                (server, output) = self.watch.next() => {
+                    self.on_health(server, output).await;
+                    // Where verdicts come thick and fast, requests do not wait for the last of them:
+                    // they are read by another task of this thread.
+                    tokio::task::yield_now().await;
+                }
                 news = self.loads.next() => self.on_load(news).await,
                 Some(order) = self.orders.recv() => self.on_order(order, &reports).await,
                 () = clock::sleep_until(audit) => {
