@@ -7,13 +7,16 @@ use serde_json::{Value, json};
 use super::devtools::Browser;
 use crate::daemon::until;
 use crate::director::Director;
-use crate::site::PASSWORD;
+use crate::site::{PASSWORD, Site};
 
-const SCREENS: [&str; 12] = [
+const SCREENS: [&str; 15] = [
     "/",
     "/services",
     "/services?open=web",
     "/services/web",
+    "/services/web/connections",
+    "/ipvsadm",
+    "/kiosk",
     "/cluster",
     "/events",
     "/config",
@@ -25,7 +28,11 @@ const SCREENS: [&str; 12] = [
 ];
 
 pub(super) fn origin(director: &Director) -> String {
-    format!("https://localhost:{}", director.site.client.address.port())
+    origin_of(&director.site)
+}
+
+pub(super) fn origin_of(site: &Site) -> String {
+    format!("https://localhost:{}", site.client.address.port())
 }
 
 /// Logs in by the form, as a person does.

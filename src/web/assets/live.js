@@ -77,6 +77,11 @@ function advance() {
   }
 }
 
+// What a page does by itself keeps no session alive, but of a viewer's screen on the wall.
+function passive() {
+  return document.body.dataset.kiosk === "viewer" ? {} : { "x-piranha-passive": "1" };
+}
+
 // Draws anew what differs, but never under the pointer or the keyboard of a user.
 export async function refresh() {
   if (refreshing) {
@@ -85,7 +90,7 @@ export async function refresh() {
   }
   refreshing = true;
   try {
-    const response = await fetch(location.href, { headers: { "x-piranha-passive": "1" } });
+    const response = await fetch(location.href, { headers: passive() });
     if (response.redirected && new URL(response.url).pathname === "/login") {
       location.reload();
       return;
@@ -117,19 +122,21 @@ function swap(fresh) {
       find(next, held)?.focus({ preventScroll: true });
     }
   }
+  document.dispatchEvent(new Event("drawn"));
 }
 
 // Where an element is, by what it is about: the row and what it does.
 function path(part, element) {
   const row = element.closest("tr[data-service]");
-  return { service: row?.dataset.service, server: row?.dataset.server, act: element.dataset.act, href: element.getAttribute("href"), part };
+  return { service: row?.dataset.service, server: row?.dataset.server, kind: kind(element) };
 }
 
+const kind = (element) => JSON.stringify([element.tagName, element.getAttribute("href"), element.dataset]);
+
 function find(part, held) {
-  const wanted = (element) => element.dataset.act === held.act && element.getAttribute("href") === held.href;
   const rows = [...part.querySelectorAll("tr[data-service]")];
   const row = rows.find((r) => r.dataset.service === held.service && r.dataset.server === held.server);
-  return [...(row ?? part).querySelectorAll("a, button")].find(wanted);
+  return [...(row ?? part).querySelectorAll("a, button, input")].find((element) => kind(element) === held.kind);
 }
 
 function heard(data) {

@@ -1,6 +1,8 @@
 //! What the pages show: values for the templates.
 
 mod config;
+mod connections;
+mod flow;
 mod frame;
 mod glyph;
 mod lists;
@@ -11,10 +13,11 @@ mod service;
 use askama::Template;
 
 pub(crate) use config::{Comparison, Config, Files, Past};
+pub(crate) use connections::{ConnectionsPage, Listing, ServerLoads};
 pub(crate) use frame::{Frame, sentence};
 pub(crate) use glyph::{Glyph, UNKNOWN};
 pub(crate) use lists::{Accounts, Audit, Events, Help, SessionRow, TokenRow, UserRow};
-pub(crate) use overview::{Cluster, Overview};
+pub(crate) use overview::{Cluster, Kiosk, Overview};
 pub(crate) use service::{Service, ServiceRow, Services, rows};
 
 /// Where one logs in.

@@ -2,6 +2,7 @@
 
 mod account;
 mod config;
+mod connections;
 mod draft;
 mod entry;
 mod look;
@@ -27,6 +28,7 @@ use crate::web::form::Form;
 use crate::web::problem::Problem;
 use crate::web::{Endpoint, Parameters, openapi};
 
+pub(super) use connections::Last;
 pub(super) use page::error_page;
 
 /// What came of a request.
@@ -91,8 +93,11 @@ struct Action<'a> {
 pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
     match endpoint {
         Endpoint::Overview => page::overview(&context).await,
+        Endpoint::KioskPage => page::kiosk(&context).await,
         Endpoint::ServicesPage => page::services(&context).await,
         Endpoint::ServicePage => page::service(&context).await,
+        Endpoint::ConnectionsPage => connections::page(&context).await,
+        Endpoint::ListingPage => connections::listing_page(&context).await,
         Endpoint::ClusterPage => page::cluster(&context).await,
         Endpoint::EventsPage => page::events(&context).await,
         Endpoint::AccountsPage => page::accounts(&context).await,
@@ -117,10 +122,13 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Services => look::services(&context).await,
         Endpoint::Service => look::service(&context).await,
         Endpoint::Server => look::server(&context).await,
+        Endpoint::Connections => connections::told_of_service(&context).await,
+        Endpoint::Listing => connections::listing(&context).await,
         Endpoint::Events => look::events(&context),
         Endpoint::Stream => stream::open(&context),
         Endpoint::History => look::history(&context),
         Endpoint::Overrides => overrides(&context).await,
+        Endpoint::PutOverrides => operate::put_many(&context).await,
         Endpoint::PutOverride => operate::put(&context).await,
         Endpoint::DeleteOverride => operate::clear(&context).await,
         Endpoint::Failover => operate::failover(&context).await,
