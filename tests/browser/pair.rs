@@ -87,10 +87,10 @@ const SMALL: usize = 200_000;
 type Picture = (&'static str, (u32, u32), &'static str, &'static str, &'static str);
 
 const PICTURES: [Picture; 6] = [
-    ("overview-light", (1000, 690), "light", "/", ""),
-    ("overview-dark", (1000, 690), "dark", "/", ""),
-    ("service", (1000, 760), "light", "/services/web", ""),
-    ("config", (1000, 640), "dark", "/config", CHANGED),
+    ("overview-light", (960, 620), "light", "/", ""),
+    ("overview-dark", (960, 620), "dark", "/", ""),
+    ("service", (1100, 860), "light", "/services/web", ""),
+    ("config", (1240, 620), "dark", "/config", CHANGED),
     ("history", (1000, 640), "light", "/config/history?from=1&to=3", ""),
     ("phone", (390, 780), "light", "/services/web", ""),
 ];

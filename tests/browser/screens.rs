@@ -9,7 +9,7 @@ use crate::daemon::until;
 use crate::director::Director;
 use crate::site::{PASSWORD, Site};
 
-const SCREENS: [&str; 15] = [
+const SCREENS: [&str; 16] = [
     "/",
     "/services",
     "/services?open=web",
@@ -22,6 +22,7 @@ const SCREENS: [&str; 15] = [
     "/config",
     "/config/history?from=1&to=file",
     "/files",
+    "/system",
     "/accounts",
     "/audit",
     "/help",
@@ -172,12 +173,12 @@ fn a_page_whose_server_or_daemons_are_gone_shows_nothing_as_up() {
     let mut browser = Browser::start();
     log_in(&mut browser, &origin, "vera");
     browser.go(&format!("{origin}/services/web"));
-    browser.until("document.querySelectorAll('main .state[data-state=up]').length === 3");
+    browser.until("document.querySelectorAll('table .state[data-state=up]').length === 3");
     let Director { site, config, pulse, _files: files } = director;
     pulse.signal("INT");
     browser.until("document.querySelectorAll('main .state[data-state=up]').length === 0");
     let again = crate::daemon::Daemon::pulse(&config);
-    browser.until("document.querySelectorAll('main .state[data-state=up]').length === 3");
+    browser.until("document.querySelectorAll('table .state[data-state=up]').length === 3");
     drop(site);
     browser.until("document.getElementById('clock').textContent.startsWith('stale')");
     browser.until("document.querySelectorAll('.state[data-state=up]').length === 0");

@@ -9,7 +9,7 @@ use crate::daemon::until;
 use crate::director::Director;
 use crate::site::Session;
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/",
     "/services",
     "/services?open=web&problems=0&sort=state&q=s1",
@@ -17,6 +17,7 @@ const PAGES: [&str; 11] = [
     "/services/web/connections",
     "/ipvsadm",
     "/kiosk",
+    "/system",
     "/cluster",
     "/events",
     "/accounts",
@@ -124,6 +125,37 @@ fn the_table_and_the_connections_of_a_service_are_told_with_their_age() {
     assert!(told["connections"].is_null() && told["unknown"].as_str().is_some(), "{told}");
     let asked = vera.sends(Asked::new("GET", "/api/v1/services/nothing/connections"));
     assert_eq!(director.site.client.ask(&asked).status, 404);
+}
+
+#[test]
+fn a_support_bundle_has_what_helps_and_no_secret_and_who_is_told_can_be_tried() {
+    let director = Director::new();
+    let root = director.site.log_in("root");
+    let (secret, fifo) = ("correct battery staple", director.config.with_extension("fifo"));
+    let text = std::fs::read_to_string(&director.config).unwrap();
+    let text = format!("# mail of admin@example.net\nnotify_fifo = {}\n{text}", fifo.display());
+    let text =
+        text.replace("check = connect", &format!("check = connect\n    send = \"{secret}\""));
+    std::fs::write(&director.config, &text).unwrap();
+    let bundle = Asked::new("GET", "/api/v1/support-bundle");
+    let answer = director.site.client.ask(&root.sends(bundle));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.field("content-disposition").starts_with("attachment"), "{answer:?}");
+    let told = answer.json();
+    assert_eq!(told["status"]["pulse"]["known"]["state"], "active");
+    assert!(
+        told["configuration"]["text"].as_str().is_some_and(|text| text.contains("virtual web"))
+    );
+    assert!(told["table"]["table"].is_array() && told["events"].is_array(), "{told}");
+    let cookie = root.cookie.split('=').nth(1).unwrap();
+    for hidden in [secret, "admin@example.net", cookie, "argon2", "PRIVATE KEY"] {
+        assert!(!answer.body.contains(hidden), "{hidden}");
+    }
+    let test = root.sends(Asked::new("POST", "/api/v1/notify/test")).json(&json!({}));
+    let told = director.site.client.ask(&test).json();
+    assert_eq!(told["told"][0]["directive"], "notify_fifo", "{told}");
+    let entries = director.site.get(&root, "/api/v1/audit")["entries"].clone();
+    assert_eq!(entries[0]["action"], "notify.test");
 }
 
 #[test]

@@ -285,6 +285,22 @@ async function put(button) {
   }
 }
 
+// Tells whom lvs.cf names that this is a test, and says of each what came of it.
+async function alerts(button) {
+  button.disabled = true;
+  try {
+    const { told } = await confirmed(() => send("POST", "/api/v1/notify/test", {}));
+    const words = told.map(({ directive, receiver, done, failure }) => [`${directive} ${receiver}: ${done ?? `failed: ${failure}`}`, failure ? "error" : ""]);
+    const lines = words.length > 0 ? words : [["lvs.cf names nobody to be told.", ""]];
+    document.getElementById("alerts").replaceChildren(...lines.map(([textContent, className]) => Object.assign(document.createElement("li"), { textContent, className })));
+    fault(null);
+  } catch (error) {
+    fault(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
 // What became of it on the other node.
 function partner(told) {
   if (told && !told.done) {
@@ -309,6 +325,10 @@ export function start() {
     const post = click.target.closest("[data-post]");
     if (post) {
       put(post);
+    }
+    const test = click.target.closest("[data-alerts]");
+    if (test) {
+      alerts(test);
     }
     const end = click.target.closest("[data-end]");
     if (end) {

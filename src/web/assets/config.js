@@ -171,6 +171,9 @@ async function forms() {
 }
 
 function settings() {
+  if (outline === null) {
+    return;
+  }
   const path = JSON.parse(part("place").value);
   const place = places().find((one) => JSON.stringify(one.path) === part("place").value);
   part("add-server").disabled = path.length === 0;

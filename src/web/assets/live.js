@@ -64,12 +64,18 @@ function patchRows(services) {
   }
 }
 
+// The values that the server drew.
+function drawn(line) {
+  const points = (line.getAttribute("points") || "").split(" ").filter(Boolean);
+  return points.map((point) => ((15 - Number(point.split(",")[1])) / 14) * Number(line.dataset.most));
+}
+
 // Each second moves the line of the last minute on by one.
 function advance() {
   for (const line of document.querySelectorAll("tr[data-service]:not([data-server]) .spark polyline")) {
     const row = line.closest("tr");
     const value = live.services[row.dataset.service]?.cps ?? 0;
-    line.values ??= (line.getAttribute("points") || "").split(" ").filter(Boolean).map(() => 0);
+    line.values ??= drawn(line);
     line.values.push(value);
     line.values.splice(0, line.values.length - 60);
     const most = Math.max(1, ...line.values);

@@ -9,6 +9,7 @@ mod lists;
 mod number;
 mod overview;
 mod service;
+mod system;
 
 use askama::Template;
 
@@ -19,6 +20,7 @@ pub(crate) use glyph::{Glyph, UNKNOWN};
 pub(crate) use lists::{Accounts, Audit, Events, Help, SessionRow, TokenRow, UserRow};
 pub(crate) use overview::{Cluster, Kiosk, Overview};
 pub(crate) use service::{Service, ServiceRow, Services, rows};
+pub(crate) use system::{Program, System};
 
 /// Where one logs in.
 #[derive(Debug, Template)]

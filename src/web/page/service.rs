@@ -27,6 +27,8 @@ pub(crate) struct ServiceRow {
     pub(crate) sorry: String,
     pub(crate) numbers: Numbers,
     pub(crate) spark: String,
+    /// The value at the upper edge of the line.
+    pub(crate) spark_most: f32,
     pub(crate) said: usize,
     pub(crate) servers: Vec<ServerRow>,
     pub(crate) is_open: bool,
@@ -104,6 +106,7 @@ impl ServiceRow {
             sorry: sorry.join(", "),
             numbers: Numbers::new(service.traffic),
             spark: history.map(spark).unwrap_or_default(),
+            spark_most: history.map_or(1.0, most),
             said: servers.iter().filter(|server| server.operator.is_some()).count(),
             servers: rows.collect(),
             is_open: false,
@@ -160,12 +163,16 @@ impl ServerRow {
 /// The points of a line of sixty seconds, 60 wide and 16 high.
 fn spark(stretch: &Stretch) -> String {
     let values: Vec<_> = stretch.values.iter().map(|value| value.unwrap_or(0.0)).collect();
-    let most = values.iter().copied().fold(1.0_f32, f32::max);
+    let most = most(stretch);
     let points = values
         .iter()
         .enumerate()
         .map(|(place, value)| format!("{place},{:.1}", 15.0 - value / most * 14.0));
     points.collect::<Vec<_>>().join(" ")
+}
+
+fn most(stretch: &Stretch) -> f32 {
+    stretch.values.iter().flatten().copied().fold(1.0, f32::max)
 }
 
 /// The rows of what is known, with the last minute of each.

@@ -20,6 +20,7 @@ pub enum Endpoint {
     ClusterPage,
     EventsPage,
     AccountsPage,
+    SystemPage,
     AuditPage,
     ConfigPage,
     HistoryPage,
@@ -85,6 +86,8 @@ pub enum Endpoint {
     CreateToken,
     RevokeToken,
     Audit,
+    SupportBundle,
+    TestAlerts,
 }
 
 const REASON: Field = may("reason", "string", "Why, for the log and the audit trail.");
@@ -130,6 +133,7 @@ pub const ROUTES: &[Route] = &[
     Route::page("/cluster", Viewer, Endpoint::ClusterPage, "The pair, and whether it could fail over."),
     Route::page("/events", Viewer, Endpoint::EventsPage, "What has happened."),
     Route::page("/accounts", Viewer, Endpoint::AccountsPage, "Sessions, users and tokens."),
+    Route::page("/system", Viewer, Endpoint::SystemPage, "The programs of this node."),
     Route::page("/config", Admin, Endpoint::ConfigPage, "lvs.cf as text and as forms, over one draft.")
         .with(&[may("revision", "string", "Begins with what this revision says.")]),
     Route::page("/config/history", Admin, Endpoint::HistoryPage, "What lvs.cf was, and who changed it.")
@@ -500,4 +504,20 @@ pub const ROUTES: &[Route] = &[
         "Make an API token worthless.",
     ),
     Route::api(Get, "/api/v1/audit", Admin, Endpoint::Audit, "Who did what, the latest first."),
+    Route::api(
+        Get,
+        "/api/v1/support-bundle",
+        Admin,
+        Endpoint::SupportBundle,
+        "What somebody needs who is to help, without secrets, as a file.",
+    ),
+    Route::api(
+        Post,
+        "/api/v1/notify/test",
+        Admin,
+        Endpoint::TestAlerts,
+        "Tell everybody whom lvs.cf names that this is a test.",
+    )
+    .with(&[may("only", "string", "Only those of this directive, such as `notify_mail`.")])
+    .after_password(),
 ];

@@ -12,6 +12,7 @@ mod partner;
 mod revision;
 mod session;
 mod stream;
+mod system;
 
 use std::net::IpAddr;
 
@@ -90,6 +91,7 @@ struct Action<'a> {
 }
 
 /// Does what a request asks for.
+#[expect(clippy::too_many_lines, reason = "one line for each endpoint")]
 pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
     match endpoint {
         Endpoint::Overview => page::overview(&context).await,
@@ -101,6 +103,7 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::ClusterPage => page::cluster(&context).await,
         Endpoint::EventsPage => page::events(&context).await,
         Endpoint::AccountsPage => page::accounts(&context).await,
+        Endpoint::SystemPage => system::page(&context).await,
         Endpoint::AuditPage => page::audit(&context).await,
         Endpoint::ConfigPage => revision::config_page(&context).await,
         Endpoint::HistoryPage => revision::history_page(&context).await,
@@ -165,6 +168,8 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Tokens => account::tokens(&context),
         Endpoint::CreateToken => account::create_token(&context),
         Endpoint::RevokeToken => account::revoke_token(&context),
+        Endpoint::SupportBundle => system::bundle(&context).await,
+        Endpoint::TestAlerts => system::test_alerts(&context).await,
         Endpoint::Audit => Reply::json(&json!({ "entries": context.app.audit(500)? })),
     }
 }
