@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::peer::PeerCall;
 use super::revisions::{Application, Draft};
-use super::{Override, Overrides, Record, Timestamp, Word};
+use super::{Age, Override, Overrides, Record, Timestamp, Word};
+use crate::ipvs::{Load, ServiceKey, Table};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -85,6 +86,8 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         service: Option<String>,
     },
+    /// What the data plane was told, with the connections it has: an [`TableStatus`]. Served by `lvs`.
+    Table,
     /// What was counted since the daemon began, as [`Counters`](super::Counters); served by both.
     Counters,
     /// The events that are remembered, as [`Events`]; served by both.
@@ -211,6 +214,7 @@ impl Call {
     pub const fn is_open_to_partner(&self) -> bool {
         match self {
             Self::Status { .. }
+            | Self::Table
             | Self::Counters
             | Self::Events { .. }
             | Self::Reload
@@ -272,6 +276,9 @@ pub struct Operation {
     /// Which: `SERVICE/SERVER`, or `SERVER` for one in all its services, see
     /// [`find_servers`](super::find_servers).
     pub target: String,
+    /// Further ones, each as `target`: done to all of them, or to none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<String>,
     /// What.
     pub word: Word,
     /// Why.
@@ -293,7 +300,8 @@ impl Operation {
     /// `word` on `target`, until somebody says otherwise, for no reason given.
     pub fn new(target: impl Into<String>, word: Word) -> Self {
         let target = target.into();
-        Self { target, word, reason: None, until: None, save: false, force: false }
+        let further = Vec::new();
+        Self { target, further, word, reason: None, until: None, save: false, force: false }
     }
 }
 
@@ -312,6 +320,47 @@ impl Operated {
     #[must_use]
     pub const fn new(servers: Vec<OperatedServer>) -> Self {
         Self { servers, replicated: false }
+    }
+}
+
+/// What the data plane was told, and what it says of it.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct TableStatus {
+    /// Services and servers, sorry servers and those that leave included.
+    pub table: Table,
+    /// The connections of servers, as far as they are known.
+    pub loads: Vec<ServerLoad>,
+    /// How old the connections are; `None` if they are not known.
+    #[serde(rename = "traffic_age_ms")]
+    pub traffic_age: Option<Age>,
+}
+
+impl TableStatus {
+    /// A table of whose connections nothing is known.
+    #[must_use]
+    pub const fn new(table: Table) -> Self {
+        Self { table, loads: Vec::new(), traffic_age: None }
+    }
+}
+
+/// The connections of one server of one service.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ServerLoad {
+    /// The service.
+    pub service: ServiceKey,
+    /// The server's address and port.
+    pub server: SocketAddr,
+    /// Its connections.
+    pub load: Load,
+}
+
+impl ServerLoad {
+    /// So many of `server` in `service`.
+    #[must_use]
+    pub const fn new(service: ServiceKey, server: SocketAddr, load: Load) -> Self {
+        Self { service, server, load }
     }
 }
 

@@ -27,6 +27,8 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ("number.js", JAVASCRIPT, include_str!("assets/number.js")),
     ("api.js", JAVASCRIPT, include_str!("assets/api.js")),
     ("live.js", JAVASCRIPT, include_str!("assets/live.js")),
+    ("kiosk.js", JAVASCRIPT, include_str!("assets/kiosk.js")),
+    ("mark.js", JAVASCRIPT, include_str!("assets/mark.js")),
     ("act.js", JAVASCRIPT, include_str!("assets/act.js")),
     ("accounts.js", JAVASCRIPT, include_str!("assets/accounts.js")),
     ("graph.js", JAVASCRIPT, include_str!("assets/graph.js")),

@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
-use crate::daemon::{PATIENCE, until};
+use crate::daemon::until;
 
-/// A browser with one page.
+/// How long a page may take for what a person would wait for, on a machine that does much else.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// A browser with one page, or more.
 pub(crate) struct Browser {
     child: Child,
     socket: WebSocket<TcpStream>,
@@ -21,6 +24,9 @@ pub(crate) struct Browser {
     requests: BTreeMap<String, String>,
     _profile: tempfile::TempDir,
 }
+
+/// One page of a browser.
+pub(crate) struct Tab(Option<String>);
 
 impl Browser {
     pub(crate) fn start() -> Self {
@@ -42,7 +48,7 @@ impl Browser {
         let text = read();
         let (port, path) = text.split_once('\n').expect("two lines");
         let stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(WAIT)).expect("a timeout");
         let url = format!("ws://127.0.0.1:{port}{}", path.trim());
         let (socket, _) = tungstenite::client(url, stream).expect("it speaks WebSocket");
         let (session, requests) = (None, BTreeMap::new());
@@ -52,8 +58,11 @@ impl Browser {
         browser
     }
 
-    fn open(&mut self) {
-        let target = self.call("Target.createTarget", &json!({ "url": "about:blank" }));
+    /// Opens one more page, in a window of its own that counts as looked at, and goes on with it.
+    pub(crate) fn open(&mut self) -> Tab {
+        self.session = None;
+        let blank = json!({ "url": "about:blank", "newWindow": true });
+        let target = self.call("Target.createTarget", &blank);
         let id = target["targetId"].clone();
         let attach = json!({ "targetId": id, "flatten": true });
         let attached = self.call("Target.attachToTarget", &attach);
@@ -61,6 +70,13 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             self.call(&format!("{domain}.enable"), &json!({}));
         }
+        self.call("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }));
+        Tab(self.session.clone())
+    }
+
+    /// Goes on with this page.
+    pub(crate) fn turn_to(&mut self, tab: &Tab) {
+        self.session.clone_from(&tab.0);
     }
 
     /// Asks the browser, and keeps what else it tells meanwhile.
@@ -110,7 +126,7 @@ impl Browser {
 
     /// Waits until an expression is true.
     pub(crate) fn until(&mut self, expression: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT;
         while self.worth(expression) != true {
             let text = "document.body.innerText.slice(0, 1500)";
             assert!(Instant::now() < deadline, "never: {expression}\n{}", self.worth(text));
@@ -128,8 +144,12 @@ impl Browser {
     }
 
     pub(crate) fn screen(&mut self, width: u32, theme: &str) {
+        self.screen_of((width, 900), theme);
+    }
+
+    pub(crate) fn screen_of(&mut self, (width, height): (u32, u32), theme: &str) {
         let metrics = json!({
-            "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500,
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500,
         });
         self.call("Emulation.setDeviceMetricsOverride", &metrics);
         let features = json!([{ "name": "prefers-color-scheme", "value": theme }]);
@@ -138,8 +158,26 @@ impl Browser {
 
     /// What a browser would show of the page, as PNG in base64.
     pub(crate) fn picture(&mut self) -> String {
-        let shot = self.call("Page.captureScreenshot", &json!({ "format": "png" }));
+        self.shot(&json!({ "format": "png" }))
+    }
+
+    /// The same of this part of it, so much enlarged.
+    pub(crate) fn detail(&mut self, (x, y): (u32, u32), side: u32, scale: u32) -> String {
+        let clip = json!({ "x": x, "y": y, "width": side, "height": side, "scale": scale });
+        self.shot(&json!({ "format": "png", "clip": clip }))
+    }
+
+    fn shot(&mut self, how: &Value) -> String {
+        let shot = self.call("Page.captureScreenshot", how);
         shot["data"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What the browser has counted of the page under this name.
+    pub(crate) fn metric(&mut self, name: &str) -> f64 {
+        let metrics = self.call("Performance.getMetrics", &json!({}));
+        let metrics = metrics["metrics"].as_array().cloned().unwrap_or_default();
+        let found = metrics.iter().find(|metric| metric["name"] == name);
+        found.and_then(|metric| metric["value"].as_f64()).unwrap_or_default()
     }
 
     /// Presses a key.

@@ -153,3 +153,42 @@ fn a_token_is_shown_once_and_a_service_has_a_graph_of_the_last_minutes() {
     assert_eq!(browser.worth("document.getElementById('shown-once').hidden"), json!(true));
     assert_eq!(browser.troubles(&origin), Vec::<String>::new());
 }
+
+#[test]
+#[ignore = "needs Chromium: tests/run browser"]
+fn what_stands_several_times_has_a_field_each_and_a_service_is_renamed_in_the_forms() {
+    let director = Director::new();
+    let before = file(&director);
+    let (mut browser, origin) = editor(&director);
+    browser.worth("document.getElementById('tab-forms').click()");
+    browser.worth("document.getElementById('all').click()");
+    let field = |nth: u32| {
+        format!("document.querySelector('#settings [data-directive=\"sync_file {nth}\"]')")
+    };
+    for (nth, path) in [(1, "/etc/one"), (2, "/etc/two")] {
+        browser.until(&format!("{} !== null", field(nth)));
+        let typed = "field.value = path; field.dispatchEvent(new Event('change'));";
+        browser
+            .worth(&format!("{{ const field = {}; const path = '{path}'; {typed} }}", field(nth)));
+        browser.until(&format!("document.getElementById('draft').value.includes('{path}')"));
+    }
+    browser.until(&format!("{} !== null", field(3)));
+    browser.worth("document.querySelector('[aria-label=\"Remove sync_file, number 1\"]').click()");
+    browser.until("!document.getElementById('draft').value.includes('/etc/one')");
+
+    browser.until("document.getElementById('place').options.length > 1");
+    browser.worth(
+        "{ const place = document.getElementById('place');
+           place.value = '[\"web\"]';
+           place.dispatchEvent(new Event('change'));
+           document.getElementById('new-name').value = 'shop';
+           document.getElementById('rename-block').click(); }",
+    );
+    browser.until("document.getElementById('draft').value.includes('virtual shop {')");
+    browser.until("document.getElementById('place').value === '[\"shop\"]'");
+    let draft = browser.worth("document.getElementById('draft').value");
+    let draft = draft.as_str().unwrap_or_default().replace("virtual shop", "virtual web");
+    let kept: Vec<_> = draft.lines().filter(|line| !line.contains("sync_file")).collect();
+    assert_eq!(kept.join("\n").trim(), before.trim(), "every other line is as it was");
+    assert_eq!(browser.troubles(&origin), Vec::<String>::new());
+}

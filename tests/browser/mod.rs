@@ -3,4 +3,7 @@
 
 mod devtools;
 mod editing;
+mod everybody;
+mod operating;
+mod pair;
 mod screens;

@@ -7,25 +7,33 @@ use serde_json::{Value, json};
 use super::devtools::Browser;
 use crate::daemon::until;
 use crate::director::Director;
-use crate::site::PASSWORD;
+use crate::site::{PASSWORD, Site};
 
-const SCREENS: [&str; 12] = [
+const SCREENS: [&str; 16] = [
     "/",
     "/services",
     "/services?open=web",
     "/services/web",
+    "/services/web/connections",
+    "/ipvsadm",
+    "/kiosk",
     "/cluster",
     "/events",
     "/config",
     "/config/history?from=1&to=file",
     "/files",
+    "/system",
     "/accounts",
     "/audit",
     "/help",
 ];
 
 pub(super) fn origin(director: &Director) -> String {
-    format!("https://localhost:{}", director.site.client.address.port())
+    origin_of(&director.site)
+}
+
+pub(super) fn origin_of(site: &Site) -> String {
+    format!("https://localhost:{}", site.client.address.port())
 }
 
 /// Logs in by the form, as a person does.
@@ -165,12 +173,12 @@ fn a_page_whose_server_or_daemons_are_gone_shows_nothing_as_up() {
     let mut browser = Browser::start();
     log_in(&mut browser, &origin, "vera");
     browser.go(&format!("{origin}/services/web"));
-    browser.until("document.querySelectorAll('main .state[data-state=up]').length === 3");
+    browser.until("document.querySelectorAll('table .state[data-state=up]').length === 3");
     let Director { site, config, pulse, _files: files } = director;
     pulse.signal("INT");
     browser.until("document.querySelectorAll('main .state[data-state=up]').length === 0");
     let again = crate::daemon::Daemon::pulse(&config);
-    browser.until("document.querySelectorAll('main .state[data-state=up]').length === 3");
+    browser.until("document.querySelectorAll('table .state[data-state=up]').length === 3");
     drop(site);
     browser.until("document.getElementById('clock').textContent.startsWith('stale')");
     browser.until("document.querySelectorAll('.state[data-state=up]').length === 0");

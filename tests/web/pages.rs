@@ -4,16 +4,20 @@ use std::io::{Read, Write};
 
 use serde_json::json;
 
-use crate::client::{Asked, Client};
+use crate::client::{Answer, Asked, Client};
 use crate::daemon::until;
 use crate::director::Director;
 use crate::site::Session;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 12] = [
     "/",
     "/services",
     "/services?open=web&problems=0&sort=state&q=s1",
     "/services/web",
+    "/services/web/connections",
+    "/ipvsadm",
+    "/kiosk",
+    "/system",
     "/cluster",
     "/events",
     "/accounts",
@@ -38,7 +42,7 @@ fn every_page_names_node_state_and_verdict_and_shows_a_viewer_nothing_to_act_wit
         }
         assert!(!page.contains("http://") && !page.contains("https://"), "{path}");
         let acts = director.page(&oscar, path).contains("data-act=\"drain\"");
-        assert_eq!(acts, path.contains("web"), "{path}");
+        assert_eq!(acts, path.contains("web") && !path.contains("connections"), "{path}");
     }
     assert_eq!(std::fs::read(&director.config).unwrap(), before, "looking changes nothing");
     let page = director.page(&vera, "/services");
@@ -81,6 +85,92 @@ fn an_operator_drains_a_server_with_a_reason_that_is_shown_as_it_was_written() {
         let server = director.site.get(&oscar, "/api/v1/services/web/servers/s1");
         server["state"] == "up"
     });
+}
+
+#[test]
+fn what_is_said_of_several_servers_is_said_of_all_or_of_none() {
+    let director = Director::new();
+    let oscar = director.site.log_in("oscar");
+    let put = |body: &serde_json::Value| {
+        director.site.client.ask(&oscar.sends(Asked::new("PUT", "/api/v1/overrides")).json(body))
+    };
+    let both = json!(["web/s1", "web/s2"]);
+    let refused = put(&json!({ "servers": both, "state": "disable" }));
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("last_server")));
+    let unknown = put(&json!({ "servers": ["web/s1", "web/s9"], "state": "drain", "force": true }));
+    assert_eq!(unknown.status, 404, "{unknown:?}");
+    for servers in [json!([]), json!(["web/*"]), json!(["s1"])] {
+        let refused = put(&json!({ "servers": servers, "state": "drain", "force": true }));
+        assert_eq!(refused.status, 400, "{servers}: {refused:?}");
+    }
+    assert_eq!(director.site.get(&oscar, "/api/v1/overrides")["overrides"], json!([]));
+    let done = put(&json!({ "servers": both, "state": "drain", "force": true, "reason": "disks" }));
+    assert_eq!(done.json()["servers"].as_array().map(Vec::len), Some(2), "{done:?}");
+    let said = director.site.get(&oscar, "/api/v1/overrides")["overrides"].clone();
+    assert_eq!(said.as_array().map(Vec::len), Some(2), "{said}");
+    assert_eq!(put(&json!({ "servers": both, "state": "ready" })).status, 200);
+    assert_eq!(director.site.get(&oscar, "/api/v1/overrides")["overrides"], json!([]));
+}
+
+#[test]
+fn the_table_and_the_connections_of_a_service_are_told_with_their_age() {
+    let director = Director::new();
+    let vera = director.site.log_in("vera");
+    let table = director.site.get(&vera, "/api/v1/ipvsadm");
+    let text = table["text"].as_str().unwrap();
+    assert_eq!(text.lines().count(), 5, "{text}");
+    assert!(text.lines().nth(2).unwrap().ends_with(":8080 rr"), "{text}");
+    let told = director.site.get(&vera, "/api/v1/services/web/connections");
+    assert_eq!(told["servers"].as_array().map(Vec::len), Some(2), "{told}");
+    assert!(told["connections"].is_null() && told["unknown"].as_str().is_some(), "{told}");
+    let asked = vera.sends(Asked::new("GET", "/api/v1/services/nothing/connections"));
+    assert_eq!(director.site.client.ask(&asked).status, 404);
+}
+
+#[test]
+fn a_support_bundle_has_what_helps_and_no_secret_and_who_is_told_can_be_tried() {
+    let director = Director::new();
+    let root = director.site.log_in("root");
+    let (secret, fifo) = ("correct battery staple", director.config.with_extension("fifo"));
+    let text = std::fs::read_to_string(&director.config).unwrap();
+    let text = format!("# mail of admin@example.net\nnotify_fifo = {}\n{text}", fifo.display());
+    let text =
+        text.replace("check = connect", &format!("check = connect\n    send = \"{secret}\""));
+    std::fs::write(&director.config, &text).unwrap();
+    let bundle = Asked::new("GET", "/api/v1/support-bundle");
+    let answer = director.site.client.ask(&root.sends(bundle));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.field("content-disposition").starts_with("attachment"), "{answer:?}");
+    let told = answer.json();
+    assert_eq!(told["status"]["pulse"]["known"]["state"], "active");
+    assert!(
+        told["configuration"]["text"].as_str().is_some_and(|text| text.contains("virtual web"))
+    );
+    assert!(told["table"]["table"].is_array() && told["events"].is_array(), "{told}");
+    let cookie = root.cookie.split('=').nth(1).unwrap();
+    for hidden in [secret, "admin@example.net", cookie, "argon2", "PRIVATE KEY"] {
+        assert!(!answer.body.contains(hidden), "{hidden}");
+    }
+    let test = root.sends(Asked::new("POST", "/api/v1/notify/test")).json(&json!({}));
+    let told = director.site.client.ask(&test).json();
+    assert_eq!(told["told"][0]["directive"], "notify_fifo", "{told}");
+    let entries = director.site.get(&root, "/api/v1/audit")["entries"].clone();
+    assert_eq!(entries[0]["action"], "notify.test");
+}
+
+#[test]
+fn pages_come_short_to_who_can_read_that_and_whole_to_others() {
+    let director = Director::new();
+    let vera = director.site.log_in("vera");
+    let asked = Asked::new("GET", "/services").with("cookie", &vera.cookie);
+    let whole = director.site.client.ask(&asked);
+    assert_eq!((whole.status, whole.field("content-encoding")), (200, ""));
+    let short = director.site.client.ask(&asked.clone().with("accept-encoding", "br, gzip"));
+    assert_eq!(short.field("content-encoding"), "gzip");
+    let length = |answer: &Answer| answer.field("content-length").parse::<usize>().unwrap();
+    assert!(length(&short) * 2 < length(&whole), "{} of {}", length(&short), length(&whole));
+    let refused = director.site.client.ask(&asked.with("accept-encoding", "gzip;q=0"));
+    assert_eq!(refused.field("content-encoding"), "");
 }
 
 #[test]

@@ -49,6 +49,14 @@ pub enum EditError {
         /// Where it was to stand.
         scope: Scope,
     },
+    /// The directive does not stand there so many times.
+    #[error("`{directive}` does not stand there {nth} times")]
+    NoSuchLine {
+        /// The directive.
+        directive: Directive,
+        /// Which of them was meant, counted from 1.
+        nth: usize,
+    },
     /// The value is not one the directive takes, or one that no quotes can hold.
     #[error("`{directive}` does not take this value: {reason}")]
     InvalidValue {

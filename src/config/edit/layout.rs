@@ -57,6 +57,24 @@ impl Editor<'_> {
         Ok(())
     }
 
+    /// The values of a line: of one its text, several as they stand there.
+    pub(super) fn written_values(&self, node: NodeId) -> String {
+        let line = self.line(node);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match words(line).as_slice() {
+            [_, _, only] => {
+                let written = &line[only.span().start..only.span().end];
+                let document = Document::parse([b"x = ", written].concat().as_slice());
+                document
+                    .only_values()
+                    .and_then(|values| values.first().map(|one| text(one)))
+                    .unwrap_or_else(|| text(written))
+            }
+            [_, _, first, .., last] => text(&line[first.span().start..last.span().end]),
+            _ => String::new(),
+        }
+    }
+
     pub(super) fn replace_name(&mut self, block: NodeId, written: &str) -> Result<(), EditError> {
         let line = self.line(block);
         let Some(name) = words(line).get(1).map(|name| name.span()) else {

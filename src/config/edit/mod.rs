@@ -219,6 +219,50 @@ impl Editor<'_> {
         }
     }
 
+    /// What a directive says each time it stands there, in the order of the file: a single value
+    /// without its quotes, several as they are written.
+    ///
+    /// # Errors
+    /// [`EditError::NoSuchBlock`] and its like, and [`EditError::Malformed`].
+    pub fn values(&self, place: Place<'_>, directive: Directive) -> Result<Vec<String>, EditError> {
+        let lines = self.assignments(self.find(place)?, directive)?;
+        Ok(lines.into_iter().map(|line| self.written_values(line)).collect())
+    }
+
+    /// [Sets](Self::set) a directive where it stands for the `nth` time, counted from 1.
+    ///
+    /// # Errors
+    /// [`EditError`], and nothing was changed.
+    pub fn set_nth(
+        &mut self,
+        place: Place<'_>,
+        directive: Directive,
+        nth: usize,
+        value: &str,
+    ) -> Result<(), EditError> {
+        let line = self.nth(place, directive, nth)?;
+        let scope = place.scope();
+        let descriptor =
+            directive.descriptor(scope).ok_or(EditError::Misplaced { directive, scope })?;
+        let written = write::value(descriptor, value)?;
+        self.replace_values(line, directive, &written)
+    }
+
+    /// Removes a directive where it stands for the `nth` time, counted from 1.
+    ///
+    /// # Errors
+    /// [`EditError`], and nothing was changed.
+    pub fn unset_nth(
+        &mut self,
+        place: Place<'_>,
+        directive: Directive,
+        nth: usize,
+    ) -> Result<(), EditError> {
+        let line = self.nth(place, directive, nth)?;
+        self.tree.unlink(line);
+        Ok(())
+    }
+
     /// Removes a directive, each time it stands there, and says whether it did.
     ///
     /// # Errors
@@ -430,6 +474,13 @@ impl Editor<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// The line that sets `directive` for the `nth` time.
+    fn nth(&self, place: Place<'_>, directive: Directive, nth: usize) -> Result<NodeId, EditError> {
+        let lines = self.assignments(self.find(place)?, directive)?;
+        let line = nth.checked_sub(1).and_then(|index| lines.get(index));
+        line.copied().ok_or(EditError::NoSuchLine { directive, nth })
     }
 
     fn check_line(&self, directive: Directive, line: &[u8]) -> Result<(), EditError> {

@@ -486,3 +486,25 @@ fn building_a_file_takes_time_in_proportion_to_it() {
     let large = time_to_build(1600);
     assert!(large < small * 64, "{small:?} for one, {large:?} for sixteen");
 }
+
+#[test]
+fn each_of_several_is_read_changed_and_removed_and_the_others_keep_their_comments() {
+    let text = "# files\nsync_file = /etc/a # first\nsync_file = \"/etc/b c\" # second\n\
+                primary = 192.0.2.11\nsync_file = /etc/d\n";
+    let mut document = Document::parse(text.as_bytes());
+    let editor = document.edit().unwrap();
+    let values = editor.values(Place::GLOBAL, Directive::SyncFile).unwrap();
+    assert_eq!(values, ["/etc/a", "/etc/b c", "/etc/d"]);
+    let changed = edited(text, |editor| {
+        editor.set_nth(Place::GLOBAL, Directive::SyncFile, 2, "/etc/other")?;
+        editor.unset_nth(Place::GLOBAL, Directive::SyncFile, 3)
+    });
+    let expected = "# files\nsync_file = /etc/a # first\nsync_file = /etc/other # second\n\
+                    primary = 192.0.2.11\n";
+    assert_eq!(changed, expected);
+    for nth in [0, 4] {
+        let refusal =
+            refused(text, |editor| editor.unset_nth(Place::GLOBAL, Directive::SyncFile, nth));
+        assert!(refusal.contains("does not stand there"), "{refusal}");
+    }
+}

@@ -61,7 +61,7 @@ fn is_read_as(written: &str, name: &str) -> bool {
 
 impl Document {
     /// The values of a document that is one assignment and nothing else.
-    fn only_values(&self) -> Option<Vec<&[u8]>> {
+    pub(super) fn only_values(&self) -> Option<Vec<&[u8]>> {
         let [statement] = self.statements() else {
             return None;
         };

@@ -13,7 +13,7 @@ use super::place::socket;
 use crate::control::metrics::Scene;
 use crate::control::protocol::{
     Call, Checked, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem,
-    Request, Servers, Uploaded, VERSION,
+    Request, Servers, TableStatus, Uploaded, VERSION,
 };
 use crate::control::revisions::{Application, Applied, Draft, Review, RevisionText, Revisions};
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
@@ -216,6 +216,14 @@ impl Client {
     ) -> Result<Done, ClientError> {
         let reason = reason.map(ToOwned::to_owned);
         self.call(Call::Maintenance { on, reason }, LONG_LIMIT).await
+    }
+
+    /// What `lvs` has told its data plane, with the connections of each server.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn table(&mut self) -> Result<TableStatus, ClientError> {
+        self.call(Call::Table, LIMIT).await
     }
 
     /// Says something of servers to `lvs`.

@@ -80,6 +80,7 @@ impl Serve for Director {
                 balancing.configuration.standing = self.keeper.as_ref().map(Keeper::standing);
                 text(&balancing)
             }
+            Call::Table => text(&self.ask(|answer| Order::Table { answer }).await?),
             Call::Reload => {
                 tracing::info!("lvs: {} asks for a reload", caller.user);
                 let order = |answer| Order::Reload { accepted: None, answer };

@@ -420,6 +420,9 @@ impl Director {
             Order::Status { servers, service, answer } => {
                 let _gone = answer.send(self.status(servers, service.as_deref()));
             }
+            Order::Table { answer } => {
+                let _gone = answer.send(self.table_status());
+            }
             Order::Counters { answer } => {
                 let _gone = answer.send(self.counters());
             }

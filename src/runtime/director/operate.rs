@@ -137,7 +137,7 @@ impl Director {
         reports: &mpsc::UnboundedSender<Report>,
     ) -> Result<Operated, Problem> {
         check_reason(operation.reason.as_deref())?;
-        let aim = self.aim(&operation.target)?;
+        let aim = self.aim_of(&operation)?;
         if aim.is_service() {
             check_of_service(&operation)?;
         } else if operation.word.keeps_out() && !operation.force {
@@ -200,6 +200,21 @@ impl Director {
             self.tell(Event::OverrideEnded { said, reason });
         }
         Ok(self.operated(&aim.targets))
+    }
+
+    /// What an operation is about. Of several targets each means its servers, whichever way they
+    /// are named, and each server counts once.
+    fn aim_of(&self, operation: &Operation) -> Result<Aim, Problem> {
+        let mut aim = self.aim(&operation.target)?;
+        if operation.further.is_empty() {
+            return Ok(aim);
+        }
+        for target in &operation.further {
+            aim.targets.extend(self.aim(target)?.targets);
+        }
+        let mut seen = BTreeSet::new();
+        aim.targets.retain(|target| seen.insert((target.key.service, target.key.address)));
+        Ok(Aim::at_servers(aim.targets))
     }
 
     fn aim(&self, target: &str) -> Result<Aim, Problem> {

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Trial;
-use crate::control::protocol::{Operated, Operation, Problem, Replicas, Servers};
+use crate::control::protocol::{Operated, Operation, Problem, Replicas, Servers, TableStatus};
 use crate::control::status::Balancing;
 use crate::control::{Override, ServiceCounters, TargetError};
 use crate::runtime::configuration::Accepted;
@@ -21,6 +21,11 @@ pub enum Order {
         service: Option<String>,
         /// Where to.
         answer: oneshot::Sender<Balancing>,
+    },
+    /// What the data plane was told.
+    Table {
+        /// Where to.
+        answer: oneshot::Sender<TableStatus>,
     },
     /// What it has counted.
     Counters {

@@ -6,10 +6,10 @@ use super::plane::Measured;
 use super::watch::ServerKey;
 use crate::config::{RealServer, Virtual};
 use crate::control::Age;
-use crate::control::protocol::Servers;
+use crate::control::protocol::{ServerLoad, Servers, TableStatus};
 use crate::control::status::{
     Balancing, Counts, DataPlane, Process, QuorumStatus, Revision, ServerState, ServerStatus,
-    ServiceState, ServiceStatus,
+    ServiceState, ServiceStatus, Traffic,
 };
 use crate::health::{self, Health, Steer};
 use crate::net::Weight;
@@ -45,6 +45,19 @@ impl Director {
         half.loads = self.loads.readings(now);
         half.replication = self.replication.status(self.overrides_digest().as_str(), now);
         half
+    }
+
+    /// What the data plane was told, with the connections of each server as last measured.
+    pub(super) fn table_status(&self) -> TableStatus {
+        let mut told = TableStatus::new(self.table.in_force().clone());
+        if let Some(measured) = self.table.backend().traffic() {
+            told.traffic_age = Some(Age(clock::now() - measured.taken));
+            let load = |(key, traffic): (&ServerKey, &Traffic)| {
+                ServerLoad::new(key.service, key.address, traffic.load)
+            };
+            told.loads = measured.servers.iter().map(load).collect();
+        }
+        told
     }
 
     fn revision(&self, now: Instant) -> Revision {

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::{Doing, Group, check};
 use crate::config::Failover;
-use crate::control::protocol::{Problem, ProblemCode, Replicas};
+use crate::control::protocol::{Problem, ProblemCode, Replicas, TableStatus};
 use crate::control::status::{
     Balancing, DataPlane, Process, Revision, ServiceState, ServiceStatus,
 };
@@ -23,6 +23,7 @@ impl Group {
             Order::Operate { answer, .. } | Order::Clear { answer, .. } => {
                 let _gone = answer.send(Err(no_servers()));
             }
+            Order::Table { answer } => drop(answer.send(TableStatus::default())),
             Order::Counters { answer } => drop(answer.send(Vec::new())),
             // Of no server anything is said, on either node.
             Order::Replicas { answer, .. } => {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::handle::Last;
 use super::random;
 use super::store::{Store, StoreError};
 use super::tls::Identity;
@@ -42,6 +43,8 @@ pub(super) struct App {
     pub(super) identity: Identity,
     pub(super) store: Store,
     pub(super) watch: Arc<Watch>,
+    /// The kernel's connections, as last looked at.
+    pub(super) connections: Last,
     trail: Trail,
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
@@ -77,6 +80,7 @@ impl App {
             identity,
             store,
             watch,
+            connections: Last::default(),
             trail,
             sessions: Mutex::default(),
             throttle: Mutex::default(),

@@ -75,6 +75,8 @@ pub(super) async fn answer(
     let number = app.number();
     let without_body = request.method() == http::Method::HEAD;
     let path = request.uri().path().to_owned();
+    let by_gzip = text(request.headers(), "accept-encoding")
+        .is_some_and(|field| field.split(',').any(|one| one.trim() == "gzip"));
     let mut reply = match judge(&app, visitor, request, number).await {
         Ok(reply) => reply,
         Err(problem) if path.starts_with("/api/") => Reply::problem(&problem),
@@ -87,6 +89,9 @@ pub(super) async fn answer(
         reply = reply.header("strict-transport-security", "max-age=31536000");
     }
     reply.set("x-request-id", &number.to_string());
+    if by_gzip {
+        reply = reply.compressed();
+    }
     reply.into_response(without_body)
 }
 

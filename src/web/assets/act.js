@@ -1,6 +1,7 @@
 // What operators do, with what will happen said before.
 import { confirmed, fault, send } from "./api.js";
 import { refresh } from "./live.js";
+import { chosen, start as mark, unmark } from "./mark.js";
 
 const part = (name) => document.getElementById(`act-${name}`);
 
@@ -52,28 +53,68 @@ const ACTS = {
 
 let current = null;
 
-function open(button) {
+const names = (row) => `${row.dataset.service}/${row.dataset.server}`;
+const cellOf = (row) => row.querySelector(":scope > .acts");
+
+// What a button is about: the server of its row, or this node.
+function one(button) {
   const row = button.closest("tr");
   const cell = button.closest("[data-connections]");
   const { node } = document.body.dataset;
-  const of = {
+  const servers = row ? [row.dataset] : [];
+  return {
     act: button.dataset.act,
     service: row?.dataset.service,
     server: row?.dataset.server,
-    target: row ? `${row.dataset.service}/${row.dataset.server}` : node,
+    servers: servers.map(({ service, server }) => ({ service, server })),
+    target: row ? names(row) : node,
     connections: cell?.dataset.connections ?? "0",
     weight: cell?.dataset.weight ?? "",
-    last: cell !== null && "last" in cell.dataset,
+    left: cell !== null && "last" in cell.dataset ? [row.dataset.service] : [],
     scope: `It is said to ${node}; the partner is told where the two are connected.`,
     node,
     button,
   };
+}
+
+// What it is about for all marked servers together.
+function many(button) {
+  const rows = chosen();
+  const cells = rows.map(cellOf);
+  const weights = [...new Set(cells.map((cell) => cell.dataset.weight))];
+  return {
+    ...one(button),
+    act: button.dataset.bulk,
+    servers: rows.map(({ dataset: { service, server } }) => ({ service, server })),
+    target: rows.length === 1 ? names(rows[0]) : `${rows.length} servers`,
+    each: rows.map((row) => `${names(row)}: ${cellOf(row).dataset.connections} active, weight ${cellOf(row).dataset.weight}`),
+    connections: cells.reduce((sum, cell) => sum + (Number(cell.dataset.connections) || 0), 0),
+    weight: weights.length === 1 ? weights[0] : "different ones",
+    left: leftBare(rows),
+  };
+}
+
+// Services of which no server would take connections any more.
+function leftBare(rows) {
+  const services = [...new Set(rows.map((row) => row.dataset.service))];
+  return services.filter((service) => {
+    const own = [...document.querySelectorAll("tr[data-server]")].filter((row) => row.dataset.service === service && cellOf(row));
+    const taking = own.filter((row) => "takes" in cellOf(row).dataset);
+    return taking.length > 0 && taking.every((row) => rows.includes(row));
+  });
+}
+
+function open(of) {
+  const { node } = of;
   const act = ACTS[of.act];
   current = of;
+  part("each").hidden = !of.each;
+  part("each").replaceChildren(...(of.each ?? []).map((words) => Object.assign(document.createElement("li"), { textContent: words })));
+  part("left").textContent = of.each ? `Together that leaves ${of.left.join(", ")} without a server that takes connections.` : "No other server of this service takes connections.";
   part("title").textContent = act.title(of);
   part("words").textContent = act.words(of);
   part("go").textContent = act.go;
-  part("last").hidden = !(act.keepsOut && of.last);
+  part("last").hidden = !(act.keepsOut && of.left.length > 0);
   part("force").checked = false;
   part("weight").hidden = !act.weight;
   part("until").hidden = !act.until;
@@ -96,18 +137,18 @@ function open(button) {
 
 // What part of new connections a weight comes to, beside those of the other servers.
 function share() {
-  const { button, act } = current;
+  const { button, act, each } = current;
   const others = [...(button.closest("table")?.querySelectorAll("td[data-weight]") ?? [])]
     .filter((cell) => cell !== button.closest("td"))
     .reduce((sum, cell) => sum + (Number(cell.dataset.weight) || 0), 0);
   const own = Number(part("number").value) || 0;
   const all = own + others;
-  part("share").textContent = act !== "weight" || all === 0 ? "" : `about ${Math.round((own / all) * 100)} % of new connections, by weight`;
+  part("share").textContent = act !== "weight" || each || all === 0 ? "" : `about ${Math.round((own / all) * 100)} % of new connections, by weight`;
 }
 
 function judge() {
   const act = ACTS[current.act];
-  const blocked = act.keepsOut && current.last && !part("force").checked;
+  const blocked = !part("last").hidden && !part("force").checked;
   const unnamed = act.named && part("name").value.trim() !== current.node;
   part("go").disabled = blocked || unnamed;
 }
@@ -120,15 +161,17 @@ function request(of) {
   if (of.act === "maintenance" || of.act === "resume") {
     return ["PUT", "/api/v1/maintenance", { on: of.act === "maintenance", reason }];
   }
-  const target = `${path(of)}/override`;
-  if (of.act === "ready") {
+  const target = of.each ? "/api/v1/overrides" : `${path(of)}/override`;
+  if (of.act === "ready" && !of.each) {
     return ["DELETE", target, undefined];
   }
   const expires = Number(part("expires").value) || undefined;
   const body = { state: of.act, reason, expires, force: part("force").checked };
   if (of.act === "weight") {
     body.weight = Number(part("number").value);
-    body.force = false;
+  }
+  if (of.each) {
+    body.servers = of.servers.map(({ service, server }) => `${service}/${server}`);
   }
   return ["PUT", target, body];
 }
@@ -139,9 +182,12 @@ async function go() {
     if (!part("again").hidden) {
       await send("POST", "/api/v1/session/confirm", { password: part("password").value });
     }
-    const back = current.server === undefined ? null : await before(current);
+    const back = await Promise.all(current.servers.map(before));
     await send(...request(current));
     document.getElementById("act").close();
+    if (current.each) {
+      unmark();
+    }
     offer(`${part("title").textContent}: done.`, back);
     document.getElementById("say").textContent = `${part("title").textContent}: done`;
     setTimeout(refresh, 1200);
@@ -149,6 +195,9 @@ async function go() {
     if (error.code === "confirm_password") {
       part("again").hidden = false;
       part("password").focus();
+    }
+    if (error.code === "last_server") {
+      part("last").hidden = false;
     }
     part("fault").textContent = error.mend && error.code !== "confirm_password" ? `${error.message}: ${error.mend}` : error.message;
     part("fault").hidden = error.code === "confirm_password";
@@ -177,7 +226,7 @@ let waning = 0;
 function offer(words, back) {
   const toast = document.getElementById("undo");
   toast.firstElementChild.textContent = words;
-  toast.hidden = back === null;
+  toast.hidden = back.length === 0;
   clearTimeout(waning);
   waning = setTimeout(() => {
     toast.hidden = true;
@@ -185,7 +234,9 @@ function offer(words, back) {
   toast.lastElementChild.onclick = async () => {
     toast.hidden = true;
     try {
-      await send(...back);
+      for (const request of back) {
+        await send(...request);
+      }
       fault(null);
       document.getElementById("say").textContent = "Undone";
       setTimeout(refresh, 1200);
@@ -234,6 +285,22 @@ async function put(button) {
   }
 }
 
+// Tells whom lvs.cf names that this is a test, and says of each what came of it.
+async function alerts(button) {
+  button.disabled = true;
+  try {
+    const { told } = await confirmed(() => send("POST", "/api/v1/notify/test", {}));
+    const words = told.map(({ directive, receiver, done, failure }) => [`${directive} ${receiver}: ${done ?? `failed: ${failure}`}`, failure ? "error" : ""]);
+    const lines = words.length > 0 ? words : [["lvs.cf names nobody to be told.", ""]];
+    document.getElementById("alerts").replaceChildren(...lines.map(([textContent, className]) => Object.assign(document.createElement("li"), { textContent, className })));
+    fault(null);
+  } catch (error) {
+    fault(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
 // What became of it on the other node.
 function partner(told) {
   if (told && !told.done) {
@@ -245,7 +312,11 @@ export function start() {
   document.addEventListener("click", (click) => {
     const act = click.target.closest("[data-act]");
     if (act && document.getElementById("act")) {
-      open(act);
+      open(one(act));
+    }
+    const bulk = click.target.closest("[data-bulk]");
+    if (bulk) {
+      open(many(bulk));
     }
     const row = click.target.closest("[data-check]")?.closest("tr");
     if (row) {
@@ -254,6 +325,10 @@ export function start() {
     const post = click.target.closest("[data-post]");
     if (post) {
       put(post);
+    }
+    const test = click.target.closest("[data-alerts]");
+    if (test) {
+      alerts(test);
     }
     const end = click.target.closest("[data-end]");
     if (end) {
@@ -264,6 +339,7 @@ export function start() {
   if (!dialog) {
     return;
   }
+  mark();
   part("go").addEventListener("click", go);
   dialog.addEventListener("input", judge);
   part("slide").addEventListener("input", () => {

@@ -56,6 +56,25 @@ function filters() {
   }
 }
 
+// Puts a text into the clipboard, and says so.
+function copies() {
+  const shown = () => {
+    for (const button of document.querySelectorAll("[data-copy]")) {
+      button.hidden = !navigator.clipboard;
+    }
+  };
+  document.addEventListener("drawn", shown);
+  document.addEventListener("click", async (click) => {
+    const button = click.target.closest("[data-copy]");
+    if (button) {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      document.getElementById("say").textContent = "Copied";
+    }
+  });
+  shown();
+}
+
+copies();
 keys();
 theme();
 filters();

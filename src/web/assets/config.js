@@ -171,18 +171,23 @@ async function forms() {
 }
 
 function settings() {
+  if (outline === null) {
+    return;
+  }
   const path = JSON.parse(part("place").value);
   const place = places().find((one) => JSON.stringify(one.path) === part("place").value);
   part("add-server").disabled = path.length === 0;
+  part("rename-block").disabled = path.length === 0;
   part("remove-block").disabled = path.length === 0;
   const sought = part("seek").value.trim().toLowerCase();
   const rows = [];
   for (const row of directives.filter((one) => one.scope === SCOPES[path.length])) {
     const said = place.section.settings.filter((one) => one.directive === row.directive);
-    const written = said.some((one) => one.origin === "written");
+    const items = place.section.several?.[row.directive];
+    const written = said.some((one) => one.origin === "written") || items?.length > 0;
     const found = `${row.directive} ${row.meaning}`.toLowerCase().includes(sought);
     if (found && (written || part("all").checked || sought)) {
-      rows.push(setting(path, row, said, written));
+      rows.push(setting(path, row, said, { written, items }));
     }
   }
   const held = document.activeElement?.dataset?.directive;
@@ -192,16 +197,39 @@ function settings() {
   }
 }
 
-function setting(path, row, said, written) {
+// One field for each time a directive stands there, and one for one more.
+function several(path, row, items) {
+  const field = (value, number, attributes) => {
+    const box = element("input", [], { "data-directive": `${row.directive} ${number}`, title: row.value, autocomplete: "off", spellcheck: "false", ...attributes });
+    box.value = value;
+    return box;
+  };
+  const change = (box, what) => edit(path, { directive: row.directive, value: box.value, ...what }, box);
+  const lines = items.map((value, index) => {
+    const nth = index + 1;
+    const box = field(value, nth, { "aria-label": `${row.directive}, number ${nth}` });
+    box.addEventListener("change", () => change(box, { action: box.value === "" ? "unset" : "set", nth }));
+    const gone = element("button", "Remove", { type: "button", "aria-label": `Remove ${row.directive}, number ${nth}` });
+    gone.addEventListener("click", () => change(box, { action: "unset", nth }));
+    return element("div", [box, gone], { class: "pair" });
+  });
+  const more = field("", items.length + 1, { "aria-label": `${row.directive}, one more`, placeholder: "one more" });
+  more.addEventListener("change", () => more.value && change(more, { action: "push" }));
+  return element("div", [...lines, more], { class: "several" });
+}
+
+function setting(path, row, said, { written, items }) {
   const [first] = said;
   const from = !first ? "not set" : first.origin === "follows" ? `follows ${first.from}` : first.origin === "default" ? "default" : first.file ? `${first.file}:${first.line}` : `line ${first.line}`;
-  const fixed = row.repeatable || row.escaped || Boolean(first?.file);
+  const repeated = row.repeatable && items;
+  const fixed = !repeated && (row.repeatable || row.escaped || Boolean(first?.file));
   const value = said.map((one) => one.value).join(", ");
-  const box = fixed ? element("code", value || "–") : field(row, written ? value : "", first?.value ?? row.default);
+  const box = repeated ? several(path, row, items)
+    : fixed ? element("code", value || "–") : field(row, written ? value : "", first?.value ?? row.default);
   const words = [row.directive, element("small", row.meaning)];
   if (fixed) {
     words.push(element("small", "edited in the text"));
-  } else {
+  } else if (!repeated) {
     box.addEventListener("change", () => edit(path, { action: box.value === "" ? "unset" : "set", directive: row.directive, value: box.value }, box));
   }
   return element("tr", [element("th", words, { scope: "row" }), element("td", box), element("td", from, { class: "quiet" })]);
@@ -238,15 +266,14 @@ async function edit(path, change, box) {
 
 async function block(action, path) {
   const name = part("new-name").value.trim();
-  const place = action === "remove" ? path : [...path, name];
-  if (await edit(place, { action })) {
+  const place = action === "add" ? [...path, name] : path;
+  if (await edit(place, { action, name })) {
     part("new-name").value = "";
     part("place").value = "[]";
     await forms();
-    if (action === "add") {
-      part("place").value = JSON.stringify(place);
-      settings();
-    }
+    const now = { add: place, remove: [], rename: [...path.slice(0, -1), name] }[action];
+    part("place").value = JSON.stringify(now);
+    settings();
   }
 }
 
@@ -354,6 +381,7 @@ part("seek").addEventListener("input", settings);
 part("all").addEventListener("change", settings);
 part("add-service").addEventListener("click", () => block("add", []));
 part("add-server").addEventListener("click", () => block("add", JSON.parse(part("place").value).slice(0, 1)));
+part("rename-block").addEventListener("click", () => block("rename", JSON.parse(part("place").value)));
 part("remove-block").addEventListener("click", () => block("remove", JSON.parse(part("place").value)));
 part("express").addEventListener("click", express);
 part("foreign-file").addEventListener("change", async (change) => {

@@ -64,17 +64,28 @@ function patchRows(services) {
   }
 }
 
+// The values that the server drew.
+function drawn(line) {
+  const points = (line.getAttribute("points") || "").split(" ").filter(Boolean);
+  return points.map((point) => ((15 - Number(point.split(",")[1])) / 14) * Number(line.dataset.most));
+}
+
 // Each second moves the line of the last minute on by one.
 function advance() {
   for (const line of document.querySelectorAll("tr[data-service]:not([data-server]) .spark polyline")) {
     const row = line.closest("tr");
     const value = live.services[row.dataset.service]?.cps ?? 0;
-    line.values ??= (line.getAttribute("points") || "").split(" ").filter(Boolean).map(() => 0);
+    line.values ??= drawn(line);
     line.values.push(value);
     line.values.splice(0, line.values.length - 60);
     const most = Math.max(1, ...line.values);
     line.setAttribute("points", line.values.map((v, x) => `${x},${(15 - (v / most) * 14).toFixed(1)}`).join(" "));
   }
+}
+
+// What a page does by itself keeps no session alive, but of a viewer's screen on the wall.
+function passive() {
+  return document.body.dataset.kiosk === "viewer" ? {} : { "x-piranha-passive": "1" };
 }
 
 // Draws anew what differs, but never under the pointer or the keyboard of a user.
@@ -85,7 +96,7 @@ export async function refresh() {
   }
   refreshing = true;
   try {
-    const response = await fetch(location.href, { headers: { "x-piranha-passive": "1" } });
+    const response = await fetch(location.href, { headers: passive() });
     if (response.redirected && new URL(response.url).pathname === "/login") {
       location.reload();
       return;
@@ -117,19 +128,21 @@ function swap(fresh) {
       find(next, held)?.focus({ preventScroll: true });
     }
   }
+  document.dispatchEvent(new Event("drawn"));
 }
 
 // Where an element is, by what it is about: the row and what it does.
 function path(part, element) {
   const row = element.closest("tr[data-service]");
-  return { service: row?.dataset.service, server: row?.dataset.server, act: element.dataset.act, href: element.getAttribute("href"), part };
+  return { service: row?.dataset.service, server: row?.dataset.server, kind: kind(element) };
 }
 
+const kind = (element) => JSON.stringify([element.tagName, element.getAttribute("href"), element.dataset]);
+
 function find(part, held) {
-  const wanted = (element) => element.dataset.act === held.act && element.getAttribute("href") === held.href;
   const rows = [...part.querySelectorAll("tr[data-service]")];
   const row = rows.find((r) => r.dataset.service === held.service && r.dataset.server === held.server);
-  return [...(row ?? part).querySelectorAll("a, button")].find(wanted);
+  return [...(row ?? part).querySelectorAll("a, button, input")].find((element) => kind(element) === held.kind);
 }
 
 function heard(data) {

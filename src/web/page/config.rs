@@ -57,7 +57,7 @@ impl Past {
         let rows = known.revisions.into_iter().map(|revision| RevisionRow {
             number: revision.number,
             hash: revision.hash.chars().take(12).collect(),
-            at: revision.at.to_string(),
+            at: format!("{} {}", revision.at.date(), revision.at.time_of_day()),
             author: revision.author,
             origin: revision.origin.to_string(),
             reason: revision.reason.unwrap_or_default(),

@@ -1,21 +1,26 @@
 //! What the pages show: values for the templates.
 
 mod config;
+mod connections;
+mod flow;
 mod frame;
 mod glyph;
 mod lists;
 mod number;
 mod overview;
 mod service;
+mod system;
 
 use askama::Template;
 
 pub(crate) use config::{Comparison, Config, Files, Past};
+pub(crate) use connections::{ConnectionsPage, Listing, ServerLoads};
 pub(crate) use frame::{Frame, sentence};
 pub(crate) use glyph::{Glyph, UNKNOWN};
 pub(crate) use lists::{Accounts, Audit, Events, Help, SessionRow, TokenRow, UserRow};
-pub(crate) use overview::{Cluster, Overview};
+pub(crate) use overview::{Cluster, Kiosk, Overview};
 pub(crate) use service::{Service, ServiceRow, Services, rows};
+pub(crate) use system::{Program, System};
 
 /// Where one logs in.
 #[derive(Debug, Template)]

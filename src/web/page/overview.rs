@@ -32,6 +32,28 @@ impl<'a> Overview<'a> {
     }
 }
 
+/// The same for a screen on the wall: large, and without anything to press.
+#[derive(Debug, Template)]
+#[template(path = "kiosk.html")]
+pub(crate) struct Kiosk<'a> {
+    frame: Frame,
+    sentence: String,
+    verdict: Glyph,
+    reasons: Vec<Remark<'a>>,
+    pair: Pair,
+    rows: Vec<ServiceRow>,
+    events: Vec<Told>,
+}
+
+impl<'a> From<Overview<'a>> for Kiosk<'a> {
+    /// Problems come first: a screen has an end.
+    fn from(overview: Overview<'a>) -> Self {
+        let Overview { frame, sentence, verdict, reasons, pair, mut rows, events } = overview;
+        rows.sort_by_key(|row| !row.is_problem);
+        Self { frame, sentence, verdict, reasons, pair, rows, events }
+    }
+}
+
 /// Whether the pair is healthy and could fail over, and what can be done about it.
 #[derive(Debug, Template)]
 #[template(path = "cluster.html")]

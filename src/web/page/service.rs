@@ -2,9 +2,11 @@
 
 use askama::Template;
 
+use super::flow::{Flow, short};
 use super::frame::Frame;
 use super::glyph::{Glyph, UNKNOWN};
 use super::number::{bytes, count};
+use crate::control::Timestamp;
 use crate::control::status::{
     Balancing, ServerState, ServerStatus, ServiceState, ServiceStatus, Traffic,
 };
@@ -25,10 +27,12 @@ pub(crate) struct ServiceRow {
     pub(crate) sorry: String,
     pub(crate) numbers: Numbers,
     pub(crate) spark: String,
+    /// The value at the upper edge of the line.
+    pub(crate) spark_most: f32,
     pub(crate) said: usize,
     pub(crate) servers: Vec<ServerRow>,
     pub(crate) is_open: bool,
-    is_problem: bool,
+    pub(crate) is_problem: bool,
 }
 
 /// A server as a row.
@@ -47,6 +51,7 @@ pub(crate) struct ServerRow {
     pub(crate) numbers: Numbers,
     pub(crate) checked: String,
     pub(crate) backup: bool,
+    pub(crate) takes: bool,
     /// Whether no other server of the service takes connections.
     pub(crate) is_last: bool,
 }
@@ -86,9 +91,9 @@ impl ServiceRow {
             |server: &ServerStatus| matches!(server.state, ServerState::Up | ServerState::Falling);
         let servers = service.servers.as_deref().unwrap_or_default();
         let taking = servers.iter().filter(|server| takes(server)).count();
-        let rows = servers
-            .iter()
-            .map(|server| ServerRow::new(&service.name, server, takes(server) && taking == 1));
+        let rows = servers.iter().map(|server| (server, takes(server))).map(|(server, takes)| {
+            ServerRow::new(&service.name, server, takes, takes && taking == 1)
+        });
         let sorry: Vec<_> = service.sorry_servers.iter().map(ToString::to_string).collect();
         Self {
             name: service.name.clone(),
@@ -101,6 +106,7 @@ impl ServiceRow {
             sorry: sorry.join(", "),
             numbers: Numbers::new(service.traffic),
             spark: history.map(spark).unwrap_or_default(),
+            spark_most: history.map_or(1.0, most),
             said: servers.iter().filter(|server| server.operator.is_some()).count(),
             servers: rows.collect(),
             is_open: false,
@@ -110,8 +116,20 @@ impl ServiceRow {
     }
 }
 
+impl ServiceRow {
+    /// Its name as far as the picture has room for it.
+    fn short_name(&self) -> String {
+        short(&self.name, 26)
+    }
+
+    /// Its key as far as the picture has room for it.
+    fn short_key(&self) -> String {
+        short(&self.key, 27)
+    }
+}
+
 impl ServerRow {
-    fn new(service: &str, server: &ServerStatus, is_last: bool) -> Self {
+    fn new(service: &str, server: &ServerStatus, takes: bool, is_last: bool) -> Self {
         let said = server.operator.as_ref().map(|said| {
             let reason = said.reason.as_ref().map(|reason| format!(": {reason}"));
             let until = said.until.map(|until| format!(", until {until}"));
@@ -131,6 +149,7 @@ impl ServerRow {
             numbers: Numbers::new(server.traffic),
             checked: server.checked.map_or("never".to_owned(), |age| format!("{age} ago")),
             backup: server.backup,
+            takes,
             is_last,
         }
     }
@@ -144,7 +163,7 @@ impl ServerRow {
 /// The points of a line of sixty seconds, 60 wide and 16 high.
 fn spark(stretch: &Stretch) -> String {
     let values: Vec<_> = stretch.values.iter().map(|value| value.unwrap_or(0.0)).collect();
-    let most = values.iter().copied().fold(1.0_f32, f32::max);
+    let most = most(stretch);
     let points = values
         .iter()
         .enumerate()
@@ -152,16 +171,25 @@ fn spark(stretch: &Stretch) -> String {
     points.collect::<Vec<_>>().join(" ")
 }
 
+fn most(stretch: &Stretch) -> f32 {
+    stretch.values.iter().flatten().copied().fold(1.0, f32::max)
+}
+
 /// The rows of what is known, with the last minute of each.
 pub(crate) fn rows(lvs: Option<&Balancing>, is_known: bool, history: &History) -> Vec<ServiceRow> {
-    let minute = std::time::Duration::from_secs(60);
-    let at = history.latest();
     let services = lvs.map_or(&[][..], |lvs| &lvs.services);
-    let row = |service: &ServiceStatus| {
-        let stretch = history.stretch(&service.name, "cps", minute, at);
-        ServiceRow::new(service, is_known, stretch.as_ref())
-    };
-    services.iter().map(row).collect()
+    let at = history.latest();
+    services.iter().map(|service| row(service, is_known, (history, at))).collect()
+}
+
+fn row(
+    service: &ServiceStatus,
+    is_known: bool,
+    (history, at): (&History, Timestamp),
+) -> ServiceRow {
+    let minute = std::time::Duration::from_secs(60);
+    let stretch = history.stretch(&service.name, "cps", minute, at);
+    ServiceRow::new(service, is_known, stretch.as_ref())
 }
 
 /// All services.
@@ -232,6 +260,21 @@ impl Services {
 #[derive(Debug, Template)]
 #[template(path = "service.html")]
 pub(crate) struct Service {
-    pub(crate) frame: Frame,
-    pub(crate) row: ServiceRow,
+    frame: Frame,
+    row: ServiceRow,
+    /// The way of its connections.
+    flow: Flow,
+}
+
+impl Service {
+    /// The page of `service`, of which nothing is known now unless `is_known`.
+    pub(crate) fn new(
+        frame: Frame,
+        service: &ServiceStatus,
+        is_known: bool,
+        history: &History,
+    ) -> Self {
+        let row = row(service, is_known, (history, history.latest()));
+        Self { frame, row, flow: Flow::new(service, is_known) }
+    }
 }

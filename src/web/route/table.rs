@@ -12,11 +12,15 @@ use crate::web::Role::{Admin, Operator, Viewer};
 #[allow(missing_docs, reason = "the table says what each is for")]
 pub enum Endpoint {
     Overview,
+    KioskPage,
     ServicesPage,
     ServicePage,
+    ConnectionsPage,
+    ListingPage,
     ClusterPage,
     EventsPage,
     AccountsPage,
+    SystemPage,
     AuditPage,
     ConfigPage,
     HistoryPage,
@@ -38,10 +42,13 @@ pub enum Endpoint {
     Services,
     Service,
     Server,
+    Connections,
+    Listing,
     Events,
     Stream,
     History,
     Overrides,
+    PutOverrides,
     PutOverride,
     DeleteOverride,
     Failover,
@@ -79,6 +86,8 @@ pub enum Endpoint {
     CreateToken,
     RevokeToken,
     Audit,
+    SupportBundle,
+    TestAlerts,
 }
 
 const REASON: Field = may("reason", "string", "Why, for the log and the audit trail.");
@@ -97,14 +106,34 @@ const WORD: &[Field] = &[
     REASON,
 ];
 
+const MANY: &[Field] = &[
+    must("servers", "array", "Which: `SERVICE/SERVER` each, 500 at most."),
+    must("state", "string", "`ready`, `drain`, `disable` or `weight`."),
+    may("weight", "integer", "The weight, for `weight`."),
+    may("deadline", "integer", "For `drain`: disabled after so many seconds."),
+    may("expires", "integer", "Ends by itself after so many seconds."),
+    may("save", "boolean", "Written into lvs.cf instead of said until further notice."),
+    may("force", "boolean", "Even if together they leave a service without a server."),
+    REASON,
+];
+
 /// Everything that can be asked, and by whom. What is not in here is refused.
 pub const ROUTES: &[Route] = &[
     Route::page("/", Viewer, Endpoint::Overview, "The state of the pair at a glance."),
+    Route::page("/kiosk", Viewer, Endpoint::KioskPage, "The same for a screen on the wall."),
     Route::page("/services", Viewer, Endpoint::ServicesPage, "All services, with filter and order."),
     Route::page("/services/{service}", Viewer, Endpoint::ServicePage, "A service and its servers."),
+    Route::page(
+        "/services/{service}/connections",
+        Viewer,
+        Endpoint::ConnectionsPage,
+        "Who is connected to a service.",
+    ),
+    Route::page("/ipvsadm", Viewer, Endpoint::ListingPage, "All services as `ipvsadm -Ln` has them."),
     Route::page("/cluster", Viewer, Endpoint::ClusterPage, "The pair, and whether it could fail over."),
     Route::page("/events", Viewer, Endpoint::EventsPage, "What has happened."),
     Route::page("/accounts", Viewer, Endpoint::AccountsPage, "Sessions, users and tokens."),
+    Route::page("/system", Viewer, Endpoint::SystemPage, "The programs of this node."),
     Route::page("/config", Admin, Endpoint::ConfigPage, "lvs.cf as text and as forms, over one draft.")
         .with(&[may("revision", "string", "Begins with what this revision says.")]),
     Route::page("/config/history", Admin, Endpoint::HistoryPage, "What lvs.cf was, and who changed it.")
@@ -148,6 +177,20 @@ pub const ROUTES: &[Route] = &[
         Endpoint::Server,
         "One server of a service, by its name or its address and port.",
     ),
+    Route::api(
+        Get,
+        "/api/v1/services/{service}/connections",
+        Viewer,
+        Endpoint::Connections,
+        "Who is connected to a service: the clients with most connections, and some of these.",
+    ),
+    Route::api(
+        Get,
+        "/api/v1/ipvsadm",
+        Viewer,
+        Endpoint::Listing,
+        "The table of the data plane as `ipvsadm -Ln` prints it.",
+    ),
     Route::api(Get, "/api/v1/events", Viewer, Endpoint::Events, "What has happened.")
         .with(&[may("after", "integer", "Only events with a greater `id`.")]),
     Route::new(
@@ -177,6 +220,14 @@ pub const ROUTES: &[Route] = &[
         Endpoint::Overrides,
         "What operators say of servers.",
     ),
+    Route::api(
+        Put,
+        "/api/v1/overrides",
+        Operator,
+        Endpoint::PutOverrides,
+        "Say the same of several servers: of all of them, or of none.",
+    )
+    .with(MANY),
     Route::api(
         Put,
         "/api/v1/services/{service}/servers/{server}/override",
@@ -283,11 +334,13 @@ pub const ROUTES: &[Route] = &[
     )
     .with(&[
         TEXT,
-        must("action", "string", "`set`, `unset`, `add` or `remove`, the latter two for blocks."),
+        must("action", "string", "`set`, `unset`, `push` (one more); for blocks `add`, `remove`, `rename`."),
         may("service", "string", "The block; outside of blocks without."),
         may("server", "string", "The server in it."),
         may("directive", "string", "For `set` and `unset`."),
-        may("value", "string", "What the directive is to mean, for `set`."),
+        may("value", "string", "What the directive is to mean, for `set` and `push`."),
+        may("nth", "integer", "Which of several, counted from 1, for `set` and `unset`."),
+        may("name", "string", "The new name, for `rename`."),
     ])
     .up_to(MOST),
     Route::api(
@@ -451,4 +504,20 @@ pub const ROUTES: &[Route] = &[
         "Make an API token worthless.",
     ),
     Route::api(Get, "/api/v1/audit", Admin, Endpoint::Audit, "Who did what, the latest first."),
+    Route::api(
+        Get,
+        "/api/v1/support-bundle",
+        Admin,
+        Endpoint::SupportBundle,
+        "What somebody needs who is to help, without secrets, as a file.",
+    ),
+    Route::api(
+        Post,
+        "/api/v1/notify/test",
+        Admin,
+        Endpoint::TestAlerts,
+        "Tell everybody whom lvs.cf names that this is a test.",
+    )
+    .with(&[may("only", "string", "Only those of this directive, such as `notify_mail`.")])
+    .after_password(),
 ];

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::config::{load, off, path, with_errors};
 use super::{Answer, Context};
 use crate::config::import::{Fate, Given, Source, import as express};
 use crate::config::{
-    Directive, Document, EditError, Loaded, Origin, Place, Section, ServiceKind, Setting, effective,
+    Descriptor, Directive, Document, EditError, Editor, Loaded, Origin, Place, Scope, Section,
+    ServiceKind, Setting, effective,
 };
 use crate::runtime::web::reply::Reply;
 use crate::web::problem::Problem;
@@ -28,21 +29,65 @@ pub(super) async fn outline(context: &Context) -> Answer {
     let outline = off(move || {
         let loaded = load(&path, text.as_bytes());
         let whole = effective(&loaded).ok_or_else(|| with_errors(&path, &loaded))?;
-        Ok::<_, Problem>(section(&path, &loaded, &whole))
+        let mut document = Document::parse(text.as_bytes());
+        let editor = document.edit().map_err(not_edited)?;
+        let outline = Outline { path: &path, loaded: &loaded, editor };
+        Ok::<_, Problem>(outline.section(&whole, Place::GLOBAL))
     });
     Reply::json(&outline.await??)
 }
 
-fn section(path: &Path, loaded: &Loaded, section: &Section) -> Value {
-    let settings = section.settings.iter().map(|setting| told(path, loaded, setting));
-    let sections = section.sections.iter().map(|inner| self::section(path, loaded, inner));
-    json!({
-        "scope": section.scope,
-        "name": section.name,
-        "identity": section.identity,
-        "settings": settings.collect::<Vec<_>>(),
-        "sections": sections.collect::<Vec<_>>(),
-    })
+/// What an outline is made of.
+struct Outline<'a> {
+    path: &'a Path,
+    loaded: &'a Loaded,
+    editor: Editor<'a>,
+}
+
+impl Outline<'_> {
+    fn section(&self, section: &Section, place: Place<'_>) -> Value {
+        let settings = section.settings.iter().map(|one| told(self.path, self.loaded, one));
+        let within = |inner| self.section(inner, self.inner(section, inner, place));
+        json!({
+            "scope": section.scope,
+            "name": section.name,
+            "identity": section.identity,
+            "settings": settings.collect::<Vec<_>>(),
+            "several": self.several(section, place),
+            "sections": section.sections.iter().map(within).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The place of a block within that of another.
+    fn inner<'p>(&self, outer: &Section, inner: &'p Section, place: Place<'p>) -> Place<'p> {
+        match outer.scope {
+            Scope::Global => service(kind(self.loaded), &inner.name),
+            _ => place.server(&inner.name),
+        }
+    }
+
+    /// What may stand several times, each time it does in this file. Nothing of a block whose name
+    /// another one has too.
+    fn several(&self, section: &Section, place: Place<'_>) -> Value {
+        let here = |row: &&Descriptor| row.scope == section.scope && row.directive.is_repeatable();
+        let values = Descriptor::ALL.iter().filter(here).filter_map(|row| {
+            let values = self.editor.values(place, row.directive).ok()?;
+            Some((row.directive.to_string(), json!(values)))
+        });
+        values.collect::<Map<_, _>>().into()
+    }
+}
+
+fn kind(loaded: &Loaded) -> ServiceKind {
+    loaded.config.as_ref().map_or(ServiceKind::Lvs, |config| config.service)
+}
+
+/// Services are `failover` blocks where the draft asks for them.
+const fn service(kind: ServiceKind, name: &str) -> Place<'_> {
+    match kind {
+        ServiceKind::Lvs => Place::virtual_service(name),
+        ServiceKind::Fos => Place::failover_service(name),
+    }
 }
 
 fn told(path: &Path, loaded: &Loaded, setting: &Setting) -> Value {
@@ -84,6 +129,10 @@ struct Edit {
     server: Option<String>,
     directive: Option<String>,
     value: Option<String>,
+    /// Which of several, counted from 1.
+    nth: Option<usize>,
+    /// The new name of a block.
+    name: Option<String>,
 }
 
 impl Edit {
@@ -93,19 +142,35 @@ impl Edit {
         let place = self.place();
         let mut editor = document.edit().map_err(not_edited)?;
         match self.action.as_str() {
-            "set" => {
-                let value = self.value.as_deref().unwrap_or_default();
-                editor.set(place, self.directive()?, value).map_err(not_edited)?;
+            "set" | "unset" | "push" => self.directed(&mut editor, place, self.directive()?),
+            "add" => editor.add(place),
+            "remove" => editor.remove(place),
+            "rename" => editor.rename(place, self.name.as_deref().unwrap_or_default()),
+            _ => {
+                let actions = "`action` is set, unset, push, add, remove or rename";
+                return Err(Problem::bad_request(actions));
             }
-            "unset" => {
-                editor.unset(place, self.directive()?).map_err(not_edited)?;
-            }
-            "add" => editor.add(place).map_err(not_edited)?,
-            "remove" => editor.remove(place).map_err(not_edited)?,
-            _ => return Err(Problem::bad_request("`action` is set, unset, add or remove")),
         }
+        .map_err(not_edited)?;
         editor.apply();
         Ok(document.to_string())
+    }
+
+    /// What concerns a directive.
+    fn directed(
+        &self,
+        editor: &mut Editor<'_>,
+        place: Place<'_>,
+        directive: Directive,
+    ) -> Result<(), EditError> {
+        let value = self.value.as_deref().unwrap_or_default();
+        match (self.action.as_str(), self.nth) {
+            ("push", _) => editor.push(place, directive, value),
+            ("set", None) => editor.set(place, directive, value),
+            ("set", Some(nth)) => editor.set_nth(place, directive, nth, value),
+            (_, None) => editor.unset(place, directive).map(drop),
+            (_, Some(nth)) => editor.unset_nth(place, directive, nth),
+        }
     }
 
     fn directive(&self) -> Result<Directive, Problem> {
@@ -114,15 +179,10 @@ impl Edit {
         Directive::from_name(name).ok_or_else(unknown)
     }
 
-    /// Where: services are `failover` blocks where the draft asks for them.
+    /// Where.
     fn place(&self) -> Place<'_> {
-        let loaded = crate::config::load(self.text.as_bytes());
-        let kind = loaded.config.map_or(ServiceKind::Lvs, |config| config.service);
-        let Some(service) = self.service.as_deref() else { return Place::GLOBAL };
-        let place = match kind {
-            ServiceKind::Lvs => Place::virtual_service(service),
-            ServiceKind::Fos => Place::failover_service(service),
-        };
+        let Some(name) = self.service.as_deref() else { return Place::GLOBAL };
+        let place = service(kind(&crate::config::load(self.text.as_bytes())), name);
         self.server.as_deref().map_or(place, |server| place.server(server))
     }
 }
@@ -216,6 +276,25 @@ mod tests {
         assert!(added.starts_with("# mine") && added.contains("server s2 {"), "{added}");
         let remove = json!({ "text": added, "action": "remove", "service": "web", "server": "s2" });
         assert_eq!(edit(remove).unwrap(), FILE);
+    }
+
+    #[test]
+    fn a_block_is_renamed_and_each_of_several_is_changed() {
+        let rename = json!({ "text": FILE, "action": "rename", "service": "web", "name": "shop" });
+        assert_eq!(edit(rename).unwrap(), FILE.replace("virtual web", "virtual shop"));
+        let push = |text: &str, value: &str| {
+            let push =
+                json!({ "text": text, "action": "push", "directive": "sync_file", "value": value });
+            edit(push).unwrap()
+        };
+        let two = push(&push(FILE, "/etc/one"), "/etc/two");
+        let set = json!({ "text": two, "action": "set", "directive": "sync_file", "nth": 2,
+            "value": "/etc/three" });
+        let set = edit(set).unwrap();
+        assert_eq!(set, two.replace("/etc/two", "/etc/three"));
+        let unset = json!({ "text": set, "action": "unset", "directive": "sync_file", "nth": 1 });
+        let left = edit(unset).unwrap();
+        assert!(!left.contains("/etc/one") && left.contains("/etc/three"), "{left}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod account;
 mod config;
+mod connections;
 mod draft;
 mod entry;
 mod look;
@@ -11,6 +12,7 @@ mod partner;
 mod revision;
 mod session;
 mod stream;
+mod system;
 
 use std::net::IpAddr;
 
@@ -27,6 +29,7 @@ use crate::web::form::Form;
 use crate::web::problem::Problem;
 use crate::web::{Endpoint, Parameters, openapi};
 
+pub(super) use connections::Last;
 pub(super) use page::error_page;
 
 /// What came of a request.
@@ -88,14 +91,19 @@ struct Action<'a> {
 }
 
 /// Does what a request asks for.
+#[expect(clippy::too_many_lines, reason = "one line for each endpoint")]
 pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
     match endpoint {
         Endpoint::Overview => page::overview(&context).await,
+        Endpoint::KioskPage => page::kiosk(&context).await,
         Endpoint::ServicesPage => page::services(&context).await,
         Endpoint::ServicePage => page::service(&context).await,
+        Endpoint::ConnectionsPage => connections::page(&context).await,
+        Endpoint::ListingPage => connections::listing_page(&context).await,
         Endpoint::ClusterPage => page::cluster(&context).await,
         Endpoint::EventsPage => page::events(&context).await,
         Endpoint::AccountsPage => page::accounts(&context).await,
+        Endpoint::SystemPage => system::page(&context).await,
         Endpoint::AuditPage => page::audit(&context).await,
         Endpoint::ConfigPage => revision::config_page(&context).await,
         Endpoint::HistoryPage => revision::history_page(&context).await,
@@ -117,10 +125,13 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Services => look::services(&context).await,
         Endpoint::Service => look::service(&context).await,
         Endpoint::Server => look::server(&context).await,
+        Endpoint::Connections => connections::told_of_service(&context).await,
+        Endpoint::Listing => connections::listing(&context).await,
         Endpoint::Events => look::events(&context),
         Endpoint::Stream => stream::open(&context),
         Endpoint::History => look::history(&context),
         Endpoint::Overrides => overrides(&context).await,
+        Endpoint::PutOverrides => operate::put_many(&context).await,
         Endpoint::PutOverride => operate::put(&context).await,
         Endpoint::DeleteOverride => operate::clear(&context).await,
         Endpoint::Failover => operate::failover(&context).await,
@@ -157,6 +168,8 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Tokens => account::tokens(&context),
         Endpoint::CreateToken => account::create_token(&context),
         Endpoint::RevokeToken => account::revoke_token(&context),
+        Endpoint::SupportBundle => system::bundle(&context).await,
+        Endpoint::TestAlerts => system::test_alerts(&context).await,
         Endpoint::Audit => Reply::json(&json!({ "entries": context.app.audit(500)? })),
     }
 }

@@ -15,6 +15,9 @@ use crate::runtime::web::app::refused;
 use crate::web::audit::cut;
 use crate::web::problem::Problem;
 
+/// The most servers that are operated at once.
+const MANY: usize = 500;
+
 #[derive(Deserialize)]
 struct Said {
     state: String,
@@ -45,8 +48,36 @@ impl Said {
 
 pub(super) async fn put(context: &Context) -> Answer {
     let said: Said = context.json()?;
-    let (word, target) = (said.word()?, target(context));
-    let mut operation = Operation::new(target.clone(), word);
+    say(context, &said, said.word()?, vec![target(context)]).await
+}
+
+#[derive(Deserialize)]
+struct Many {
+    servers: Vec<String>,
+    #[serde(flatten)]
+    said: Said,
+}
+
+/// The same of several servers. Whether that leaves a service without one is judged by `lvs`, for
+/// all of them together.
+pub(super) async fn put_many(context: &Context) -> Answer {
+    let Many { servers, said } = context.json()?;
+    if servers.is_empty() || servers.len() > MANY {
+        return Err(Problem::bad_request(format!("`servers` are 1 to {MANY}")));
+    }
+    // A service as a whole is not a set of servers, and a bare name may mean more than one.
+    if servers.iter().any(|server| !server.contains('/') || server.ends_with("/*")) {
+        return Err(Problem::bad_request("each of `servers` is SERVICE/SERVER"));
+    }
+    let word = if said.state == "ready" { Word::Ready } else { said.word()? };
+    say(context, &said, word, servers).await
+}
+
+/// Says `word` of `targets`, of which there is one at least.
+async fn say(context: &Context, said: &Said, word: Word, mut targets: Vec<String>) -> Answer {
+    let all = targets.join(", ");
+    let mut operation = Operation::new(targets.remove(0), word);
+    operation.further = targets;
     operation.reason = Some(by(context, said.reason.as_deref()));
     operation.until = said.expires.map(|after| now().after(Duration::from_secs(after)));
     operation.save = said.save;
@@ -54,7 +85,7 @@ pub(super) async fn put(context: &Context) -> Answer {
     let name = format!("server.{}", said.state);
     let action = Action {
         name: &name,
-        target: Some(&target),
+        target: Some(&all),
         reason: said.reason.as_deref(),
         change: json!({ "word": word, "until": operation.until, "save": said.save }),
         ..Action::default()

@@ -13,7 +13,7 @@ use crate::runtime::web::watch::Snapshot;
 use crate::web::asset;
 use crate::web::headers::FOREVER;
 use crate::web::page::{
-    Accounts, Audit, Cluster, Events, Failure, Frame, Help, Overview, Service, Services,
+    Accounts, Audit, Cluster, Events, Failure, Frame, Help, Kiosk, Overview, Service, Services,
     SessionRow, TokenRow, UserRow, rows,
 };
 use crate::web::problem::Problem;
@@ -25,6 +25,14 @@ pub(super) async fn overview(context: &Context) -> Answer {
     render(&Overview::new(frame, &snapshot.status, rows, events), None)
 }
 
+pub(super) async fn kiosk(context: &Context) -> Answer {
+    let (snapshot, frame) = framed(context, "Kiosk", "overview").await?;
+    let events = context.app.watch.chronicle().latest(5).cloned().collect();
+    let rows = service_rows(context, &snapshot);
+    let overview = Overview::new(frame, &snapshot.status, rows, events);
+    render(&Kiosk::from(overview), None)
+}
+
 pub(super) async fn services(context: &Context) -> Answer {
     let (snapshot, frame) = framed(context, "Services", "services").await?;
     let rows = service_rows(context, &snapshot);
@@ -34,9 +42,12 @@ pub(super) async fn services(context: &Context) -> Answer {
 pub(super) async fn service(context: &Context) -> Answer {
     let name = context.parameters.get("service");
     let (snapshot, frame) = framed(context, name, "services").await?;
-    let mut rows = service_rows(context, &snapshot).into_iter();
-    let row = rows.find(|row| row.name == name).ok_or_else(Problem::not_found)?;
-    render(&Service { frame, row }, None)
+    let known = snapshot.status.lvs.known();
+    let services = known.or(snapshot.remembered.as_ref()).map_or(&[][..], |lvs| &lvs.services);
+    let service = services.iter().find(|service| service.name == name);
+    let service = service.ok_or_else(Problem::not_found)?;
+    let page = Service::new(frame, service, known.is_some(), &context.app.watch.history());
+    render(&page, None)
 }
 
 pub(super) async fn cluster(context: &Context) -> Answer {
