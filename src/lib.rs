@@ -48,6 +48,19 @@
 //!
 //! # Layers
 //!
+//! ```text
+//!              pulse  lvs  nanny  ipvsadm  piranha                 your program
+//!                         cli                                           |
+//!  ----------------------------------------------------------------     |
+//!  runtime    heartbeat  addresses  director  checks  relay  kernel  <--+   sockets, clocks, tasks
+//!  ----------------------------------------------------------------     |
+//!  config   control   web                                               |
+//!  failover   health   scheduler   ipvs                              <--+   pure: values in, values out
+//!  wire   net   time                                                    |
+//!  ----------------------------------------------------------------     |
+//!  sim        the pure layers, in virtual time, against faults       <--+
+//! ```
+//!
 //! [`time`], [`net`] and [`wire`] know nothing of the others. On them stand the model in [`ipvs`],
 //! the [`scheduler`]s, [`health`] and [`failover`]; above those [`config`] and [`control`], which
 //! say what should be; then the drivers in [`runtime`], and the command lines in [`cli`]. The

@@ -1,4 +1,16 @@
 //! Small types that every layer shares.
+//!
+//! ```
+//! use piranha::net::{FirewallMark, Weight};
+//!
+//! assert!(Weight::new(0)?.is_quiesced());
+//! assert_eq!(
+//!     Weight::new(1 << 31).unwrap_err().to_string(),
+//!     "weight out of range: allowed is 0 to 2147483647"
+//! );
+//! assert_eq!(FirewallMark::new(0), None, "0 is what packets without a mark have");
+//! # Ok::<(), piranha::net::OutOfRange>(())
+//! ```
 
 use std::fmt;
 use std::net::IpAddr;

@@ -4,6 +4,16 @@
 //! [`std::time::Instant`] so that a test or a fuzzer can construct any moment, a record of
 //! inputs can be written down and replayed, and the driver may use a clock that goes on counting
 //! while the machine is suspended (`CLOCK_BOOTTIME`), which `std`'s does not on Linux.
+//!
+//! ```
+//! use piranha::time::Instant;
+//! use std::time::Duration;
+//!
+//! const START: Instant = Instant::from_millis(1_500);
+//! let later = START + Duration::from_secs(2);
+//! assert_eq!(later.saturating_duration_since(START), Duration::from_secs(2));
+//! assert_eq!(START.saturating_duration_since(later), Duration::ZERO);
+//! ```
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};

@@ -1,4 +1,16 @@
 //! Argument grammars and printers of the binaries.
+//!
+//! Each has a `main` that the binary of its name calls. Other programs can show what is wrong with
+//! an lvs.cf as `piranha config check` does:
+//!
+//! ```
+//! use piranha::cli::diagnostic::{Colors, render};
+//!
+//! let text = b"primary = 192.0.2.11\nkeepalive = often\n";
+//! let loaded = piranha::config::load(text);
+//! let shown = render("lvs.cf", text, &loaded.diagnostics, Colors::Off);
+//! assert!(shown.contains("lvs.cf:2:13"), "{shown}");
+//! ```
 
 mod control;
 pub mod diagnostic;

@@ -15,6 +15,18 @@
 //! - [`revisions`]: changing lvs.cf safely, with a history and a way back.
 //! - [`Desired`]: from the configuration and the health of the servers to the table that should
 //!   be in force.
+//!
+//! ```
+//! use piranha::control::{Event, History, Timestamp};
+//!
+//! // What happened, oldest first; whoever has seen number 1 asks for what came after it.
+//! let mut history = History::new(2);
+//! for text in ["one", "two", "three"] {
+//!     history.add(Timestamp(0), Event::Warning { text: text.to_owned() });
+//! }
+//! let later: Vec<_> = history.after(1).map(|record| record.event.to_string()).collect();
+//! assert_eq!((later.len(), history.last(), history.forgotten_after(0)), (2, 3, 1));
+//! ```
 
 mod age;
 mod counters;

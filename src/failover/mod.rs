@@ -9,6 +9,24 @@
 //! [`pulse`] is Piranha's protocol in both versions, [`vrrp`] the standard one; [`guard`] judges
 //! whether this node is fit to hold the service; [`announcer`] decides when the network is told
 //! where an address is.
+//!
+//! ```
+//! use piranha::failover::pulse::{Config, Pulse};
+//! use piranha::failover::{Command, Heartbeat, Output, Role, State};
+//! use piranha::time::Instant;
+//!
+//! // A director without a partner: the driver does what it is told, and says how that went.
+//! let mut heartbeat: Box<dyn Heartbeat> =
+//!     Box::new(Pulse::new(Instant::ZERO, Config::builder(Role::Primary).boot(1).build()?));
+//! heartbeat.handle_timeout(Instant::ZERO);
+//! while let Some(output) = heartbeat.poll_output() {
+//!     if let Output::Acquire { id, .. } = output {
+//!         heartbeat.handle_completion(Instant::from_millis(3), id, Ok(()));
+//!     }
+//! }
+//! assert_eq!(heartbeat.status(Instant::from_millis(3)).state, State::Active);
+//! # Ok::<(), piranha::failover::pulse::ConfigError>(())
+//! ```
 
 pub mod announcer;
 mod cause;

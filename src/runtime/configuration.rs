@@ -1,4 +1,13 @@
 //! Reading lvs.cf from disk.
+//!
+//! ```
+//! use piranha::runtime::configuration;
+//!
+//! let error = configuration::read("/nonexistent/lvs.cf".as_ref()).unwrap_err();
+//! assert!(error.to_string().starts_with("cannot read /nonexistent/lvs.cf: "), "{error}");
+//! // The same bytes are the same file, wherever it is.
+//! assert_eq!(configuration::fingerprint(b"primary = 192.0.2.1\n").len(), 64);
+//! ```
 
 use std::fs;
 use std::io::{self, Read, Write};

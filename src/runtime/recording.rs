@@ -125,7 +125,7 @@ pub enum ReadError {
         /// Counted from 1.
         line: usize,
         /// What is wrong with it.
-        reason: serde_json::Error,
+        reason: String,
     },
 }
 
@@ -158,7 +158,8 @@ fn read_line(source: &mut impl BufRead, number: usize) -> Result<Option<Line>, R
         None => Ok(None),
         Some(b'\n') => {
             let line = serde_json::from_slice(&text);
-            line.map(Some).map_err(|reason| ReadError::Line { line: number, reason })
+            line.map(Some)
+                .map_err(|error| ReadError::Line { line: number, reason: error.to_string() })
         }
         Some(_) if text.len() as u64 == LINE_MAX => Err(ReadError::TooLong(number)),
         Some(_) => Err(ReadError::Cut(number)),

@@ -22,6 +22,11 @@
 //!   stays so; after a common start it is the primary.
 //!
 //! The same seed plays the same run, to the nanosecond.
+//!
+//! ```
+//! // What `tests/run sim` does with thousands of seeds.
+//! piranha::sim::run(42).expect("every promise holds");
+//! ```
 
 mod actions;
 mod checks;

@@ -14,6 +14,15 @@
 //! - [`openapi()`]: the description of the API.
 //!
 //! `runtime::web` has the sockets.
+//!
+//! ```
+//! use piranha::web::{Found, Method, find};
+//!
+//! let Found::Route(route, _) = find("GET", "/api/v1/status") else { unreachable!() };
+//! assert!(!route.method.changes());
+//! assert!(matches!(find("PUT", "/api/v1/status"), Found::OtherMethod(_)));
+//! assert!(matches!(find("GET", "/api/v1/nothing"), Found::Nothing));
+//! ```
 
 pub(crate) mod account;
 pub(crate) mod asset;

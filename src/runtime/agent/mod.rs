@@ -2,6 +2,16 @@
 //! answers on a real server.
 //!
 //! docs/agent.md has it as a whole.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let said = piranha::runtime::agent::ask("10.0.0.21:7777".parse()?, Duration::from_secs(1)).await?;
+//! println!("{said:?}");
+//! # Ok(())
+//! # }
+//! ```
 
 mod access;
 mod gauge;

@@ -2,6 +2,23 @@
 //!
 //! docs/checks.md has all of them with their directives of lvs.cf.
 //!
+//! ```
+//! use std::time::Duration;
+//! use piranha::health::CheckSpec;
+//! use piranha::net::Protocol;
+//! use piranha::runtime::checks::build;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let check = build(&CheckSpec::Connect, Protocol::Tcp)?;
+//! assert_eq!(check.probe(server.local_addr()?, Duration::from_secs(5)).await, Ok(()));
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
 //! A new kind of check is a file here, a variant of [`CheckSpec`] and a line in [`build_with`].
 
 pub(in crate::runtime) mod account;

@@ -4,6 +4,17 @@
 //! [snapshot](crate::runtime::heartbeat::Snapshot) for that thread to read, so that clients never
 //! delay a heartbeat; `lvs` answers in passing. The protocol is
 //! [`control::protocol`](crate::control::protocol).
+//!
+//! ```no_run
+//! use piranha::control::{Client, protocol::Daemon};
+//! use std::path::Path;
+//!
+//! # async fn example() -> Result<(), piranha::control::ClientError> {
+//! let mut pulse = Client::connect(Path::new("/run/piranha"), Daemon::Pulse).await?;
+//! pulse.hand_over(Some("new kernel")).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod accounts;
 mod client;

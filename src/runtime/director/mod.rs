@@ -2,6 +2,27 @@
 //!
 //! This is `lvs` as a library. It runs warm on a standby: the checks are current and the table is
 //! ready, so that a takeover is only a matter of bringing the addresses up.
+//!
+//! It is told and asked things by [`Order`]s while it runs:
+//!
+//! ```no_run
+//! use piranha::control::protocol::Servers;
+//! use piranha::runtime::director::{Director, Order};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let observer = std::sync::Arc::new(|event| eprintln!("{event}"));
+//! let director = Director::start("/etc/sysconfig/ha/lvs.cf".into(), observer).await?;
+//! let orders = director.control();
+//! let link = director.spawn();
+//! let (answer, answered) = tokio::sync::oneshot::channel();
+//! orders.send(Order::Status { servers: Servers::All, service: None, answer }).await?;
+//! for service in answered.await?.services {
+//!     println!("{}: {:?}", service.name, service.state);
+//! }
+//! # drop(link);
+//! # Ok(())
+//! # }
+//! ```
 
 mod counting;
 mod leaving;

@@ -2,6 +2,20 @@
 //!
 //! What is said and how it is read is [`ipvs::kernel`](crate::ipvs::kernel)'s; here are the sockets.
 //! Which of the kernel's two interfaces is spoken, a client finds out: see [`Transport`].
+//!
+//! ```no_run
+//! use piranha::ipvs::{Service, ServiceKey};
+//! use piranha::runtime::kernel::Client;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut client = Client::new()?;
+//! client.add_service(Service::new(ServiceKey::tcp("192.0.2.80:80".parse()?)))?;
+//! for entry in client.table()?.iter() {
+//!     println!("{} has {} servers", entry.service().key(), entry.destinations().len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod answers;
 mod async_client;

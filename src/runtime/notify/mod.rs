@@ -8,6 +8,20 @@
 //! ([`Notifier::start_process`], [`serve`]).
 //!
 //! What is told to whom: `docs/notifications.md`.
+//!
+//! ```no_run
+//! use piranha::runtime::director::Director;
+//! use piranha::runtime::notify::Notifier;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let notifier = Notifier::start()?;
+//! let observer = notifier.observer(std::sync::Arc::new(|event| eprintln!("{event}")));
+//! let director = Director::start("/etc/sysconfig/ha/lvs.cf".into(), observer).await?;
+//! let director = director.with_notifier(notifier);
+//! # drop(director);
+//! # Ok(())
+//! # }
+//! ```
 
 mod command;
 mod delivery;

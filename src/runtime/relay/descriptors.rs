@@ -1,7 +1,7 @@
 //! File descriptors: each connection takes two.
 
-use rustix::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io;
 
 /// Descriptors that connections leave to the rest of the process, as a part of all: an eighth.
 const RESERVED: usize = 8;
