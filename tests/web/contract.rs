@@ -10,94 +10,131 @@ use crate::daemon::until;
 use crate::director::Director;
 use crate::site::{PASSWORD, Session, Site};
 
-/// What is asked of each route, in this order, and whether a lone director can do it.
-fn examples(text: &str) -> Vec<(&'static str, &'static str, String, Value, bool)> {
-    let server = "/api/v1/services/{service}/servers/{server}";
-    let at_server = "/api/v1/services/web/servers/s1";
-    let draft = json!({ "text": text });
-    let other = json!({ "text": text.replace("scheduler = rr", "scheduler = wlc") });
-    let slower = text.replace("deadtime = 300ms", "deadtime = 400ms");
-    let slower = json!({ "text": slower, "confirm_within": 600 });
-    let get = |path: &'static str, query: &str| {
-        ("GET", path, format!("{path}{query}"), Value::Null, true)
-    };
-    let put = |method, path: &'static str, at: &str, body: Value| {
-        (method, path, at.to_owned(), body, true)
-    };
-    let post = |path: &'static str, body: Value| ("POST", path, path.to_owned(), body, true);
-    let mut all = vec![
+/// One request: the method and path of its route, what is really asked, and whether a lone director
+/// can do it.
+type Example = (&'static str, &'static str, String, Value, bool);
+
+const SERVER: &str = "/api/v1/services/web/servers/s1";
+
+/// What is asked of each route, in this order.
+fn examples(text: &str) -> Vec<Example> {
+    let groups = [of_the_pair(), of_the_file(text), of_the_editor(text), of_servers(), refused()];
+    groups.into_iter().chain([of_accounts()]).flatten().collect()
+}
+
+fn get(path: &'static str, query: &str) -> Example {
+    ("GET", path, format!("{path}{query}"), Value::Null, true)
+}
+
+fn post(path: &'static str, body: Value) -> Example {
+    ("POST", path, path.to_owned(), body, true)
+}
+
+/// A route whose path leaves something open.
+fn at(method: &'static str, path: &'static str, asked: &str, body: Value) -> Example {
+    (method, path, asked.to_owned(), body, true)
+}
+
+fn of_the_pair() -> Vec<Example> {
+    vec![
         get("/api/v1/status", "?servers=all"),
         get("/api/v1/readiness", ""),
         get("/api/v1/openapi.json", ""),
         get("/api/v1/nodes", ""),
-        get("/api/v1/services", ""),
-        put("GET", "/api/v1/services/{service}", "/api/v1/services/web", Value::Null),
-        put("GET", "/api/v1/services/{service}/servers/{server}", at_server, Value::Null),
         get("/api/v1/events", "?after=1"),
         get("/api/v1/history", "?service=web&series=up&range=60"),
         get("/api/v1/overrides", ""),
+        get("/api/v1/services", ""),
+        at("GET", "/api/v1/services/{service}", "/api/v1/services/web", Value::Null),
+        at("PUT", "/api/v1/maintenance", "/api/v1/maintenance", json!({ "on": false })),
+        post("/api/v1/cluster/failover", json!({ "dry_run": true })),
+    ]
+}
+
+fn of_the_file(text: &str) -> Vec<Example> {
+    let other = json!({ "text": text.replace("scheduler = rr", "scheduler = wlc") });
+    let slower = text.replace("deadtime = 300ms", "deadtime = 400ms");
+    vec![
         get("/api/v1/config/raw", ""),
-        post("/api/v1/config/validate", draft.clone()),
         post("/api/v1/config/diff", other.clone()),
-        put("GET", "/api/v1/config/explain/{name}", "/api/v1/config/explain/weight", Value::Null),
-        put("GET", "/api/v1/config/explain/{name}", "/api/v1/config/explain/E0102", Value::Null),
-        get("/api/v1/config/directives", ""),
         post("/api/v1/config/review", other.clone()),
-        post("/api/v1/config/outline", draft.clone()),
-        post(
-            "/api/v1/config/import",
-            json!({ "text": "virtual=192.0.2.80:80\n\treal=10.0.0.1:80 masq 3\n", "primary": "192.0.2.11" }),
-        ),
         post("/api/v1/config/apply", other),
         post("/api/v1/config/undo", json!({ "reason": "a test" })),
-        post("/api/v1/config/apply", slower),
+        post("/api/v1/config/apply", json!({ "text": slower, "confirm_within": 600 })),
         post("/api/v1/config/confirm", json!({})),
         get("/api/v1/config/revisions", ""),
-        put("GET", "/api/v1/config/revisions/{id}", "/api/v1/config/revisions/1", Value::Null),
+        at("GET", "/api/v1/config/revisions/{id}", "/api/v1/config/revisions/1", Value::Null),
         get("/api/v1/config/compare", "?from=1&to=file"),
         post("/api/v1/config/reload", json!({})),
+    ]
+}
+
+fn of_the_editor(text: &str) -> Vec<Example> {
+    let draft = json!({ "text": text });
+    let foreign = "virtual=192.0.2.80:80\n\treal=10.0.0.1:80 masq 3\n";
+    let mut edit =
+        json!({ "action": "set", "service": "web", "directive": "scheduler", "value": "wrr" });
+    edit["text"] = text.into();
+    let explain = "/api/v1/config/explain/{name}";
+    vec![
+        post("/api/v1/config/validate", draft.clone()),
+        post("/api/v1/config/outline", draft),
+        post("/api/v1/config/edit", edit),
+        post("/api/v1/config/import", json!({ "text": foreign, "primary": "192.0.2.11" })),
+        at("GET", explain, "/api/v1/config/explain/weight", Value::Null),
+        at("GET", explain, "/api/v1/config/explain/E0102", Value::Null),
+        get("/api/v1/config/directives", ""),
+    ]
+}
+
+fn of_servers() -> Vec<Example> {
+    let one = "/api/v1/services/{service}/servers/{server}";
+    let said = "/api/v1/services/{service}/servers/{server}/override";
+    let check = "/api/v1/services/{service}/servers/{server}/check";
+    let word = json!({ "state": "weight", "weight": 3 });
+    vec![
+        at("GET", one, SERVER, Value::Null),
+        at("PUT", said, &format!("{SERVER}/override"), word),
+        at("DELETE", said, &format!("{SERVER}/override"), Value::Null),
+        at("POST", check, &format!("{SERVER}/check"), json!({})),
+    ]
+}
+
+/// A lone director has nobody to ask, and nobody who would take its service.
+fn refused() -> Vec<Example> {
+    let (maintenance, session) = ("/api/v1/maintenance", "/api/v1/sessions/0");
+    let wanted = [
+        get("/api/v1/sync", ""),
+        post("/api/v1/sync/run", json!({})),
+        post("/api/v1/sync/resolve", json!({ "name": "lvs.cf", "mine": true })),
+        at("PUT", maintenance, maintenance, json!({ "on": true })),
+        at("DELETE", "/api/v1/sessions/{id}", session, Value::Null),
+    ];
+    wanted
+        .into_iter()
+        .map(|(method, path, asked, body, _)| (method, path, asked, body, false))
+        .collect()
+}
+
+fn of_accounts() -> Vec<Example> {
+    let (user, token) = ("/api/v1/users/{user}", "/api/v1/tokens/{name}");
+    let new = json!({ "password": PASSWORD, "new": "another long password" });
+    let password = "/api/v1/session/password";
+    vec![
         get("/api/v1/sessions", ""),
         get("/api/v1/users", ""),
-        put("PUT", "/api/v1/users/{user}", "/api/v1/users/nina", json!({ "password": PASSWORD })),
-        put("DELETE", "/api/v1/users/{user}", "/api/v1/users/nina", Value::Null),
+        at("PUT", user, "/api/v1/users/nina", json!({ "password": PASSWORD })),
+        at("DELETE", user, "/api/v1/users/nina", Value::Null),
         post("/api/v1/tokens", json!({ "name": "robot" })),
         get("/api/v1/tokens", ""),
-        put("DELETE", "/api/v1/tokens/{name}", "/api/v1/tokens/robot", Value::Null),
+        at("DELETE", token, "/api/v1/tokens/robot", Value::Null),
         get("/api/v1/audit", ""),
         post("/api/v1/session", json!({ "user": "vera", "password": PASSWORD })),
         post("/api/v1/session/confirm", json!({ "password": PASSWORD })),
-        put("PUT", "/api/v1/maintenance", "/api/v1/maintenance", json!({ "on": false })),
-        post("/api/v1/cluster/failover", json!({ "dry_run": true })),
-    ];
-    let edit = json!({ "text": text, "action": "set", "service": "web", "directive": "scheduler", "value": "wrr" });
-    all.push(post("/api/v1/config/edit", edit));
-    let word = json!({ "state": "weight", "weight": 3 });
-    for (method, end, body) in [
-        ("PUT", "/override", word),
-        ("DELETE", "/override", Value::Null),
-        ("POST", "/check", json!({})),
-    ] {
-        let route = ROUTES
-            .iter()
-            .find(|route| route.path == format!("{server}{end}") && route.method.name() == method);
-        all.push((method, route.unwrap().path, format!("{at_server}{end}"), body, true));
-    }
-    // A lone director has nobody to ask.
-    for (method, path, body) in [
-        ("GET", "/api/v1/sync", Value::Null),
-        ("POST", "/api/v1/sync/run", json!({})),
-        ("PUT", "/api/v1/maintenance", json!({ "on": true })),
-        ("POST", "/api/v1/sync/resolve", json!({ "name": "lvs.cf", "mine": true })),
-    ] {
-        all.push((method, path, path.to_owned(), body, false));
-    }
-    all.push(put("DELETE", "/api/v1/sessions/{id}", "/api/v1/sessions/0", Value::Null));
-    all.last_mut().unwrap().4 = false;
-    all.push(put("DELETE", "/api/v1/session", "/api/v1/session", Value::Null));
-    // It ends the session, so it is the last.
-    let new = json!({ "password": PASSWORD, "new": "another long password" });
-    all.push(put("PUT", "/api/v1/session/password", "/api/v1/session/password", new));
-    all
+        at("DELETE", "/api/v1/session", "/api/v1/session", Value::Null),
+        // It ends the session, so it is the last.
+        at("PUT", password, password, new),
+    ]
 }
 
 /// What of `value` is not as `schema` says, if anything is.
