@@ -23,6 +23,7 @@
     reason = "this is the layer the ban of the pure core points to"
 )]
 
+pub mod accord;
 #[cfg(feature = "kernel")]
 pub mod addresses;
 pub mod agent;

@@ -90,7 +90,105 @@ impl History {
     }
 }
 
+/// What a saved history begins with.
+const MAGIC: &[u8; 16] = b"piranha-history1";
+
+/// The most bytes of a saved history: services that do not fit any more are left out.
+pub(crate) const MOST_BYTES: usize = 32 << 20;
+
+/// The most bytes of a name in it.
+const LONGEST_NAME: usize = 1024;
+
+/// What is not a saved history, or was cut.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("it is no history, or was cut")]
+pub(crate) struct Malformed;
+
+impl History {
+    /// The history as bytes, at most [`MOST_BYTES`].
+    pub(crate) fn save(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        for (name, rings) in &self.services {
+            let start = bytes.len();
+            let Ok(length) = u16::try_from(name.len()) else { continue };
+            if name.len() > LONGEST_NAME {
+                continue;
+            }
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(name.as_bytes());
+            rings.iter().for_each(|ring| ring.save(&mut bytes));
+            if bytes.len() > MOST_BYTES {
+                bytes.truncate(start);
+                break;
+            }
+        }
+        bytes
+    }
+
+    /// What was saved, as far as it is not younger than `now`: a clock that was set back makes it
+    /// worthless. What is older than is kept goes with the next value.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub(crate) fn restore(bytes: &[u8], now: Timestamp) -> Result<Self, Malformed> {
+        let mut rest = bytes.strip_prefix(MAGIC).ok_or(Malformed)?;
+        let mut history = Self::default();
+        while !rest.is_empty() {
+            let length = u16::from_be_bytes(take(&mut rest)?);
+            let (name, after) = rest.split_at_checked(length.into()).ok_or(Malformed)?;
+            let name = std::str::from_utf8(name).map_err(|_no_text| Malformed)?;
+            rest = after;
+            let mut rings = <[Ring; SCALES.len()]>::default();
+            for (ring, (_, most)) in rings.iter_mut().zip(SCALES) {
+                *ring = Ring::restore(&mut rest, most)?;
+            }
+            let ends = |(ring, (step, _)): (&Ring, (u64, usize))| ring.last.saturating_mul(step);
+            let is_past = rings.iter().zip(SCALES).all(|of| ends(of) <= now.0 / 1000);
+            if is_past && history.services.len() < SERVICES && name.len() <= LONGEST_NAME {
+                history.services.insert(name.to_owned(), rings);
+            }
+        }
+        Ok(history)
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Malformed> {
+    let (first, after) = rest.split_first_chunk::<N>().ok_or(Malformed)?;
+    *rest = after;
+    Ok(*first)
+}
+
 impl Ring {
+    /// The time of the last value, its weight, how many values, and they; NaN is one that is not
+    /// known.
+    fn save(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.last.to_be_bytes());
+        bytes.extend(self.weight.to_be_bytes());
+        bytes.extend(u32::try_from(self.values.len()).unwrap_or_default().to_be_bytes());
+        for value in &self.values {
+            let sample = value.unwrap_or([f32::NAN; SERIES.len()]);
+            bytes.extend(sample.iter().flat_map(|number| number.to_be_bytes()));
+        }
+    }
+
+    fn restore(rest: &mut &[u8], most: usize) -> Result<Self, Malformed> {
+        let last = u64::from_be_bytes(take(rest)?);
+        let weight = f32::from_be_bytes(take(rest)?);
+        let count = u32::from_be_bytes(take(rest)?) as usize;
+        if count > most || !weight.is_finite() || weight < 0.0 {
+            return Err(Malformed);
+        }
+        let mut values = VecDeque::with_capacity(count);
+        for _ in 0..count {
+            let mut sample = Sample::default();
+            for number in &mut sample {
+                *number = f32::from_be_bytes(take(rest)?);
+            }
+            values.push_back(sample.iter().all(|number| number.is_finite()).then_some(sample));
+        }
+        Ok(Self { values, last, weight })
+    }
+
     fn add(&mut self, time: u64, sample: Sample, most: usize) {
         if time < self.last {
             // The clock was set back: what is newer than now is not to be believed.
@@ -189,5 +287,51 @@ mod tests {
         assert_eq!(history.services.len(), SERVICES);
         history.add(Timestamp(u64::MAX), &with("0", 1));
         history.add(Timestamp(0), &with("0", 1));
+    }
+
+    #[test]
+    fn a_saved_history_comes_back_with_its_gaps_and_goes_on() {
+        let mut history = History::default();
+        for second in [100, 101, 104] {
+            history.add(Timestamp(second * 1000), &with("web", 3));
+        }
+        let saved = history.save();
+        let mut again = History::restore(&saved, Timestamp(110_000)).unwrap();
+        assert_eq!(values(&again, 5, 104), [Some(3.0), Some(3.0), None, None, Some(3.0)]);
+        again.add(Timestamp(106_000), &with("web", 4));
+        assert_eq!(values(&again, 3, 106), [Some(3.0), None, Some(4.0)], "the pause is a gap");
+        let set_back = History::restore(&saved, Timestamp(50_000)).unwrap();
+        assert!(set_back.stretch("web", "up", Duration::ZERO, Timestamp(50_000)).is_none());
+    }
+
+    #[test]
+    fn half_a_history_or_something_else_is_told_and_never_believed() {
+        let mut history = History::default();
+        history.add(Timestamp(100_000), &with("web", 3));
+        let saved = history.save();
+        let restore = |bytes: &[u8]| History::restore(bytes, Timestamp(200_000));
+        for end in (0..saved.len()).filter(|&end| end != MAGIC.len()) {
+            assert!(restore(&saved[..end]).is_err(), "{end}");
+        }
+        let mut endless = saved.clone();
+        let count = MAGIC.len() + 2 + 3 + 8 + 4;
+        endless[count..count + 4].fill(0xff);
+        assert!(restore(&endless).is_err());
+    }
+
+    #[test]
+    fn what_is_saved_is_bounded() {
+        let mut history = History::default();
+        for number in 0..SERVICES {
+            let mut rings = <[Ring; SCALES.len()]>::default();
+            for (ring, (_, most)) in rings.iter_mut().zip(SCALES) {
+                ring.values = std::iter::repeat_n(Some(Sample::default()), most).collect();
+            }
+            history.services.insert(format!("{number:0>900}"), rings);
+        }
+        let saved = history.save();
+        assert!(saved.len() <= MOST_BYTES);
+        let again = History::restore(&saved, Timestamp(u64::MAX)).unwrap();
+        assert!(!again.services.is_empty());
     }
 }

@@ -1,8 +1,10 @@
 //! Two texts compared line by line, as people read a difference.
 
 use serde::Serialize;
+use similar::{Algorithm, Change, ChangeTag, DiffOp, capture_diff_slices};
 
-/// The most pairs of lines that are compared; texts that differ in more are shown as a whole.
+/// The most pairs of lines that are compared, so that nobody keeps the server busy with it; texts that
+/// differ in more are shown as a whole.
 const MOST: usize = 1 << 20;
 
 /// Whether a line is in both texts.
@@ -31,17 +33,14 @@ pub(crate) struct Line<'a> {
 /// All lines of both texts, what is gone ahead of what is new in its place.
 pub(crate) fn compare<'a>(before: &'a str, after: &'a str) -> Vec<Line<'a>> {
     let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
-    let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let (old_rest, new_rest) = (&old[start..], &new[start..]);
-    let ends = old_rest.iter().rev().zip(new_rest.iter().rev());
-    let end = ends.take_while(|(old, new)| old == new).count();
-    let (old_part, new_part) =
-        (&old_rest[..old_rest.len() - end], &new_rest[..new_rest.len() - end]);
-
-    let mut marks = vec![Mark::Same; start];
-    marks.extend(middle(old_part, new_part));
-    marks.extend(std::iter::repeat_n(Mark::Same, end));
-    number(&marks, &old, &new)
+    let line = |change: Change<&'a str>| Line {
+        mark: Mark::from(change.tag()),
+        before: change.old_index().map(|index| index + 1),
+        after: change.new_index().map(|index| index + 1),
+        text: change.value(),
+    };
+    let stretches = stretches(&old, &new);
+    stretches.iter().flat_map(|stretch| stretch.iter_changes(&old, &new)).map(line).collect()
 }
 
 /// Those of `lines` that differ, with up to `around` lines beside each.
@@ -54,59 +53,32 @@ pub(crate) fn near(lines: Vec<Line<'_>>, around: usize) -> Vec<Line<'_>> {
     lines.into_iter().zip(keep).filter_map(|(line, keep)| keep.then_some(line)).collect()
 }
 
-/// The marks of two stretches, by their longest common subsequence.
-fn middle(old: &[&str], new: &[&str]) -> Vec<Mark> {
-    let width = new.len() + 1;
-    let mut marks = Vec::new();
-    let (mut at, mut to) = (0, 0);
-    if old.len().saturating_mul(new.len()) <= MOST {
-        let common = common(old, new);
-        while at < old.len() && to < new.len() {
-            if old[at] == new[to] {
-                marks.push(Mark::Same);
-                (at, to) = (at + 1, to + 1);
-            } else if common[(at + 1) * width + to] >= common[at * width + to + 1] {
-                marks.push(Mark::Gone);
-                at += 1;
-            } else {
-                marks.push(Mark::New);
-                to += 1;
-            }
-        }
+/// Which stretches are in both, and which in one.
+fn stretches(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    let start = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let (old_rest, new_rest) = (&old[start..], &new[start..]);
+    let ends = old_rest.iter().rev().zip(new_rest.iter().rev());
+    let end = ends.take_while(|(old, new)| old == new).count();
+    let (old_len, new_len) = (old_rest.len() - end, new_rest.len() - end);
+    if old_len.saturating_mul(new_len) <= MOST {
+        return capture_diff_slices(Algorithm::Myers, old, new);
     }
-    marks.extend(std::iter::repeat_n(Mark::Gone, old.len() - at));
-    marks.extend(std::iter::repeat_n(Mark::New, new.len() - to));
-    marks
+    let (old_index, new_index) = (start + old_len, start + new_len);
+    vec![
+        DiffOp::Equal { old_index: 0, new_index: 0, len: start },
+        DiffOp::Replace { old_index: start, old_len, new_index: start, new_len },
+        DiffOp::Equal { old_index, new_index, len: end },
+    ]
 }
 
-/// How many lines the ends of both from each pair of places on have in common.
-fn common(old: &[&str], new: &[&str]) -> Vec<u32> {
-    let width = new.len() + 1;
-    let mut table = vec![0; (old.len() + 1) * width];
-    for at in (0..old.len()).rev() {
-        for to in (0..new.len()).rev() {
-            table[at * width + to] = if old[at] == new[to] {
-                table[(at + 1) * width + to + 1] + 1
-            } else {
-                table[(at + 1) * width + to].max(table[at * width + to + 1])
-            };
+impl From<ChangeTag> for Mark {
+    fn from(tag: ChangeTag) -> Self {
+        match tag {
+            ChangeTag::Equal => Self::Same,
+            ChangeTag::Delete => Self::Gone,
+            ChangeTag::Insert => Self::New,
         }
     }
-    table
-}
-
-fn number<'a>(marks: &[Mark], old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    let (mut at, mut to) = (0, 0);
-    let mut lines = Vec::with_capacity(marks.len());
-    for &mark in marks {
-        let text = if mark == Mark::New { new[to] } else { old[at] };
-        at += usize::from(mark != Mark::New);
-        to += usize::from(mark != Mark::Gone);
-        let before = (mark != Mark::New).then_some(at);
-        let after = (mark != Mark::Gone).then_some(to);
-        lines.push(Line { mark, before, after, text });
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The description of the API, made from the table of routes.
 
+mod answers;
+
 use serde_json::{Map, Value, json};
 
 use super::{Access, Kind, Method, ROUTES, Route};
@@ -89,12 +91,13 @@ fn body(route: &Route) -> Value {
 }
 
 fn responses(route: &Route) -> Value {
-    let media = if route.kind == Kind::Stream { "text/event-stream" } else { "application/json" };
-    let content = json!({ (media): {} });
-    json!({
-        "2XX": { "description": "Done.", "content": content },
-        "default": { "$ref": "#/components/responses/problem" },
-    })
+    let mut done = json!({ "description": "Done." });
+    if route.kind == Kind::Stream {
+        done["content"] = json!({ "text/event-stream": {} });
+    } else if let Some(schema) = answers::schema(route.endpoint) {
+        done["content"] = json!({ "application/json": { "schema": schema } });
+    }
+    json!({ "2XX": done, "default": { "$ref": "#/components/responses/problem" } })
 }
 
 fn problem() -> Value {

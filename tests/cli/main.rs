@@ -7,8 +7,14 @@
     reason = "tests run on the operating system, and a failure is a panic"
 )]
 
+#[cfg(feature = "web")]
+mod accounts;
 mod apply;
 mod bad_input;
+#[cfg(feature = "web")]
+#[path = "../web/client.rs"]
+#[allow(dead_code, reason = "shared with the tests of the server, which use all of it")]
+mod client;
 mod config;
 mod control;
 mod daemon;
@@ -27,3 +33,5 @@ mod services;
 mod sync;
 mod systemd;
 mod terminal;
+#[cfg(feature = "web")]
+mod together;

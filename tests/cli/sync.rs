@@ -11,38 +11,38 @@ const ONE: &str = "lb1/lvs";
 const TWO: &str = "lb2/lvs";
 
 impl Nodes {
-    fn text(&self, file: &str) -> Option<String> {
+    pub(crate) fn text(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.files.path(file)).ok()
     }
 
-    fn edit(&self, file: &str, from: &str, to: &str) {
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let text = self.text(file).expect("it is there");
         assert!(text.contains(from), "{from} in {text}");
         self.files.write(file, &text.replace(from, to));
     }
 
     /// How the file called `name` stands, seen from `node`.
-    fn stands(&self, node: &str, name: &str) -> Value {
+    pub(crate) fn stands(&self, node: &str, name: &str) -> Value {
         let all = self.json(node, &["sync", "status"]);
         let file = all.as_array().expect("a list").iter().find(|file| file["name"] == name);
         file.map_or(Value::Null, |file| file["standing"].clone())
     }
 
     /// Has both nodes know that they have the same.
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         for node in [ONE, TWO] {
             assert_eq!(self.stands(node, "lvs.cf"), "same");
         }
     }
 
     /// Whether the status says that the nodes have different configurations in force.
-    fn differ(&self, node: &str) -> bool {
+    pub(crate) fn differ(&self, node: &str) -> bool {
         let reasons = self.json(node, &["status"])["verdict"]["reasons"].clone();
         let mut reasons = reasons.as_array().expect("a list").iter();
         reasons.any(|reason| reason["code"] == "configurations_differ")
     }
 
-    fn weight(&self, node: &str) -> Value {
+    pub(crate) fn weight(&self, node: &str) -> Value {
         self.json(node, &["server", "list"])[0]["servers"][0]["configured_weight"].clone()
     }
 }

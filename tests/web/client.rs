@@ -49,7 +49,7 @@ impl Asked {
         self.with("content-type", media)
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.path);
         if !self.fields.iter().any(|(name, _)| name == "host") {
             text += "host: localhost\r\n";

@@ -10,6 +10,7 @@
 mod browser;
 mod client;
 mod configuration;
+mod contract;
 #[path = "../cli/daemon.rs"]
 #[allow(dead_code, reason = "shared with the tests of the daemons, which use all of it")]
 mod daemon;

@@ -128,7 +128,11 @@ fn known(status: &PairStatus) -> String {
         let each = status.refused.iter().map(|(reason, count)| format!("{count} {reason}"));
         format!("turned away: {}\n", each.collect::<Vec<_>>().join(", "))
     });
-    own + &partner + &offered.unwrap_or_default() + &refused.unwrap_or_default()
+    let owed = status.owed_since.map(|since| {
+        format!("changed here without the partner since {since}: it gets that when it is reached\n")
+    });
+    let parts = [Some(partner), owed, offered, refused];
+    own + &parts.into_iter().flatten().collect::<String>()
 }
 
 fn reached(partner: &PartnerStatus) -> String {

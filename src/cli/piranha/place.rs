@@ -81,8 +81,12 @@ impl Place {
     /// The directory of the control sockets of the node that is meant.
     pub(super) fn directory(&self) -> PathBuf {
         let own = directory(self.control.as_deref(), &self.configfile, Path::new(CONFIG_FILE));
-        let is_own = self.node == LOCAL || self.node == control::node_name();
-        if is_own { own } else { partner_directory(&own) }
+        if self.is_own() { own } else { partner_directory(&own) }
+    }
+
+    /// Whether that is this node.
+    pub(super) fn is_own(&self) -> bool {
+        self.node == LOCAL || self.node == control::node_name()
     }
 }
 

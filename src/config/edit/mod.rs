@@ -16,7 +16,7 @@ pub use place::{Place, Spot};
 
 use super::Document;
 use super::directive::Directive;
-use super::syntax::{BlockKind, MAX_FILE, MAX_LINE};
+use super::syntax::{BlockKind, MAX_FILE, MAX_LINE, Shape};
 use place::Named;
 use tree::{Content, NodeId, Tree};
 
@@ -83,6 +83,30 @@ impl Document {
     /// [`EditError`], and nothing was changed.
     pub fn set_global(&mut self, directive: Directive, value: &str) -> Result<(), EditError> {
         self.set(Place::GLOBAL, directive, value)
+    }
+
+    /// What the file says of a directive outside of blocks, as it is written but for quotes; the last
+    /// line counts. What files say that it includes is not in it.
+    ///
+    /// ```
+    /// use piranha::config::{Directive, Document};
+    ///
+    /// let document = Document::parse(b"include = nodes/*.cf\nrole = 'backup' # here\n");
+    /// assert_eq!(document.global(Directive::Role).as_deref(), Some("backup"));
+    /// assert_eq!(document.global(Directive::Primary), None);
+    /// ```
+    #[must_use]
+    pub fn global(&self, directive: Directive) -> Option<String> {
+        let outside = self.statements().iter().rev().filter(|statement| {
+            statement.shape == Shape::Assignment && statement.block().is_none()
+        });
+        let mut said = outside.filter_map(|statement| match self.tokens(statement) {
+            [name, _, value, ..] if self.value(name) == directive.name().as_bytes() => {
+                Some(self.word(value).into_owned())
+            }
+            _ => None,
+        });
+        said.next()
     }
 
     /// Sets a directive of the `virtual` block of this name; see [`Editor::set`].

@@ -47,6 +47,18 @@ pub enum PeerCall {
     /// The node that asks is no longer the partner; answered with
     /// [`Done`](crate::control::protocol::Done). The partner's.
     Farewell,
+    /// Keep these entries of the audit trail of the node that asks; answered with
+    /// [`Done`](crate::control::protocol::Done) when they are on the disk. The partner's.
+    KeepAudit {
+        /// A JSON object each, the oldest first.
+        entries: Vec<String>,
+    },
+    /// The last entries of the partner's audit trail that are kept here, the oldest first; answered
+    /// with a list of JSON objects, as text.
+    PartnerAudit {
+        /// How many at most.
+        most: usize,
+    },
     /// The files of this node that both are to have in common; answered with a list of
     /// [`FileState`].
     Files {
@@ -77,6 +89,9 @@ pub enum PeerCall {
         #[serde(default)]
         dry_run: bool,
     },
+    /// Bring what is newer here to the partner as soon as it can be reached: a change was made
+    /// without it. Answered with [`Done`](crate::control::protocol::Done).
+    SyncLater,
     /// Make the file of this name the same on both nodes, whichever was changed; answered with a
     /// list of [`SyncStep`].
     SyncResolve {
@@ -99,13 +114,16 @@ pub struct FileState {
     pub size: u64,
     /// Why it is not synchronised, if it is not.
     pub excluded: Option<String>,
+    /// Whether it waits to be confirmed, and may go back by itself: of lvs.cf alone.
+    #[serde(default)]
+    pub on_trial: bool,
 }
 
 impl FileState {
     /// A file of this name that is not there.
     #[must_use]
     pub const fn new(name: String) -> Self {
-        Self { name, version: None, size: 0, excluded: None }
+        Self { name, version: None, size: 0, excluded: None, on_trial: false }
     }
 }
 
@@ -208,6 +226,7 @@ impl PeerCall {
             Self::PairStatus
             | Self::NextKey { .. }
             | Self::Farewell
+            | Self::KeepAudit { .. }
             | Self::Files { .. }
             | Self::File { .. }
             | Self::Take { .. } => true,
@@ -215,8 +234,10 @@ impl PeerCall {
             | Self::PairJoin { .. }
             | Self::PairRemove
             | Self::PairRotate
+            | Self::PartnerAudit { .. }
             | Self::SyncStatus
             | Self::SyncRun { .. }
+            | Self::SyncLater
             | Self::SyncResolve { .. } => false,
         }
     }
@@ -224,7 +245,7 @@ impl PeerCall {
     /// Whether only the partner may: it is about the node that asks.
     #[must_use]
     pub const fn is_for_partner_only(&self) -> bool {
-        matches!(self, Self::NextKey { .. } | Self::Farewell)
+        matches!(self, Self::NextKey { .. } | Self::Farewell | Self::KeepAudit { .. })
     }
 }
 
@@ -269,6 +290,9 @@ pub struct PairStatus {
     pub partner: Option<PartnerStatus>,
     /// When the code that is offered ends, if one is.
     pub offered_until: Option<Timestamp>,
+    /// Since when the partner is owed a change that was made here without it, if it is.
+    #[serde(default)]
+    pub owed_since: Option<Timestamp>,
     /// Connections that were turned away, by reason.
     pub refused: BTreeMap<String, u64>,
 }
@@ -277,8 +301,15 @@ impl PairStatus {
     /// A node that is paired with nobody.
     #[must_use]
     pub const fn new(node: String, fingerprint: Pin, addresses: Vec<SocketAddr>) -> Self {
-        let refused = BTreeMap::new();
-        Self { node, fingerprint, addresses, partner: None, offered_until: None, refused }
+        Self {
+            node,
+            fingerprint,
+            addresses,
+            partner: None,
+            offered_until: None,
+            owed_since: None,
+            refused: BTreeMap::new(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Where both have, it is a conflict, which only an administrator resolves.
 
 mod listed;
+mod role;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use listed::{CONFIG, Listed, Why, listed};
+pub use role::{with_role_of, without_role};
 
 /// What a file holds and who may do what with it, as a digest; for lvs.cf without its `role`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

@@ -30,7 +30,7 @@ pub use client::{Client, ClientError, Heard, scene, status};
 pub use director::serve_director;
 pub use feed::{Feed, feed, now};
 pub use node::{Traffic, serve_node};
-pub use place::{directory, history_directory, socket, state_file};
+pub use place::{directory, history_directory, partner_directory, socket, state_file};
 #[cfg(any(feature = "peer", feature = "web"))]
 pub(in crate::runtime) use server::Door;
 pub use server::{Options, Served};

@@ -35,6 +35,13 @@ pub fn directory(chosen: Option<&Path>, config: &Path, usual: &Path) -> PathBuf 
     base.join(format!("{:016x}", hash(config.as_os_str().as_bytes())))
 }
 
+/// The directory of the sockets that lead to the partner's daemons, on a node whose own are in
+/// `control`. A [`Client`](crate::control::Client) connects there as it does to one of its own.
+#[must_use]
+pub fn partner_directory(control: &Path) -> PathBuf {
+    control.join("partner")
+}
+
 /// Where the director of the configuration at `config` remembers what operators said: in
 /// `STATE_DIRECTORY` where the supervisor gives one, which outlives a boot, else beside its sockets.
 #[must_use]

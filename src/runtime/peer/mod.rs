@@ -13,6 +13,7 @@
 //! What is asked of the program itself, pairing first of all, comes over `peer.sock`.
 //! docs/synchronising.md is the reference.
 
+mod audit;
 mod dial;
 mod gate;
 mod greet;
@@ -40,6 +41,7 @@ use tokio::task::AbortHandle;
 
 use self::state::Peer;
 use super::configuration::hash;
+pub use super::control::partner_directory;
 use super::control::{Options, Served, feed, start};
 use super::heartbeat::Observer;
 use super::node;
@@ -50,13 +52,6 @@ use crate::failover::Role;
 
 /// Where services keep what outlives a boot, unless the supervisor says otherwise.
 const STATE: &str = "/var/lib/piranha";
-
-/// The directory of the sockets that lead to the partner's daemons, on a node whose own are in
-/// `control`. A [`Client`](crate::control::Client) connects there as it does to one of its own.
-#[must_use]
-pub fn partner_directory(control: &Path) -> PathBuf {
-    control.join("partner")
-}
 
 /// Where a node keeps its key and what it knows of its partner: `chosen` if there is one, else
 /// `STATE_DIRECTORY` (systemd gives it) or `/var/lib/piranha`, and in there a directory for the

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::identity::Identity;
 use super::state::Peer;
-use super::{dial, pairing, store, sync};
+use super::{audit, dial, pairing, store, sync};
 use crate::control::peer::{Code, Offer, PeerCall};
 use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
 use crate::health::Pin;
@@ -44,13 +44,16 @@ impl Serve for Service {
             PeerCall::PairRemove => text(&remove(peer).await?),
             PeerCall::PairRotate => text(&rotate(peer).await?),
             PeerCall::NextKey { key } => text(&expect(peer, key)?),
+            PeerCall::KeepAudit { entries } => text(&audit::keep(peer, &entries)?),
+            PeerCall::PartnerAudit { most } => text(&audit::last(peer, most)?),
             PeerCall::Files { also } => text(&sync::files(peer, also).await?),
             PeerCall::File { name } => text(&sync::file(peer, name).await?),
             PeerCall::Take { files } => text(&sync::take(peer, files).await?),
-            PeerCall::SyncStatus => text(&sync::status(peer).await?),
+            PeerCall::SyncStatus => text(&sync::status(peer).await?.0),
             PeerCall::SyncRun { direction, dry_run } => {
                 text(&sync::run(peer, direction, dry_run).await?)
             }
+            PeerCall::SyncLater => text(&sync::owe(peer).map_err(|error| failed(&error))?),
             PeerCall::SyncResolve { name, mine } => text(&sync::resolve(peer, &name, mine).await?),
             PeerCall::Farewell => text(&farewell(peer, &caller.user)?),
         }
@@ -86,6 +89,7 @@ async fn remove(peer: &Arc<Peer>) -> Result<Done, Problem> {
     let Some(partner) = peer.trust.forget().map_err(|error| failed(&error))? else {
         return Err(dial::alone());
     };
+    peer.owe(None).map_err(|error| failed(&error))?;
     let there = match told {
         Ok(()) => "which forgot this one too".to_owned(),
         Err(error) => format!("which could not be told ({error}): `piranha pair remove` there too"),
@@ -120,6 +124,7 @@ fn expect(peer: &Peer, key: Pin) -> Result<Done, Problem> {
 
 fn farewell(peer: &Peer, author: &str) -> Result<Done, Problem> {
     peer.trust.forget().map_err(|error| failed(&error))?;
+    peer.owe(None).map_err(|error| failed(&error))?;
     peer.warn(format!(
         "{author} has ended the pairing: this node has no partner to synchronise with"
     ));

@@ -1,15 +1,16 @@
 //! What all parts of the connection share.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::identity::Identity;
 use super::trust::Trust;
-use super::{PeerError, Settings, store};
+use super::{PeerError, Settings, store, sync};
 use crate::control::peer::{PairStatus, PartnerStatus};
-use crate::control::{Age, Event};
+use crate::control::{Age, Event, Timestamp};
 use crate::runtime::clock;
 use crate::runtime::control::node_name;
 use crate::runtime::heartbeat::Observer;
@@ -28,6 +29,8 @@ pub(super) struct Peer {
     pub(super) taking: tokio::sync::Mutex<()>,
     /// Held while what both nodes have in common is read and written.
     remembering: Mutex<()>,
+    /// Since when the partner is owed a change.
+    owed: Mutex<Option<Timestamp>>,
     observer: Observer,
 }
 
@@ -49,6 +52,7 @@ impl Peer {
         store::make_directory(&settings.state).map_err(failed)?;
         let identity = Identity::load(&settings.state).map_err(failed)?;
         let trust = Trust::load(&settings.state).map_err(failed)?;
+        let owed = sync::load_owed(&settings.state).map_err(failed)?;
         Ok(Self {
             node: node_name(),
             addresses,
@@ -58,6 +62,7 @@ impl Peer {
             contact: Mutex::default(),
             taking: tokio::sync::Mutex::default(),
             remembering: Mutex::default(),
+            owed: Mutex::new(owed),
             observer,
             settings,
         })
@@ -76,6 +81,19 @@ impl Peer {
     /// Keeps others from what both nodes have in common until it is dropped.
     pub(super) fn remembering(&self) -> MutexGuard<'_, ()> {
         lock(&self.remembering)
+    }
+
+    /// Since when the partner is owed a change, if it is.
+    pub(super) fn owed(&self) -> Option<Timestamp> {
+        *lock(&self.owed)
+    }
+
+    /// Remembers since when it is, or that it is not.
+    pub(super) fn owe(&self, since: Option<Timestamp>) -> io::Result<()> {
+        let mut owed = lock(&self.owed);
+        sync::remember_owed(&self.settings.state, since)?;
+        *owed = since;
+        Ok(())
     }
 
     /// Counts a connection that was turned away.
@@ -108,6 +126,7 @@ impl Peer {
         let own = self.identity().pin;
         let mut status = PairStatus::new(self.node.clone(), own, self.addresses.clone());
         status.offered_until = self.trust.offered_until(now);
+        status.owed_since = self.owed();
         let refused = lock(&self.refused);
         status.refused = refused.iter().map(|(&reason, &n)| (reason.to_owned(), n)).collect();
         let contact = lock(&self.contact);

@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::courier::Courier;
 use super::handle::Last;
 use super::random;
 use super::store::{Store, StoreError};
 use super::tls::Identity;
 use super::trail::Trail;
 use super::watch::Watch;
-use crate::control::protocol::{Daemon, Servers};
+use crate::control::peer::PeerCall;
+use crate::control::protocol::{Call, Daemon, Servers};
 use crate::control::status::Status;
-use crate::control::{Client, Timestamp};
+use crate::control::{Client, ClientError, Timestamp};
 use crate::runtime::clock;
 use crate::runtime::control::{now, status};
 use crate::time::Instant;
@@ -28,6 +30,9 @@ use crate::web::throttle::Throttle;
 
 /// The token of the first run is good for this long.
 const SETUP: Duration = Duration::from_secs(30 * 60);
+
+/// How long the program that keeps the partner's audit trail may take for it.
+const AUDIT: Duration = Duration::from_secs(5);
 
 /// What all requests share.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub(super) struct App {
     /// The kernel's connections, as last looked at.
     pub(super) connections: Last,
     trail: Trail,
+    /// What brings the trail to the partner.
+    pub(super) courier: Arc<Courier>,
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
     setup: Mutex<Option<(Digest, Instant)>>,
@@ -69,7 +76,7 @@ impl App {
         (node, names, cookie): (String, Vec<String>, String),
         control: PathBuf,
         identity: Identity,
-        (store, trail): (Store, Trail),
+        (store, trail, courier): (Store, Trail, Courier),
     ) -> Self {
         let watch = Arc::new(Watch::new(&node, &control));
         Self {
@@ -82,6 +89,7 @@ impl App {
             watch,
             connections: Last::default(),
             trail,
+            courier: Arc::new(courier),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
             setup: Mutex::default(),
@@ -206,11 +214,25 @@ impl App {
         if let Err(error) = self.trail.add(&entry) {
             tracing::error!("web: the audit trail cannot be written: {error}");
         }
+        if let Err(error) = self.courier.add(&entry) {
+            tracing::error!("web: the audit trail cannot be kept for the partner: {error}");
+        }
     }
 
-    /// The last entries of the audit trail, the latest first.
-    pub(super) fn audit(&self, most: usize) -> Result<Vec<Entry>, Problem> {
-        self.trail.last(most).map_err(Problem::system)
+    /// The last entries of the audit trails of both nodes, the latest first; of the partner as far
+    /// as they have come here.
+    pub(super) async fn audit(&self, most: usize) -> Result<Vec<Entry>, Problem> {
+        let mut entries = self.trail.last(most).map_err(Problem::system)?;
+        let there = self.partner_audit(most).await.unwrap_or_default();
+        entries.extend(there.iter().filter_map(|line| serde_json::from_str::<Entry>(line).ok()));
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+        entries.truncate(most);
+        Ok(entries)
+    }
+
+    async fn partner_audit(&self, most: usize) -> Result<Vec<String>, ClientError> {
+        let mut peer = Client::connect(&self.control, Daemon::Peer).await?;
+        peer.call(Call::Peer(PeerCall::PartnerAudit { most }), AUDIT).await
     }
 }
 
@@ -227,9 +249,9 @@ pub(super) struct Note<'a> {
 }
 
 /// What a daemon had against it.
-pub(super) fn refused(error: crate::control::ClientError) -> Problem {
+pub(super) fn refused(error: ClientError) -> Problem {
     match error {
-        crate::control::ClientError::Refused(problem) => problem.into(),
+        ClientError::Refused(problem) => problem.into(),
         error => Problem::unreachable(error),
     }
 }

@@ -5,10 +5,12 @@
 //! connects; `handle` has what is done, by the table [`ROUTES`](crate::web::ROUTES).
 
 mod app;
+mod courier;
 mod door;
 mod gate;
 mod handle;
 pub(crate) mod password;
+mod past;
 mod reply;
 pub(crate) mod store;
 mod tls;
@@ -27,6 +29,8 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
 use self::app::{App, Shared};
+use self::courier::Courier;
+use self::past::Past;
 use self::store::Store;
 use self::tls::{Files, Identity};
 use self::trail::Trail;
@@ -92,6 +96,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Server {
     app: Shared,
+    past: Arc<Past>,
     listener: TcpListener,
     socket: Option<door::Socket>,
     local: SocketAddr,
@@ -106,6 +111,7 @@ impl Server {
         let state = |error: &dyn std::fmt::Display| StartError::State(error.to_string());
         let store = Store::open(&options.state).map_err(|error| state(&error))?;
         let trail = Trail::open(&options.state).map_err(|error| state(&error))?;
+        let courier = Courier::open(&options.state).map_err(|error| state(&error))?;
         let names = names(&options.names);
         let files = Files::find(options.certificate.clone(), &options.state, &names);
         let identity = files.and_then(Identity::load).map_err(StartError::Certificate)?;
@@ -120,8 +126,10 @@ impl Server {
         let cookie = format!("__Host-piranha-{}", local.port());
         let control = options.control.clone();
         let node = options.node.clone().unwrap_or_else(node_name);
-        let app = App::new((node, names, cookie), control, identity, (store, trail));
-        Ok(Self { app: Arc::new(app), listener, socket, local })
+        let app = App::new((node, names, cookie), control, identity, (store, trail, courier));
+        let past = Arc::new(Past::new(&options.state));
+        *app.watch.history() = past.read();
+        Ok(Self { app: Arc::new(app), past, listener, socket, local })
     }
 
     /// Where it listens.
@@ -153,12 +161,17 @@ impl Server {
     pub async fn run(self, stop: Receiver<bool>) {
         let mut watch = JoinSet::new();
         watch.spawn(Arc::clone(&self.app.watch).run());
+        watch.spawn(Arc::clone(&self.past).keep(Arc::clone(&self.app.watch)));
+        watch.spawn(Arc::clone(&self.app.courier).run(self.app.control.clone()));
         let mut parts = JoinSet::new();
         parts.spawn(door::network(Arc::clone(&self.app), self.listener, stop.clone()));
         if let Some(socket) = self.socket {
             parts.spawn(socket.serve(Arc::clone(&self.app), stop));
         }
         parts.join_all().await;
+        if let Err(reason) = self.past.save(&self.app.watch) {
+            tracing::warn!("web: the history of the graphs is not written: {reason}");
+        }
     }
 }
 

@@ -13,13 +13,16 @@ use crate::control::protocol::{Daemon, Servers};
 use crate::control::status::{Balancing, Reading, Status};
 use crate::control::{Client, ClientError, Heard};
 use crate::runtime::clock;
-use crate::runtime::control::now;
+use crate::runtime::control::{now, partner_directory};
 use crate::web::chronicle::Chronicle;
 use crate::web::history::History;
 use crate::web::live::{Halves, live, patch};
 
 /// How often.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long a partner that cannot be reached is left alone.
+const PARTNER_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a page may be behind; then it is told everything anew.
 const BEHIND: usize = 64;
@@ -109,6 +112,8 @@ impl Watch {
         parts.spawn(Arc::clone(&self).ask(Daemon::Lvs));
         parts.spawn(Arc::clone(&self).follow(Daemon::Pulse));
         parts.spawn(Arc::clone(&self).follow(Daemon::Lvs));
+        parts.spawn(Arc::clone(&self).follow_partner(Daemon::Pulse));
+        parts.spawn(Arc::clone(&self).follow_partner(Daemon::Lvs));
         parts.spawn(self.compose());
         parts.join_all().await;
     }
@@ -193,40 +198,60 @@ impl Watch {
     }
 
     async fn follow(self: Arc<Self>, daemon: Daemon) {
-        let (mut life, mut last) = (0, 0);
+        let mut place = Place::default();
         loop {
             // A daemon that is gone is found again.
-            let _gone = self.follow_once(daemon, &mut life, &mut last).await;
+            let _gone = self.follow_once(&self.control, daemon, &mut place).await;
             tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// The same of the partner, where there is one: over the sockets that lead there.
+    async fn follow_partner(self: Arc<Self>, daemon: Daemon) {
+        let (gates, mut place) = (partner_directory(&self.control), Place::default());
+        loop {
+            // Why it cannot be reached, the program that has the connection says.
+            let _gone = self.follow_once(&gates, daemon, &mut place).await;
+            tokio::time::sleep(PARTNER_PAUSE).await;
         }
     }
 
     async fn follow_once(
         &self,
+        control: &Path,
         daemon: Daemon,
-        life: &mut u32,
-        last: &mut u64,
+        place: &mut Place,
     ) -> Result<(), ClientError> {
-        let mut client = Client::connect(&self.control, daemon).await?;
-        if client.hello().pid != *life {
-            (*life, *last) = (client.hello().pid, 0);
+        let mut client = Client::connect(control, daemon).await?;
+        let is_own = control == self.control;
+        let node = if is_own { self.node.clone() } else { client.hello().node.clone() };
+        if client.hello().pid != place.life {
+            *place = Place { life: client.hello().pid, last: 0 };
         }
-        for record in client.follow(*last).await?.events {
-            *last = record.number;
-            self.happened(daemon, &record);
+        for record in client.follow(place.last).await?.events {
+            place.last = record.number;
+            self.happened(&node, daemon, &record);
         }
         loop {
             if let Heard::Event(record) = client.next_event().await? {
-                *last = record.number;
-                self.happened(daemon, &record);
+                place.last = record.number;
+                self.happened(&node, daemon, &record);
             }
         }
     }
 
-    fn happened(&self, daemon: Daemon, record: &crate::control::Record) {
-        let told = self.chronicle().add(&self.node, daemon, record);
+    fn happened(&self, node: &str, daemon: Daemon, record: &crate::control::Record) {
+        let told = self.chronicle().add(node, daemon, record);
         let _nobody = self.news.send(News::Event(line("event", Some(told.id), &json!(told))));
     }
+}
+
+/// How far the events of a daemon were told.
+#[derive(Debug, Default)]
+struct Place {
+    /// The process: another one counts anew.
+    life: u32,
+    last: u64,
 }
 
 /// A message of the stream (HTML, section 9.2.5).

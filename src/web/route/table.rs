@@ -370,7 +370,8 @@ pub const ROUTES: &[Route] = &[
         may("text", "string", "The whole of an lvs.cf, or"),
         may("revision", "string", "the number of a revision, or how its hash begins."),
         may("confirm_within", "integer", "Seconds to confirm it, 0 for never; found out unless said."),
-        may("partner", "boolean", "Bring it to the partner too, once it holds; so unless said."),
+        may("partner", "boolean", "On both nodes, if the partner agrees; so unless said."),
+        may("force_local", "boolean", "On this node alone, without asking the partner."),
         may("force", "boolean", "Even over what somebody edited by hand and nobody applied."),
         REASON,
     ])
@@ -382,7 +383,7 @@ pub const ROUTES: &[Route] = &[
         Endpoint::ConfirmConfig,
         "Keep the change that waits to be confirmed.",
     )
-    .with(&[may("partner", "boolean", "Bring it to the partner too; so unless said.")]),
+    .with(&[may("partner", "boolean", "On the partner too; so unless said.")]),
     Route::api(
         Post,
         "/api/v1/config/undo",
@@ -390,7 +391,7 @@ pub const ROUTES: &[Route] = &[
         Endpoint::UndoConfig,
         "Take the change back that waits to be confirmed, or else the last one.",
     )
-    .with(&[REASON]),
+    .with(&[may("partner", "boolean", "On the partner too; so unless said."), REASON]),
     Route::api(Get, "/api/v1/config/revisions", Admin, Endpoint::Revisions, "What lvs.cf was."),
     Route::api(
         Get,

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::Value;
+
 use super::input::Input;
 use crate::cli::piranha::place::{Place, refused};
 use crate::cli::piranha::table::Screen;
@@ -13,6 +16,7 @@ use crate::cli::{Failure, on_one_thread};
 use crate::control::Age;
 use crate::control::protocol::Daemon;
 use crate::control::revisions::{Application, Applied, Confirmation, Draft, Review};
+use crate::runtime::accord::{self, Agreement, Brought, Objection};
 
 /// What every change has in common.
 #[derive(Debug, clap::Args)]
@@ -35,6 +39,10 @@ struct Change {
     /// Replace what somebody edited by hand and nobody applied. It is kept in the history.
     #[arg(long)]
     force: bool,
+    /// Change this node alone, without asking the partner. One that cannot be reached gets it when
+    /// it can; the status of both says that they differ.
+    #[arg(long)]
+    force_local: bool,
 }
 
 /// `piranha config apply`
@@ -114,7 +122,13 @@ impl Confirm {
         on_one_thread(async move {
             let mut lvs = self.place.connect(Daemon::Lvs).await?;
             let done = lvs.confirm_config(None).await.map_err(refused)?;
-            tell(&self.place, &done, format!("{}\n", done.done))
+            let brought = if self.place.is_own() {
+                accord::confirm(&self.place.directory(), None).await
+            } else {
+                None
+            };
+            let text = format!("{}\n", done.done);
+            tell(&self.place, &with_partner(&done, brought.as_ref())?, text + &of_partner(brought))
         })
     }
 }
@@ -123,8 +137,14 @@ impl Undo {
     pub(super) fn run(self) -> Result<u8, Failure> {
         on_one_thread(async move {
             let mut lvs = self.place.connect(Daemon::Lvs).await?;
-            let undone = lvs.undo_config(self.reason.as_deref(), None).await.map_err(refused)?;
-            tell_applied(&self.place, &undone)
+            let reason = self.reason.as_deref();
+            let undone = lvs.undo_config(reason, None).await.map_err(refused)?;
+            let brought = if self.place.is_own() {
+                accord::undo(&self.place.directory(), reason, None).await
+            } else {
+                None
+            };
+            tell_applied(&self.place, &undone, brought)
         })
     }
 }
@@ -153,6 +173,7 @@ impl Change {
                 let reason = review.refusal.unwrap_or_else(|| "it has errors".to_owned());
                 return Err(Failure::new(format!("{name}: {reason}; nothing was changed")));
             }
+            let agreement = self.agreement(&draft).await?;
             if self.dry_run {
                 return Ok(0);
             }
@@ -160,13 +181,40 @@ impl Change {
             // What the changes were compared with is what may be replaced.
             wanted.base = base.or(review.base.filter(|base| *base == review.in_force));
             wanted.confirm = self.confirmation();
-            (wanted.reason, wanted.force) = (self.reason, self.force);
+            (wanted.reason, wanted.force) = (self.reason.clone(), self.force);
             if wanted.draft == Draft::File {
                 wanted.base = Some(review.hash);
             }
             let applied = lvs.apply_config(wanted).await.map_err(refused)?;
-            tell_applied(&self.place, &applied)
+            let control = self.place.directory();
+            let brought = match agreement {
+                Some(agreed) => {
+                    Some(agreed.put_in_force(&control, &applied, self.reason, None).await)
+                }
+                None if self.force_local => accord::leave(&control).await,
+                None => None,
+            };
+            tell_applied(&self.place, &applied, brought)
         })
+    }
+
+    /// The partner's word on the draft, unless this node, or the other one, is to be changed alone.
+    async fn agreement(&self, draft: &Draft) -> Result<Option<Agreement>, Failure> {
+        if self.force_local || !self.place.is_own() {
+            return Ok(None);
+        }
+        let agreed = accord::agree(&self.place.directory(), draft).await;
+        agreed.map_err(|objection| Self::objected(&objection))
+    }
+
+    fn objected(objection: &Objection) -> Failure {
+        if let Objection::Refused { remarks, .. } = objection {
+            eprint!("{}", show::remarks(remarks, "", ""));
+        }
+        Failure::new(format!(
+            "{objection}; nothing was changed\n  mend: {}; `--force-local` changes this node alone",
+            objection.mend()
+        ))
     }
 
     fn confirmation(&self) -> Confirmation {
@@ -196,11 +244,34 @@ fn is_same(one: &std::path::Path, other: &std::path::Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-fn tell_applied(place: &Place, applied: &Applied) -> Result<u8, Failure> {
-    tell(place, applied, show::applied(applied, Screen::of_stdout()))
+fn tell_applied(place: &Place, applied: &Applied, brought: Option<Brought>) -> Result<u8, Failure> {
+    let value = with_partner(applied, brought.as_ref())?;
+    tell(place, &value, show::applied(applied, Screen::of_stdout()) + &of_partner(brought))
 }
 
-fn tell(place: &Place, value: &impl serde::Serialize, text: String) -> Result<u8, Failure> {
+/// What was done, with what became of it on the partner as a field of its own.
+fn with_partner(done: &impl Serialize, brought: Option<&Brought>) -> Result<Value, Failure> {
+    let mut value = serde_json::to_value(done)?;
+    if let Some(brought) = brought {
+        value["partner"] = serde_json::to_value(brought)?;
+    }
+    Ok(value)
+}
+
+/// What became of a change on the partner, in words.
+fn of_partner(brought: Option<Brought>) -> String {
+    let Some(brought) = brought else { return String::new() };
+    match (brought.why, brought.owed, brought.pending) {
+        (None, _, Some(_)) => "the partner has it too, to be confirmed as it is here\n".to_owned(),
+        (None, _, None) => "the partner has it too\n".to_owned(),
+        (Some(why), false, _) => format!("the partner does not have it: {why}\n"),
+        (Some(why), true, _) => {
+            format!("the partner gets it when it can be reached: {why}\n")
+        }
+    }
+}
+
+fn tell(place: &Place, value: &impl Serialize, text: String) -> Result<u8, Failure> {
     if place.json {
         print_json(&serde_json::to_value(value)?)?;
     } else {

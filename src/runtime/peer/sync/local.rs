@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::tree::{Contents, Tree};
-use crate::config::{self, Directive, Document, Loaded, Place, Surroundings};
+use crate::config::{self, Loaded, Surroundings};
 use crate::control::peer::FileState;
-use crate::control::sync::{CONFIG, Listed, Version, Why, listed};
-use crate::failover::Role;
+use crate::control::sync::{CONFIG, Listed, Version, Why, listed, without_role};
 use crate::runtime::configuration::Machine;
 use crate::runtime::configuration::machine::matches;
 
@@ -127,43 +126,6 @@ pub(super) fn version(name: &str, contents: &Contents) -> Version {
     Version(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The lvs.cf `theirs` with the role that `ours` has.
-pub(super) fn with_role_of(ours: &[u8], theirs: &[u8]) -> Result<Vec<u8>, String> {
-    let role = match config::load(ours).config {
-        Some(config) => config.role,
-        None if without_role(ours) == ours => None,
-        None => return Err("the lvs.cf here has errors and says `role`: mend it".to_owned()),
-    };
-    let mut document = Document::parse(theirs);
-    let edited = match role {
-        Some(role) => document.set_global(Directive::Role, keyword(role)),
-        None => return Ok(without_role(theirs)),
-    };
-    edited.map_err(|error| error.to_string())?;
-    Ok(document.as_bytes().to_vec())
-}
-
-const fn keyword(role: Role) -> &'static str {
-    match role {
-        Role::Primary => "primary",
-        Role::Backup => "backup",
-    }
-}
-
-/// The file without `role`, which is each node's own; as it is where it cannot be edited.
-fn without_role(text: &[u8]) -> Vec<u8> {
-    let mut document = Document::parse(text);
-    let removed = document.edit().and_then(|mut editor| {
-        let was_there = editor.unset(Place::GLOBAL, Directive::Role)?;
-        editor.apply();
-        Ok(was_there)
-    });
-    match removed {
-        Ok(true) => document.as_bytes().to_vec(),
-        Ok(false) | Err(_) => text.to_vec(),
-    }
-}
-
 fn files_of(path: &Path, loaded: &Loaded) -> BTreeMap<String, Listed> {
     let files = match &loaded.config {
         Some(config) => listed(path, config, &loaded.included),
@@ -238,6 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::control::sync::with_role_of;
 
     fn config(text: &str) -> Version {
         version(CONFIG, &Contents { bytes: text.as_bytes().to_vec(), mode: 0o600 })

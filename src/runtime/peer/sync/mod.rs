@@ -4,6 +4,7 @@
 //! it would its own, and puts it in place. What is decided is [`control::sync`](crate::control::sync)'s.
 
 mod local;
+mod owed;
 mod take;
 mod tree;
 
@@ -14,12 +15,14 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use self::local::Local;
+pub(super) use self::owed::{load as load_owed, note as owe, remember as remember_owed};
 pub(super) use self::take::take;
 use super::state::Peer;
 use super::store;
 use crate::control::peer::{FileState, FileText, PeerCall, SyncFile, SyncStep, Wanted};
 use crate::control::protocol::{Call, Daemon, Done, Problem, ProblemCode};
-use crate::control::sync::{Action, Direction, Standing, Version, decide, judge};
+use crate::control::revisions::Revisions;
+use crate::control::sync::{Action, CONFIG, Direction, Standing, Version, decide, judge};
 use crate::runtime::checks::base64;
 use crate::runtime::control::{Client, ClientError};
 
@@ -37,13 +40,30 @@ pub(super) async fn remember(peer: Arc<Peer>) {
     loop {
         // A partner that cannot be reached is told of by who asks it something.
         let compared = peer.trust.partner().is_some() && status(&peer).await.is_ok();
-        tokio::time::sleep(if compared { INTERVAL } else { PAUSE }).await;
+        if compared {
+            owed::pay(&peer).await;
+        }
+        let in_step = compared && peer.owed().is_none();
+        tokio::time::sleep(if in_step { INTERVAL } else { PAUSE }).await;
     }
 }
 
 /// The files of this node, and these others.
 pub(super) async fn files(peer: &Arc<Peer>, also: Vec<String>) -> Result<Vec<FileState>, Problem> {
-    on_disk(peer, move |local| Ok(local.states(&also))).await
+    let mut files = on_disk(peer, move |local| Ok(local.states(&also))).await?;
+    if let Some(config) = files.iter_mut().find(|file| file.name == CONFIG) {
+        config.on_trial = is_on_trial(peer).await;
+    }
+    Ok(files)
+}
+
+/// Whether lvs.cf here waits to be confirmed. Where no `lvs` says so, it does not.
+async fn is_on_trial(peer: &Peer) -> bool {
+    let asked = async {
+        let mut lvs = Client::connect(&peer.settings.control.directory, Daemon::Lvs).await?;
+        lvs.config_history().await
+    };
+    asked.await.is_ok_and(|known: Revisions| known.standing.pending.is_some())
 }
 
 /// One of them.
@@ -57,18 +77,22 @@ pub(super) async fn file(peer: &Arc<Peer>, name: String) -> Result<FileText, Pro
     .await
 }
 
-/// How the files stand. What is the same is remembered.
-pub(super) async fn status(peer: &Arc<Peer>) -> Result<Vec<SyncFile>, Problem> {
+/// How the files stand, and whether lvs.cf waits to be confirmed on either node. What is the same is
+/// remembered, unless it may go back by itself.
+pub(super) async fn status(peer: &Arc<Peer>) -> Result<(Vec<SyncFile>, bool), Problem> {
     let names = |files: Vec<FileState>| files.into_iter().map(|file| file.name).collect();
     let also = names(files(peer, Vec::new()).await?);
     let there: Vec<FileState> = ask(peer, PeerCall::Files { also }).await?;
     let here = files(peer, names(there.clone())).await?;
+    let on_trial = here.iter().chain(&there).any(|file| file.on_trial);
     let _alone = peer.remembering();
     let mut bases = Bases::load(peer)?;
     let stand = compare(here, there, &bases.0);
-    let same = stand.iter().filter(|file| file.standing == Standing::Same);
+    let stays =
+        |file: &&SyncFile| file.standing == Standing::Same && !(on_trial && file.name == CONFIG);
+    let same = stand.iter().filter(stays);
     bases.note(peer, same.map(|file| (file.name.clone(), file.here.clone())))?;
-    Ok(stand)
+    Ok((stand, on_trial))
 }
 
 /// Brings what is newer to the other node, or says what would be.
@@ -77,7 +101,7 @@ pub(super) async fn run(
     direction: Direction,
     dry_run: bool,
 ) -> Result<Vec<SyncStep>, Problem> {
-    let stand = status(peer).await?;
+    let (stand, _) = status(peer).await?;
     let with_action = stand.into_iter().map(|file| {
         let action = decide(file.standing, direction);
         (file, action)
@@ -91,7 +115,7 @@ pub(super) async fn resolve(
     name: &str,
     mine: bool,
 ) -> Result<Vec<SyncStep>, Problem> {
-    let mut stand = status(peer).await?;
+    let (mut stand, _) = status(peer).await?;
     stand.retain(|file| file.name == name);
     let Some(file) = stand.pop() else {
         return Err(excluded(name, "no lvs.cf of the pair names it"));

@@ -10,7 +10,7 @@ use super::tree::{Contents, MAX_BYTES};
 use super::{Bases, ask, excluded, on_disk};
 use crate::control::peer::{FileText, PeerCall, Wanted};
 use crate::control::protocol::{Daemon, Done, Problem, ProblemCode};
-use crate::control::sync::CONFIG;
+use crate::control::sync::{CONFIG, with_role_of};
 use crate::runtime::checks::base64;
 use crate::runtime::control::{Client, ClientError};
 use crate::runtime::peer::state::Peer;
@@ -97,8 +97,8 @@ fn place(
             let ours = local.read(CONFIG).map_err(|why| excluded(CONFIG, &why))?;
             let ours = ours.ok_or_else(|| excluded(CONFIG, "it is not there"))?;
             theirs.mode = ours.mode;
-            let kept = local::with_role_of(&ours.bytes, &theirs.bytes);
-            theirs.bytes = kept.map_err(|why| excluded(CONFIG, &why))?;
+            let kept = with_role_of(&ours.bytes, &theirs.bytes);
+            theirs.bytes = kept.map_err(|why| excluded(CONFIG, &why.to_string()))?;
             local.config.clone()
         } else {
             local.tree.root().join(&file.name)

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Context, told};
+use super::{Answer, Context, partner, told};
 use crate::control::Timestamp;
 use crate::control::protocol::Servers;
 use crate::control::status::{Balancing, Reading, ServiceStatus, Status};
 use crate::runtime::control::now;
-use crate::runtime::web::reply::Reply;
 use crate::web::history::SERIES;
 use crate::web::problem::Problem;
 
@@ -63,12 +62,13 @@ async fn balancing(context: &Context) -> Result<Balancing, Problem> {
     }
 }
 
-pub(super) fn events(context: &Context) -> Answer {
+pub(super) async fn events(context: &Context) -> Answer {
     let after = number(context, "after")?.unwrap_or(0);
+    let partner = partner::known(context).await;
     let chronicle = context.app.watch.chronicle();
     let events: Vec<_> = chronicle.after(after).collect();
-    let told = json!({ "events": events, "last": chronicle.last() });
-    Reply::json(&told)
+    let known = json!({ "events": events, "last": chronicle.last(), "partner": partner });
+    told(context, &known)
 }
 
 pub(super) fn history(context: &Context) -> Answer {

@@ -127,7 +127,7 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Server => look::server(&context).await,
         Endpoint::Connections => connections::told_of_service(&context).await,
         Endpoint::Listing => connections::listing(&context).await,
-        Endpoint::Events => look::events(&context),
+        Endpoint::Events => look::events(&context).await,
         Endpoint::Stream => stream::open(&context),
         Endpoint::History => look::history(&context),
         Endpoint::Overrides => overrides(&context).await,
@@ -170,7 +170,7 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::RevokeToken => account::revoke_token(&context),
         Endpoint::SupportBundle => system::bundle(&context).await,
         Endpoint::TestAlerts => system::test_alerts(&context).await,
-        Endpoint::Audit => Reply::json(&json!({ "entries": context.app.audit(500)? })),
+        Endpoint::Audit => audit(&context).await,
     }
 }
 
@@ -199,6 +199,15 @@ async fn overrides(context: &Context) -> Answer {
     let mut lvs = context.app.client(Daemon::Lvs).await?;
     let balancing = lvs.balancing(Servers::None, None).await.map_err(super::app::refused)?;
     told(context, &json!({ "overrides": balancing.overrides }))
+}
+
+/// The audit trail of both nodes.
+async fn audit(context: &Context) -> Answer {
+    let entries = context.app.audit(500).await?;
+    // Without a partner there is nobody who lacks them.
+    let partner = partner::known(context).await;
+    let unsent = partner.as_ref().map(|_| context.app.courier.unsent());
+    told(context, &json!({ "entries": entries, "partner": partner, "unsent": unsent }))
 }
 
 /// Whether the daemons can be asked; nothing else, since anybody may ask.

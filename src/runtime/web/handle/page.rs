@@ -63,7 +63,7 @@ pub(super) async fn events(context: &Context) -> Answer {
 
 pub(super) async fn audit(context: &Context) -> Answer {
     let (_, frame) = framed(context, "Audit trail", "audit").await?;
-    render(&Audit { frame, entries: context.app.audit(500)? }, None)
+    render(&Audit { frame, entries: context.app.audit(500).await? }, None)
 }
 
 pub(super) async fn help(context: &Context) -> Answer {

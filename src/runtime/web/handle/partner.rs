@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::page::{framed, render};
 use super::{Action, Answer, Context, told};
-use crate::control::peer::{PairStatus, PeerCall, SyncFile, SyncStep};
+use crate::control::peer::{PairStatus, PartnerStatus, PeerCall, SyncFile, SyncStep};
 use crate::control::protocol::{Call, Daemon};
-use crate::control::sync::{Action as Way, Direction};
+use crate::control::revisions::Remark;
+use crate::control::sync::Direction;
+use crate::runtime::accord::{Brought, Objection};
 use crate::runtime::web::app::refused;
 use crate::web::page::Files;
 use crate::web::problem::Problem;
@@ -18,37 +20,32 @@ use crate::web::problem::Problem;
 /// Files go over the network and are checked on the other side.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Why a partner that is in lvs.cf was not asked.
+const NOT_PAIRED: &str = "this node is not paired with it, or runs no `piranha sync serve`";
+
 async fn ask<T: DeserializeOwned>(context: &Context, call: PeerCall) -> Result<T, Problem> {
     let mut peer = context.app.client(Daemon::Peer).await?;
     peer.call(Call::Peer(call), LIMIT).await.map_err(refused)
 }
 
-/// Brings what is newer here to the partner, and says what came of it: `null` where there is no
-/// partner to bring it to.
-pub(super) async fn bring(context: &Context) -> Value {
-    let snapshot = context.app.watch.latest().await;
-    let pulse = snapshot.as_ref().and_then(|snapshot| snapshot.status.pulse.known());
-    if pulse.is_some_and(|pulse| pulse.paths.is_empty()) {
-        return Value::Null;
-    }
-    let call = PeerCall::SyncRun { direction: Direction::Push, dry_run: false };
-    let steps = match ask::<PairStatus>(context, PeerCall::PairStatus).await {
-        Ok(pair) if pair.partner.is_none() => return Value::Null,
-        Ok(_) => ask::<Vec<SyncStep>>(context, call).await,
-        Err(problem) => Err(problem),
+/// What became of a change on the partner: `null` where there is none.
+pub(super) async fn told_of(context: &Context, brought: Option<Brought>) -> Value {
+    let Some(brought) = brought else {
+        let snapshot = context.app.watch.latest().await;
+        let pulse = snapshot.as_ref().and_then(|snapshot| snapshot.status.pulse.known());
+        // Without a partner in lvs.cf there is nobody who should have it.
+        return match pulse {
+            Some(pulse) if !pulse.paths.is_empty() => json!(Brought::failed(NOT_PAIRED)),
+            _ => Value::Null,
+        };
     };
-    match steps {
-        Ok(steps) => {
-            let left =
-                steps.iter().find(|step| step.problem.is_some() || step.action == Way::Leave);
-            let why = left.map(|step| match &step.problem {
-                Some(why) => format!("{}: {why}", step.name),
-                None => format!("{}: {}", step.name, step.standing),
-            });
-            json!({ "done": why.is_none(), "why": why, "steps": steps })
-        }
-        Err(problem) => json!({ "done": false, "why": problem.title, "steps": [] }),
-    }
+    json!(brought)
+}
+
+/// The partner, when it was last spoken with, and why it cannot be reached; `None` where this node is
+/// paired with none.
+pub(super) async fn known(context: &Context) -> Option<PartnerStatus> {
+    ask::<PairStatus>(context, PeerCall::PairStatus).await.ok()?.partner
 }
 
 pub(super) async fn files(context: &Context) -> Answer {
@@ -102,4 +99,30 @@ pub(super) async fn page(context: &Context) -> Answer {
         _ => Ok(Vec::new()),
     };
     render(&Files::new(frame, pair, files), None)
+}
+
+impl From<Objection> for Problem {
+    fn from(objection: Objection) -> Self {
+        let mend = format!("{}; or change this node alone (`force_local`)", objection.mend());
+        let mut problem = Self::new(409, objection.code(), objection.to_string(), mend);
+        if let Objection::Refused { remarks, .. } = objection {
+            problem.diagnostics = remarks.iter().map(diagnostic).collect();
+        }
+        problem
+    }
+}
+
+fn diagnostic(remark: &Remark) -> Value {
+    let Remark { file, code, severity, message, help, span, .. } = remark;
+    json!({
+        "file": file,
+        "code": code,
+        "severity": severity,
+        "message": message,
+        "help": help,
+        "line": span.start.line,
+        "column": span.start.column,
+        "end_line": span.end.line,
+        "end_column": span.end.column,
+    })
 }

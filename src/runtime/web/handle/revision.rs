@@ -9,9 +9,10 @@ use super::config::{in_file, off, path, settings};
 use super::page::{framed, render};
 use super::{Action, Answer, Context, partner, told};
 use crate::config::difference;
-use crate::control::Age;
 use crate::control::protocol::Daemon;
 use crate::control::revisions::{Application, Confirmation, Draft, Revisions};
+use crate::control::{Age, Client};
+use crate::runtime::accord;
 use crate::runtime::configuration::fingerprint;
 use crate::runtime::web::app::refused;
 use crate::runtime::web::gate::text;
@@ -48,6 +49,8 @@ struct Wanted {
     #[serde(default = "yes")]
     partner: bool,
     #[serde(default)]
+    force_local: bool,
+    #[serde(default)]
     force: bool,
 }
 
@@ -75,6 +78,10 @@ impl Wanted {
         wanted.force = self.force;
         Ok(wanted)
     }
+
+    const fn is_for_this_node(&self) -> bool {
+        self.force_local || !self.partner
+    }
 }
 
 /// What the draft was made from. Nobody overwrites a file without having seen it, but by force.
@@ -99,15 +106,39 @@ pub(super) async fn apply(context: &Context) -> Answer {
     };
     let done = async {
         let mut lvs = context.app.client(Daemon::Lvs).await?;
-        lvs.apply_config(application).await.map_err(refused)
+        check(&mut lvs, &application).await?;
+        let agreement = if wanted.is_for_this_node() {
+            None
+        } else {
+            accord::agree(&context.app.control, &application.draft).await?
+        };
+        let applied = lvs.apply_config(application.clone()).await.map_err(refused)?;
+        Ok::<_, Problem>((applied, agreement))
     };
-    let applied = context.noted(&action, done.await)?;
+    let (applied, agreement) = context.noted(&action, done.await)?;
+    let control = &context.app.control;
+    let brought = match agreement {
+        Some(agreement) => {
+            let Application { reason, on_behalf_of, .. } = application;
+            Some(agreement.put_in_force(control, &applied, reason, on_behalf_of).await)
+        }
+        None if wanted.is_for_this_node() => accord::leave(control).await,
+        None => None,
+    };
     let mut answer = json!(applied);
-    // What may go back in a minute is not brought to the partner before it holds.
-    if wanted.partner && applied.pending.is_none() {
-        answer["partner"] = partner::bring(context).await;
-    }
+    answer["partner"] = partner::told_of(context, brought).await;
     told(context, &answer)
+}
+
+/// Refuses what this node refuses, before the partner is asked: it could change nothing.
+async fn check(lvs: &mut Client, wanted: &Application) -> Result<(), Problem> {
+    let review = lvs.review_config(wanted.draft.clone()).await.map_err(refused)?;
+    let is_stale = wanted.base.is_some() && wanted.base != review.base;
+    if review.usable && !is_stale {
+        return Ok(());
+    }
+    // It says why in its own words, and changes nothing.
+    lvs.apply_config(wanted.clone()).await.map(drop).map_err(refused)
 }
 
 #[derive(Deserialize)]
@@ -126,7 +157,8 @@ pub(super) async fn confirm(context: &Context) -> Answer {
     };
     let mut answer = json!(context.noted(&action, done.await)?);
     if partner {
-        answer["partner"] = partner::bring(context).await;
+        let brought = accord::confirm(&context.app.control, Some(name)).await;
+        answer["partner"] = partner::told_of(context, brought).await;
     }
     told(context, &answer)
 }
@@ -134,10 +166,12 @@ pub(super) async fn confirm(context: &Context) -> Answer {
 #[derive(Deserialize)]
 struct Undone {
     reason: Option<String>,
+    #[serde(default = "yes")]
+    partner: bool,
 }
 
 pub(super) async fn undo(context: &Context) -> Answer {
-    let Undone { reason } = context.json()?;
+    let Undone { reason, partner } = context.json()?;
     let reason = reason.as_deref().map(cut);
     let action = Action { name: "config.undo", reason: reason.as_deref(), ..Action::default() };
     let name = context.caller()?.name.as_str();
@@ -145,7 +179,13 @@ pub(super) async fn undo(context: &Context) -> Answer {
         let mut lvs = context.app.client(Daemon::Lvs).await?;
         lvs.undo_config(reason.as_deref(), Some(name)).await.map_err(refused)
     };
-    told(context, &context.noted(&action, done.await)?)
+    let mut answer = json!(context.noted(&action, done.await)?);
+    if partner {
+        let control = &context.app.control;
+        let brought = accord::undo(control, reason.as_deref(), Some(name)).await;
+        answer["partner"] = partner::told_of(context, brought).await;
+    }
+    told(context, &answer)
 }
 
 pub(super) async fn list(context: &Context) -> Answer {

@@ -1,0 +1,299 @@
+//! Both nodes changed from one: two real directors, each with `piranha sync serve` and `piranha serve`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Asked, ask_socket};
+use crate::daemon::{Daemon, until};
+use crate::peer::{Nodes, at, serve};
+
+const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
+const ONE: &str = "lb1/lvs";
+const TWO: &str = "lb2/lvs";
+const HEAVIER: (&str, &str) = ("        active = 1\n", "        active = 1\n        weight = 9\n");
+/// The partner has a part in it: it is on trial first.
+const SLOWER: (&str, &str) = ("deadtime = 400ms", "deadtime = 500ms");
+
+/// Two paired directors with their GUIs, asked as root is on the socket.
+struct Pair {
+    nodes: Nodes,
+    net: u8,
+    guis: [Daemon; 2],
+}
+
+impl Pair {
+    fn new(net: u8) -> Self {
+        let nodes = Nodes::apart(net, "");
+        nodes.settle();
+        let guis = [ONE, TWO].map(|node| gui(&nodes, node));
+        let pair = Self { nodes, net, guis };
+        for node in [ONE, TWO] {
+            until("the first revision is recorded", || !pair.revisions(node).is_empty());
+        }
+        pair
+    }
+
+    fn ask(&self, node: &str, asked: &Asked) -> Answer {
+        ask_socket(&self.nodes.files.path(node).with_extension("web"), asked)
+    }
+
+    fn get(&self, node: &str, path: &str) -> Value {
+        let answer = self.ask(node, &Asked::new("GET", path));
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()
+    }
+
+    fn post(&self, node: &str, path: &str, body: &Value) -> Answer {
+        self.ask(node, &Asked::new("POST", path).json(body))
+    }
+
+    /// Applies what the file says with `from` as `to`, made from what it says now.
+    fn apply(&self, node: &str, (from, to): (&str, &str), further: &Value) -> Answer {
+        let raw = self.ask(node, &Asked::new("GET", "/api/v1/config/raw"));
+        let text = raw.json()["text"].as_str().expect("a text").to_owned();
+        assert!(text.contains(from), "{from} in {text}");
+        let mut body = further.clone();
+        body["text"] = text.replace(from, to).into();
+        let asked = Asked::new("POST", "/api/v1/config/apply").with("if-match", raw.field("etag"));
+        self.ask(node, &asked.json(&body))
+    }
+
+    fn revisions(&self, node: &str) -> Vec<Value> {
+        let answer = self.ask(node, &Asked::new("GET", "/api/v1/config/revisions"));
+        if answer.status != 200 {
+            return Vec::new();
+        }
+        answer.json()["revisions"].as_array().cloned().unwrap_or_default()
+    }
+
+    fn digest(&self, node: &str) -> Value {
+        self.get(node, "/api/v1/status")["lvs"]["known"]["configuration"]["digest"].clone()
+    }
+
+    fn says(&self, node: &str, text: &str) -> bool {
+        self.nodes.text(&format!("{node}.cf")).is_some_and(|file| file.contains(text))
+    }
+
+    fn both_say(&self, text: &str) -> bool {
+        self.says(ONE, text) && self.says(TWO, text)
+    }
+
+    fn on_trial(&self, node: &str) -> bool {
+        let known = self.get(node, "/api/v1/config/revisions");
+        known["standing"]["pending"].is_object()
+    }
+
+    /// Ends the connection of the second node.
+    fn cut(&mut self) {
+        let [_, second] = &self.nodes.peers;
+        second.signal("KILL");
+        let told = || self.nodes.run(ONE, &["pair", "status", "--node", "partner"]);
+        until("it cannot be reached", || !told().status.success());
+    }
+
+    fn mend(&mut self) {
+        self.nodes.peers[1] = serve(&self.nodes.files, TWO, &at(self.net, 2));
+    }
+
+    fn owes(&self) -> bool {
+        !self.nodes.json(ONE, &["pair", "status"])["owed_since"].is_null()
+    }
+}
+
+fn gui(nodes: &Nodes, node: &str) -> Daemon {
+    let path = |end: &str| nodes.files.path(node).with_extension(end).display().to_string();
+    let (config, control, state, socket) = (path("cf"), path("control"), path("gui"), path("web"));
+    let mut daemon = Daemon::start(
+        PIRANHA,
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "-c",
+            &config,
+            "--control",
+            &control,
+            "--state",
+            &state,
+            "--socket",
+            &socket,
+        ],
+    );
+    daemon.expect("certificate fingerprint");
+    until("it serves the socket", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    daemon
+}
+
+#[test]
+fn a_change_made_on_one_node_is_in_force_on_both_with_its_author_and_the_files_that_go_with_it() {
+    let pair = Pair::new(130);
+    let added = "        active = 1\n        weight = 9\n";
+    let applied = pair.apply(ONE, (HEAVIER.0, added), &json!({ "reason": "a new machine" }));
+    assert_eq!(applied.status, 200, "{applied:?}");
+    let partner = applied.json()["partner"].clone();
+    assert_eq!((&partner["done"], &partner["why"]), (&json!(true), &Value::Null), "{partner}");
+    assert!(pair.both_say("weight = 9"));
+    assert!(pair.says(TWO, "role = backup\n") && pair.says(ONE, "role = primary\n"));
+    assert_eq!(pair.digest(ONE), pair.digest(TWO));
+    assert_eq!(pair.nodes.stands(TWO, "lvs.cf"), "same");
+    let there = pair.revisions(TWO).pop().unwrap();
+    assert_eq!((&there["origin"], &there["reason"]), (&json!("applied"), &json!("a new machine")));
+    assert!(there["author"].as_str().unwrap().contains('@'), "{there}");
+
+    pair.nodes.files.write("lb2/motd", "hello");
+    let listed = pair.apply(TWO, ("keepalive", "sync_file = motd\nkeepalive"), &json!({}));
+    assert_eq!(listed.json()["partner"]["done"], true, "{listed:?}");
+    assert_eq!(pair.nodes.text("lb1/motd").as_deref(), Some("hello"));
+    fs::remove_file(pair.nodes.files.path("lb1/motd")).unwrap();
+    let files = pair.get(TWO, "/api/v1/sync")["files"].clone();
+    let motd = files.as_array().unwrap().iter().find(|file| file["name"] == "motd").unwrap();
+    assert_eq!(motd["standing"], "peer_newer");
+    let run = pair.post(TWO, "/api/v1/sync/run", &json!({}));
+    assert_eq!(run.status, 200, "{run:?}");
+    assert_eq!(pair.nodes.text("lb2/motd"), None, "deletions are mirrored");
+
+    let undone = pair.post(TWO, "/api/v1/config/undo", &json!({}));
+    assert_eq!(undone.json()["partner"]["done"], true, "{undone:?}");
+    assert!(!pair.says(ONE, "motd") && !pair.says(TWO, "motd"));
+    assert_eq!(pair.digest(ONE), pair.digest(TWO));
+}
+
+#[test]
+fn a_change_on_trial_is_so_on_both_and_goes_back_on_both_unless_it_is_confirmed() {
+    let pair = Pair::new(131);
+    let tried = |seconds: u64| {
+        let applied = pair.apply(ONE, SLOWER, &json!({ "confirm_within": seconds }));
+        assert_eq!(applied.status, 200, "{applied:?}");
+        let applied = applied.json();
+        assert!(applied["pending"].is_object(), "{applied}");
+        assert!(applied["partner"]["pending"].is_object(), "{applied}");
+    };
+    tried(4);
+    until("both are as before", || pair.both_say(SLOWER.0));
+    until("neither waits", || !pair.on_trial(ONE) && !pair.on_trial(TWO));
+    assert_eq!(pair.nodes.stands(ONE, "lvs.cf"), "same");
+
+    tried(600);
+    assert!(pair.both_say(SLOWER.1) && pair.on_trial(ONE) && pair.on_trial(TWO));
+    let undone = pair.post(ONE, "/api/v1/config/undo", &json!({}));
+    assert_eq!(undone.json()["partner"]["done"], true, "{undone:?}");
+    assert!(pair.both_say(SLOWER.0) && !pair.on_trial(ONE) && !pair.on_trial(TWO));
+
+    tried(600);
+    let confirmed = pair.post(ONE, "/api/v1/config/confirm", &json!({}));
+    assert_eq!(confirmed.json()["partner"]["done"], true, "{confirmed:?}");
+    assert!(pair.both_say(SLOWER.1) && !pair.on_trial(ONE) && !pair.on_trial(TWO));
+    assert_eq!(pair.nodes.stands(TWO, "lvs.cf"), "same");
+}
+
+#[test]
+fn a_partner_that_could_not_run_it_or_has_another_file_is_asked_and_never_overruled() {
+    let pair = Pair::new(132);
+    let include = ("keepalive", "include = extra.cf\nkeepalive");
+    pair.nodes.files.write("lb1/extra.cf", "failback = 0\n");
+    let refused = pair.apply(ONE, include, &json!({}));
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("partner_refuses")));
+    let diagnostics = &refused.json()["diagnostics"];
+    assert_eq!(diagnostics[0]["code"], "E0320", "{refused:?}");
+    assert!(!pair.says(ONE, "extra") && !pair.says(TWO, "extra"), "nothing was changed");
+
+    let draft = pair.nodes.text("lb1/lvs.cf").unwrap().replace(include.0, include.1);
+    let draft = pair.nodes.files.write("lb1/draft.cf", &draft).display().to_string();
+    let told = pair.nodes.refused(ONE, &["config", "apply", &draft]);
+    assert!(told.contains("E0320") && told.contains("--force-local"), "{told}");
+    assert!(!pair.says(ONE, "extra"), "nothing was changed");
+    let forced = pair.nodes.json(ONE, &["config", "apply", &draft, "--force-local"]);
+    assert_eq!(forced["partner"]["done"], false, "{forced}");
+    assert!(pair.says(ONE, "extra") && !pair.says(TWO, "extra"));
+    assert_eq!(pair.nodes.stands(ONE, "lvs.cf"), "local_newer", "and that is told");
+    pair.nodes.ok(ONE, &["sync", "run"]);
+    assert!(pair.both_say("extra"));
+
+    pair.nodes.edit("lb2/lvs.cf", "rise = 1\n", "rise = 3\n");
+    let stale = pair.apply(ONE, HEAVIER, &json!({}));
+    assert_eq!((stale.status, &stale.json()["code"]), (409, &json!("partner_differs")));
+    assert!(!pair.says(ONE, "weight") && pair.says(TWO, "rise = 3"));
+    let forced = pair.apply(ONE, HEAVIER, &json!({ "force_local": true })).json();
+    assert_eq!(forced["partner"]["done"], false, "{forced}");
+    let run = pair.post(ONE, "/api/v1/sync/run", &json!({})).json();
+    let left = run["steps"].as_array().unwrap().iter().find(|step| step["name"] == "lvs.cf");
+    assert_eq!(left.unwrap()["standing"], "conflict", "{run}");
+    assert!(pair.says(ONE, "weight = 9") && pair.says(TWO, "rise = 3"), "left as it is");
+    let resolve = json!({ "name": "lvs.cf", "mine": true });
+    let resolved = pair.post(ONE, "/api/v1/sync/resolve", &resolve).json();
+    assert_eq!(resolved["steps"][0]["problem"], Value::Null, "{resolved}");
+    assert!(pair.both_say("weight = 9") && !pair.says(TWO, "rise = 3"));
+}
+
+#[test]
+fn a_partner_that_is_down_gets_it_when_it_is_back_unless_it_was_changed_too() {
+    let mut pair = Pair::new(133);
+    pair.cut();
+    let refused = pair.apply(ONE, HEAVIER, &json!({}));
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("partner_unreachable")));
+    assert!(!pair.says(ONE, "weight"), "nothing was changed");
+    let forced = pair.apply(ONE, HEAVIER, &json!({ "force_local": true })).json();
+    let partner = &forced["partner"];
+    assert_eq!((&partner["done"], &partner["owed"]), (&json!(false), &json!(true)), "{forced}");
+    assert!(pair.says(ONE, "weight = 9") && pair.owes());
+    let told = pair.nodes.ok(ONE, &["pair", "status"]);
+    assert!(told.contains("changed here without the partner"), "{told}");
+    pair.mend();
+    until("it is brought over", || pair.says(TWO, "weight = 9"));
+    until("and nothing is owed", || !pair.owes());
+    until("and in force", || pair.nodes.weight(TWO) == 9);
+
+    pair.cut();
+    let local = json!({ "force_local": true });
+    assert_eq!(pair.apply(ONE, ("weight = 9", "weight = 8"), &local).status, 200);
+    pair.nodes.edit("lb2/lvs.cf", "weight = 9", "weight = 7");
+    assert!(pair.owes());
+    pair.mend();
+    until("it is told once and left", || !pair.owes());
+    assert_eq!(pair.nodes.stands(ONE, "lvs.cf"), "conflict");
+    assert!(pair.says(ONE, "weight = 8") && pair.says(TWO, "weight = 7"));
+}
+
+#[test]
+fn what_happens_and_who_did_it_is_known_on_both_nodes_and_outlives_the_servers() {
+    let mut pair = Pair::new(134);
+    let events = |pair: &Pair| pair.get(ONE, "/api/v1/events");
+    until("the events of both are in one list", || {
+        let events = events(&pair)["events"].to_string();
+        events.contains("active, was acquiring") && events.contains("standby, was starting")
+    });
+    assert!(events(&pair)["partner"]["heard_ms"].is_u64(), "{}", events(&pair));
+
+    let drained = json!({ "state": "weight", "weight": 3, "reason": "only on lb2" });
+    let path = "/api/v1/services/web/servers/s/override";
+    let answer = pair.ask(TWO, &Asked::new("PUT", path).json(&drained));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let audited =
+        |pair: &Pair| pair.get(ONE, "/api/v1/audit")["entries"].to_string().contains("only on lb2");
+    until("the other node has the entry", || audited(&pair));
+    until("nothing waits", || pair.get(TWO, "/api/v1/audit")["unsent"] == 0);
+
+    pair.cut();
+    until("that is said, with the age of what is known", || {
+        let partner = events(&pair)["partner"].clone();
+        partner["problem"].is_string() && partner["heard_ms"].is_u64()
+    });
+    let known = |pair: &Pair| {
+        let history = pair.get(ONE, "/api/v1/history?service=web&series=up&range=300");
+        let values = history["values"].as_array().expect("values").clone();
+        values.iter().filter(|value| !value.is_null()).count()
+    };
+    until("there is some history", || known(&pair) >= 5);
+    let before = known(&pair);
+    let [first, second] = pair.guis;
+    first.signal("TERM");
+    let (status, log) = first.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    pair.guis = [gui(&pair.nodes, ONE), second];
+    assert!(known(&pair) >= before, "it was forgotten");
+    assert!(
+        audited(&pair),
+        "it is on this node's disk, whether the other one can be reached or not"
+    );
+}
