@@ -85,7 +85,7 @@ impl Pair {
     }
 
     /// Ends the connection of the second node.
-    fn cut(&mut self) {
+    fn cut(&self) {
         let [_, second] = &self.nodes.peers;
         second.signal("KILL");
         let told = || self.nodes.run(ONE, &["pair", "status", "--node", "partner"]);
