@@ -279,18 +279,22 @@ fn what_happens_and_who_did_it_is_known_on_both_nodes_and_outlives_the_servers()
         let partner = events(&pair)["partner"].clone();
         partner["problem"].is_string() && partner["heard_ms"].is_u64()
     });
+    let history = Asked::new("GET", "/api/v1/history?service=web&series=up&range=300");
+    // A server that has not looked yet knows of no service.
+    let has_looked = |pair: &Pair| pair.ask(ONE, &history).status == 200;
     let known = |pair: &Pair| {
-        let history = pair.get(ONE, "/api/v1/history?service=web&series=up&range=300");
-        let values = history["values"].as_array().expect("values").clone();
-        values.iter().filter(|value| !value.is_null()).count()
+        let history = pair.ask(ONE, &history).json();
+        let values = history["values"].as_array().into_iter().flatten();
+        values.filter(|value| !value.is_null()).count()
     };
-    until("there is some history", || known(&pair) >= 5);
+    until("there is some history", || has_looked(&pair) && known(&pair) >= 5);
     let before = known(&pair);
     let [first, second] = pair.guis;
     first.signal("TERM");
     let (status, log) = first.end();
     assert_eq!(status.code(), Some(0), "{log}");
     pair.guis = [gui(&pair.nodes, ONE), second];
+    until("the next one has looked", || has_looked(&pair));
     assert!(known(&pair) >= before, "it was forgotten");
     assert!(
         audited(&pair),

@@ -46,6 +46,9 @@ fn of_the_pair() -> Vec<Example> {
         get("/api/v1/overrides", ""),
         get("/api/v1/services", ""),
         at("GET", "/api/v1/services/{service}", "/api/v1/services/web", Value::Null),
+        get("/api/v1/ipvsadm", ""),
+        get("/api/v1/support-bundle", ""),
+        post("/api/v1/notify/test", json!({})),
         at("PUT", "/api/v1/maintenance", "/api/v1/maintenance", json!({ "on": false })),
         post("/api/v1/cluster/failover", json!({ "dry_run": true })),
     ]
@@ -91,8 +94,12 @@ fn of_servers() -> Vec<Example> {
     let one = "/api/v1/services/{service}/servers/{server}";
     let said = "/api/v1/services/{service}/servers/{server}/override";
     let check = "/api/v1/services/{service}/servers/{server}/check";
+    let connections = "/api/v1/services/{service}/connections";
     let word = json!({ "state": "weight", "weight": 3 });
+    let several = json!({ "state": "ready", "servers": ["web/s1"] });
     vec![
+        at("GET", connections, "/api/v1/services/web/connections", Value::Null),
+        at("PUT", "/api/v1/overrides", "/api/v1/overrides", several),
         at("GET", one, SERVER, Value::Null),
         at("PUT", said, &format!("{SERVER}/override"), word),
         at("DELETE", said, &format!("{SERVER}/override"), Value::Null),

@@ -23,6 +23,12 @@ const ANSWERS: &[(Endpoint, &str)] = &[
     (E::Events, "+ events:[]object last:integer partner:object?"),
     (E::History, "+ from:string step_ms:integer values:[]number?"),
     (E::Overrides, "+ overrides:[]object"),
+    (
+        E::Connections,
+        "+ servers:[]object traffic_age_ms:integer? connections:object? unknown:string?",
+    ),
+    (E::Listing, "+ text:string traffic_age_ms:integer?"),
+    (E::PutOverrides, "+ servers:[]object replicated:boolean"),
     (E::PutOverride, "+ servers:[]object replicated:boolean"),
     (E::DeleteOverride, "+ servers:[]object replicated:boolean"),
     (E::RunCheck, "+ checks:[]object"),
@@ -62,6 +68,8 @@ const ANSWERS: &[(Endpoint, &str)] = &[
     (E::Users, "users:[]object"),
     (E::Tokens, "tokens:[]object"),
     (E::CreateToken, "name:string role:string token:string"),
+    (E::SupportBundle, "version:string node:string at:string status:object configuration:object"),
+    (E::TestAlerts, "+ told:[]object"),
     (E::Audit, "+ entries:[]object partner:object? unsent:integer?"),
 ];
 
