@@ -40,7 +40,7 @@ const OURS_SECOND: [Kind; 2] = [Kind::Keepalived, Kind::Ours];
 impl Setting {
     const fn interval(&self) -> Duration {
         // Long enough for a machine that has other things to do: neither side may miss three.
-        Duration::from_millis(if self.version == 2 { 1000 } else { 300 })
+        Duration::from_millis(if self.version == 2 { 1000 } else { 500 })
     }
 
     fn ours(&self, number: u8, priority: u8, password: Option<PathBuf>) -> String {
