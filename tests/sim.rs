@@ -85,6 +85,13 @@ const LATER_REGRESSIONS: &[u64] = &[
     0x3c,
     // An address that a reload had not brought up, or not yet, was announced with the others.
     0x3b, 0x104,
+    // A guard that held again while the hand-over was agreed on left the service away for good, as
+    // if the administrator had moved it.
+    0x1b26,
+    // What a director decides because its clock jumped was blamed on the datagram it came with.
+    0x1a25,
+    // A datagram that was overtaken by a later one was taken for a newer sign of life.
+    0x556e, 0x60a8,
 ];
 
 const REGRESSIONS: &[u64] = &[

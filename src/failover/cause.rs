@@ -47,6 +47,8 @@ pub enum Cause {
     Requested,
     /// The peer did not agree to a hand-over in time, or could not take it.
     PeerRefused,
+    /// The guard that a hand-over was offered for holds again; the service stays.
+    Mended,
     /// A hand-over was asked of a director that does not hold the service.
     NotActive,
     /// The process was told to stop.
@@ -88,6 +90,7 @@ impl fmt::Display for Cause {
             Self::Forced => "told to start active",
             Self::Requested => "hand-over requested",
             Self::PeerRefused => "partner did not take the service",
+            Self::Mended => "what was wrong with this node is mended",
             Self::NotActive => "this node does not hold the service",
             Self::Stopping => "stopping",
             Self::DataPlaneFailed => "data plane failed",

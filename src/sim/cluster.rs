@@ -5,17 +5,15 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use crate::failover::guard::{Fault, Guard};
-use crate::failover::{ActionError, ActionId, Command, Heartbeat, Output, PathId, State, Status};
+use crate::failover::{ActionError, ActionId, Command, Heartbeat, State};
 use crate::time::Instant;
 
-use super::machines::{address, standard_machine};
+use super::machines::standard_machine;
 use super::node::{Ear, Node, Player};
 use super::random::Random;
 use super::recording::Recording;
-use super::scenario::{Pair, Scenario};
+use super::scenario::Scenario;
 use super::settings::Settings;
-use super::trace::{show, show_all};
 
 /// One of the two directors: 0 is the primary, 1 the backup.
 pub type NodeId = usize;
@@ -145,10 +143,10 @@ struct Entry {
 }
 
 /// Outputs one input may cause; far above what the rules can produce.
-const OUTPUTS_MAX: usize = 64;
+pub(super) const OUTPUTS_MAX: usize = 64;
 
 /// Datagrams a paused director's socket holds.
-const INBOX_MAX: usize = 32;
+pub(super) const INBOX_MAX: usize = 32;
 
 /// Where a director's clock may begin.
 const EPOCH_MAX: Duration = Duration::from_secs(1000);
@@ -464,90 +462,6 @@ impl Cluster {
         self.read_again(node)
     }
 
-    /// Hands an input to a director, or keeps it until the director runs again.
-    pub(super) fn feed(&mut self, node: NodeId, input: Input) -> Result<(), Violation> {
-        if self.nodes[node].paused {
-            self.keep(node, input);
-            return Ok(());
-        }
-        let now = self.nodes[node].clock.at(self.now);
-        let Some(player) = &mut self.nodes[node].player else {
-            return Ok(());
-        };
-        let machine = player.machine_mut();
-        let worthless = matches!(&input, Input::Datagram(datagram) if datagram.worthless);
-        let before = worthless.then(|| machine.status(now));
-        let unasked = machine.poll_output();
-        apply(machine, now, node, &input);
-        let after = worthless.then(|| machine.status(now));
-        let due = machine.poll_timeout();
-        self.require(unasked.is_none(), || format!("output without input: {unasked:?}"))?;
-        if let (Input::Timeout, Some(due)) = (&input, due) {
-            self.require(due > now, || format!("deadline {due} is already over"))?;
-        }
-        if let Input::Datagram(datagram) = &input {
-            self.overhear(node, datagram);
-        }
-        let before = before.zip(after);
-        self.drain_after(node, before, || show(&input))?;
-        if let Input::Datagram(datagram) = input {
-            self.remember(datagram);
-        }
-        Ok(())
-    }
-
-    /// Carries out what a director has to say to something that was done to it.
-    pub(super) fn drain(
-        &mut self,
-        node: NodeId,
-        what: impl FnOnce() -> String,
-    ) -> Result<(), Violation> {
-        self.drain_after(node, None, what)
-    }
-
-    /// The same; `unimpressed` is its status before and after, where nothing may have changed.
-    fn drain_after(
-        &mut self,
-        node: NodeId,
-        unimpressed: Option<(Status, Status)>,
-        what: impl FnOnce() -> String,
-    ) -> Result<(), Violation> {
-        let Some(player) = &mut self.nodes[node].player else {
-            return Ok(());
-        };
-        let machine = player.machine_mut();
-        let outputs: Vec<Output> = std::iter::from_fn(|| machine.poll_output()).collect();
-        let due = machine.poll_timeout();
-        self.note(|| format!("lb{} {} -> {}", node + 1, what(), show_all(&outputs)));
-        self.require(outputs.len() <= OUTPUTS_MAX, || "too many outputs".to_owned())?;
-        if let Some((before, after)) = unimpressed {
-            self.check_unimpressed(&before, &after, &outputs)?;
-        }
-        self.schedule_wake(node, due);
-        self.carry_out(node, outputs)?;
-        self.check_claim(node)
-    }
-
-    /// Notes what a director must have learnt from a datagram.
-    fn overhear(&mut self, node: NodeId, datagram: &Datagram) {
-        let boot = self.nodes[1 - node].ear.boot;
-        let this = &mut self.nodes[node];
-        let real = !datagram.worthless && datagram.path < this.paths;
-        if real && self.scenario.pair == Pair::V2 {
-            this.ear.hear(this.clock.at(self.now), boot, datagram);
-        }
-    }
-
-    fn keep(&mut self, node: NodeId, input: Input) {
-        let worthless = matches!(&input, Input::Datagram(datagram) if datagram.worthless);
-        let is_datagram = matches!(input, Input::Datagram(_));
-        let inbox = &mut self.nodes[node].inbox;
-        let full = is_datagram && inbox.len() >= INBOX_MAX;
-        if !full && !worthless && !matches!(input, Input::Timeout) {
-            inbox.push_back(input);
-        }
-    }
-
     pub(super) fn schedule_wake(&mut self, node: NodeId, due: Option<Instant>) {
         self.nodes[node].wake += 1;
         if let Some(due) = due {
@@ -614,24 +528,5 @@ impl Eq for Entry {}
 impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
-    }
-}
-
-fn apply(machine: &mut dyn Heartbeat, now: Instant, node: NodeId, input: &Input) {
-    match input {
-        Input::Datagram(datagram) => {
-            let source = address(1 - node, datagram.path);
-            machine.handle_datagram(now, PathId(datagram.path), source, &datagram.bytes);
-        }
-        Input::Timeout => machine.handle_timeout(now),
-        Input::Completion(id, result) => machine.handle_completion(now, *id, result.clone()),
-        Input::Command(command) => machine.handle_command(now, *command),
-        Input::DataPlane(usable) => machine.handle_data_plane(now, *usable),
-        Input::Warmth(warm) => machine.handle_warmth(now, *warm),
-        Input::Guards(false) => machine.handle_guards(now, &[]),
-        Input::Guards(true) => {
-            let link = Guard::Link("eth0".to_owned());
-            machine.handle_guards(now, &[Fault::new(link, "no carrier")]);
-        }
     }
 }

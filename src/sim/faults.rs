@@ -150,6 +150,7 @@ impl Cluster {
         self.note(|| format!("the clock of lb{} jumps by {span:?}", node + 1));
         self.disturbed = self.now;
         self.nodes[node].clock.epoch += span;
+        self.nodes[node].jumped = true;
         self.nodes[node].ear.wake();
         let due =
             self.nodes[node].player.as_ref().and_then(|player| player.machine().poll_timeout());

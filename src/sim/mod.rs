@@ -32,6 +32,7 @@ mod actions;
 mod checks;
 mod cluster;
 mod faults;
+mod inputs;
 mod kernel;
 mod machines;
 mod network;

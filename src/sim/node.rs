@@ -46,6 +46,8 @@ pub(super) struct Node {
     pub(super) epoch: u64,
     pub(super) wake: u64,
     pub(super) paused: bool,
+    /// Whether its clock jumped since it last looked at it.
+    pub(super) jumped: bool,
     /// Since when it is paused, if the peer was there then and nothing else was wrong.
     pub(super) paused_calmly: Option<Instant>,
     /// What arrived while paused.
@@ -118,6 +120,9 @@ pub(super) struct Ear {
     pub(super) sent: u64,
     /// What does not echo a later datagram of it may be old.
     pub(super) floor: u64,
+    /// The run and the counter of the newest word heard of the peer, fresh or not: whatever arrives
+    /// after that and was said before it is no sign of life.
+    pub(super) newest: (u64, u64),
     /// The newest word of the peer's present run that proved to be fresh.
     pub(super) last: Option<Word>,
 }
@@ -146,11 +151,18 @@ impl Ear {
         let Some(said) = Said::read(&datagram.bytes) else {
             return;
         };
-        let known = self.last.filter(|last| last.boot == said.boot);
+        let present = said.boot == boot;
         let fresh = said.echo.0 == self.boot && said.echo.1 > self.floor;
-        let newer = known.is_none_or(|last| last.counter < said.counter);
-        let trusted = if said.claims { fresh && said.boot == boot } else { true };
-        if (said.boot == boot || known.is_some()) && trusted && newer {
+        let newer = match self.last.filter(|last| last.boot == said.boot) {
+            _ if present => self.newest.0 != boot || self.newest.1 < said.counter,
+            Some(last) => last.counter < said.counter,
+            None => false,
+        };
+        if newer && present {
+            self.newest = (boot, said.counter);
+        }
+        let trusted = !said.claims || fresh && present;
+        if newer && trusted {
             let Said { boot, counter, claims, .. } = said;
             self.last = Some(Word { boot, counter, at, claims });
         }

@@ -326,9 +326,10 @@ pub(super) fn decide(phase: &Phase, event: &Event, facts: &Facts<'_>) -> Action 
             Action::Offer(Purpose::Stop)
         }
         (P::Active, Event::Stop) => Action::Release(Cause::Stopping, After::Stop),
-        (P::Offering(attempt), Event::Accepted) => {
-            Action::Release(given_cause(attempt.purpose, facts), hand(attempt.id, attempt.purpose))
-        }
+        (P::Offering(attempt), Event::Accepted) => match given_cause(attempt.purpose, facts) {
+            Some(cause) => Action::Release(cause, hand(attempt.id, attempt.purpose)),
+            None => Action::Keep(Cause::Mended),
+        },
         (P::Offering(attempt), Event::Refused | Event::Deadline) => match attempt.purpose {
             Purpose::HandOver | Purpose::Yield => Action::Keep(Cause::PeerRefused),
             Purpose::Stop => Action::Release(Cause::Stopping, After::Stop),
@@ -533,11 +534,12 @@ const fn hand(id: u64, purpose: Purpose) -> After {
     After::Hand { id, purpose }
 }
 
-fn given_cause(purpose: Purpose, facts: &Facts<'_>) -> Cause {
+/// Why the service goes; none if the reason to offer it is gone.
+fn given_cause(purpose: Purpose, facts: &Facts<'_>) -> Option<Cause> {
     match purpose {
-        Purpose::HandOver => Cause::Requested,
-        Purpose::Yield => facts.unfit.map_or(Cause::Requested, Unfit::cause),
-        Purpose::Stop => Cause::Stopping,
+        Purpose::HandOver => Some(Cause::Requested),
+        Purpose::Yield => facts.unfit.map(Unfit::cause),
+        Purpose::Stop => Some(Cause::Stopping),
     }
 }
 

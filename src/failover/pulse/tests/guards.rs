@@ -35,6 +35,17 @@ fn a_director_with_a_failing_guard_passes_the_service_on_and_does_not_ask_for_it
 }
 
 #[test]
+fn a_director_whose_guard_holds_again_before_the_partner_agrees_keeps_the_service() {
+    let (mut primary, mut backup) = pair();
+    primary.handle_guards(at(10), &no_carrier());
+    primary.handle_guards(at(11), &[]);
+    let log = exchange(at(11), &mut primary, &mut backup);
+    assert_eq!(declined(&log), [Cause::Mended]);
+    live(50..2000, &mut primary, &mut backup);
+    assert_eq!((state(&primary), state(&backup)), (State::Active, State::Standby));
+}
+
+#[test]
 fn a_degraded_owner_is_better_than_none() {
     let (mut primary, mut backup) = pair();
     backup.handle_guards(at(10), &no_carrier());
