@@ -1,6 +1,6 @@
 //! A conversation with a real kernel, recorded in the lab and replayed anywhere.
 //!
-//! The recording is `target/.../kernel-lab/out/capture` after a run of the lab; the one kept in
+//! The recording is `target/.../kernel-lab*/out/capture` after a run of the lab; the one kept in
 //! `fixtures/` was made on Linux 6.1, little-endian.
 
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! What each scheduler chooses, beside what the kernel's chose.
 //!
 //! The vectors are of a real kernel's IPVS (Linux 6.1): `tests/kernel/run schedulers` makes them
-//! anew, in `target/.../kernel-lab/out`, and compares them with ours itself.
+//! anew, in `target/.../kernel-lab*/out`, and compares them with ours itself.
 
 #![allow(clippy::expect_used, reason = "a vector that cannot be read is a mistake in it")]
 
