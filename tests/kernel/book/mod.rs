@@ -38,21 +38,47 @@ fn pages_come_from_both(scene: &Scene, vip: &str) {
 
 #[test]
 #[ignore = "needs the kernel lab: tests/kernel/run"]
-fn the_chapter_on_nat_ends_with_clients_at_both_servers() {
+fn the_chapters_on_nat_and_on_ftp_by_nat_end_with_clients_at_both_servers() {
     let scene = Scene::new(BETWEEN);
     web_servers(8080);
+    for (name, at) in [("web1", "10.0.0.31:21"), ("web2", "10.0.0.32:21")] {
+        serve_ftp(name, address(at));
+    }
     scene.prepare("nat.md", &[]);
+    scene.prepare("ftp.md", &["NAT"]);
     scene.start();
     scene.try_out("nat.md", &[]);
     pages_come_from_both(&scene, VIP);
+    let vip = address("192.0.2.80:21");
+    wait_for("the service", || connect(vip).is_some());
+    scene.reaches_both(|| Some(transferred(vip)));
 }
 
+/// The servers of these chapters stay as they are; the directors get a configuration for each.
 #[test]
 #[ignore = "needs the kernel lab: tests/kernel/run"]
-fn the_chapter_on_direct_routing_ends_with_clients_at_both_servers_and_one_answer_to_arp() {
+fn the_chapters_whose_servers_answer_clients_themselves_end_with_clients_at_their_servers() {
     let scene = Scene::new(ONE_WIRE);
     web_servers(80);
+    direct_routing(&scene);
+    scene.stop();
+    marks(&scene);
+    scene.stop();
+    ipv6(&scene);
+}
+
+/// Clients at both servers, one answer to ARP, and passive FTP.
+fn direct_routing(scene: &Scene) {
+    for server in scene.at("servers") {
+        // What vsftpd would be confined to.
+        server.sh("sysctl -w net.ipv4.ip_local_port_range='10000 20000'");
+    }
     scene.prepare("direct-routing.md", &[]);
+    for (name, own) in [("web1", "192.0.2.31:21"), ("web2", "192.0.2.32:21")] {
+        serve_ftp(name, address(own));
+        serve_ftp(name, address("192.0.2.80:21"));
+    }
+    scene.prepare("ftp.md", &["Direct routing and tunnels"]);
     scene.start();
     let said = scene.try_out("direct-routing.md", &[]);
     let colons = |word: &&str| word.matches(':').count() == 5;
@@ -63,7 +89,37 @@ fn the_chapter_on_direct_routing_ends_with_clients_at_both_servers_and_one_answe
         let route = route.collect::<String>();
         assert!(route.contains("dev eth0") && route.contains(&format!("src {own}")), "{route}");
     }
-    pages_come_from_both(&scene, VIP);
+    pages_come_from_both(scene, VIP);
+    let vip = address("192.0.2.80:21");
+    wait_for("the service", || connect(vip).is_some());
+    let first = transferred(vip);
+    assert!((0..3).all(|_| transferred(vip) == first), "a client keeps its server");
+}
+
+/// Clients keep their server on both ports.
+fn marks(scene: &Scene) {
+    let (authority, tls) = certificates();
+    for director in scene.at("both") {
+        director.sh(&format!("cat >/etc/ssl/certs/ca-certificates.crt <<'END'\n{authority}END\n"));
+    }
+    serve_https("web1", 443, &tls);
+    serve_https("web2", 443, &tls);
+    scene.prepare("firewall-marks.md", &[]);
+    scene.start();
+    keep_their_server(scene);
+    for director in scene.at("both") {
+        director.sh("iptables -t mangle -F PREROUTING");
+    }
+}
+
+/// Clients of both families are answered.
+fn ipv6(scene: &Scene) {
+    scene.prepare("ipv6.md", &[]);
+    scene.start();
+    scene.try_out("ipv6.md", &[]);
+    for vip in [VIP, "[2001:db8::80]:80"] {
+        assert_eq!(ask_http(address(vip)).as_deref(), Some("web1"), "{vip}");
+    }
 }
 
 #[test]
@@ -93,66 +149,9 @@ fn the_chapter_on_tunnels_ends_with_clients_at_a_near_and_at_a_far_server() {
     assert!(answer.is_some_and(|answer| answer.ends_with(&[192, 0, 2, 53])));
 }
 
-#[test]
-#[ignore = "needs the kernel lab: tests/kernel/run"]
-fn the_chapter_on_ftp_ends_with_transfers_by_nat() {
-    let scene = Scene::new(BETWEEN);
-    let servers = [("web1", "10.0.0.31:21"), ("web2", "10.0.0.32:21")];
-    for (name, at) in servers {
-        serve_ftp(name, address(at));
-    }
-    scene.prepare("ftp.md", &["NAT"]);
-    scene.prepare("nat.md", &["On the real servers"]);
-    for director in scene.at("both") {
-        director.sh("sysctl -w net.ipv4.ip_forward=1");
-    }
-    scene.start();
-    let vip = address("192.0.2.80:21");
-    wait_for("the service", || connect(vip).is_some());
-    scene.reaches_both(|| Some(transferred(vip)));
-}
-
-#[test]
-#[ignore = "needs the kernel lab: tests/kernel/run"]
-fn the_chapter_on_ftp_ends_with_transfers_by_direct_routing() {
-    let scene = Scene::new(ONE_WIRE);
-    for server in scene.at("servers") {
-        // What vsftpd would be confined to.
-        server.sh("sysctl -w net.ipv4.ip_local_port_range='10000 20000'");
-    }
-    scene.prepare("direct-routing.md", &["The ARP problem"]);
-    for (name, own) in [("web1", "192.0.2.31:21"), ("web2", "192.0.2.32:21")] {
-        serve_ftp(name, address(own));
-        serve_ftp(name, address("192.0.2.80:21"));
-    }
-    scene.prepare("ftp.md", &["Direct routing and tunnels"]);
-    scene.start();
-    let vip = address("192.0.2.80:21");
-    wait_for("the service", || connect(vip).is_some());
-    let first = transferred(vip);
-    assert!((0..3).all(|_| transferred(vip) == first), "a client keeps its server");
-}
-
 /// What a passive transfer brings.
 fn transferred(vip: SocketAddr) -> String {
     fetch_passively(&mut Talk::dial(vip), vip, "PASV")
-}
-
-#[test]
-#[ignore = "needs the kernel lab: tests/kernel/run"]
-fn the_chapter_on_firewall_marks_ends_with_clients_who_keep_their_server_on_both_ports() {
-    let scene = Scene::new(ONE_WIRE);
-    let (authority, tls) = certificates();
-    for director in scene.at("both") {
-        director.sh(&format!("cat >/etc/ssl/certs/ca-certificates.crt <<'END'\n{authority}END\n"));
-    }
-    web_servers(80);
-    serve_https("web1", 443, &tls);
-    serve_https("web2", 443, &tls);
-    scene.prepare("direct-routing.md", &["The ARP problem"]);
-    scene.prepare("firewall-marks.md", &[]);
-    scene.start();
-    keep_their_server(&scene);
 }
 
 fn keep_their_server(scene: &Scene) {
@@ -171,20 +170,6 @@ fn keep_their_server(scene: &Scene) {
         seen.insert(server);
     }
     assert_eq!(seen.len(), 2, "each client has a server of its own");
-}
-
-#[test]
-#[ignore = "needs the kernel lab: tests/kernel/run"]
-fn the_chapter_on_ipv6_ends_with_clients_of_both_families() {
-    let scene = Scene::new(ONE_WIRE);
-    web_servers(80);
-    scene.prepare("direct-routing.md", &["The ARP problem"]);
-    scene.prepare("ipv6.md", &[]);
-    scene.start();
-    scene.try_out("ipv6.md", &[]);
-    for vip in [VIP, "[2001:db8::80]:80"] {
-        assert_eq!(ask_http(address(vip)).as_deref(), Some("web1"), "{vip}");
-    }
 }
 
 /// An authority, and what a server whom it knows as shop.example.com needs.

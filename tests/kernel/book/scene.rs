@@ -117,6 +117,13 @@ impl Scene {
         assert!(start.map(|block| drop(self.does(block))).count() >= 3, "the chapter starts it");
     }
 
+    /// Ends the pair, so that another configuration can take its place.
+    pub(super) fn stop(&self) {
+        for director in self.at("both") {
+            director.sh("service pulse stop; rm /etc/sysconfig/ha/lvs.cf");
+        }
+    }
+
     /// Does what is left of a page: what is tried and looked at while the pair runs. Gives what it
     /// printed.
     pub(super) fn try_out(&self, page: &str, wanted: &[&str]) -> String {
