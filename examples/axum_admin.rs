@@ -23,7 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use piranha::control::Word;
-use piranha::control::protocol::{Operated, Operation, Problem, ProblemCode, Servers};
+use piranha::control::protocol::{Operated, Operation, Problem, ProblemCode, Scope, Servers};
 use piranha::control::status::Balancing;
 use piranha::control::supervision::{Report, Request};
 use piranha::failover::ActionId;
@@ -45,7 +45,7 @@ fn administration(orders: Orders) -> Router {
 }
 
 async fn status(State(orders): State<Orders>) -> Result<Json<Balancing>, Refusal> {
-    let all = |answer| Order::Status { servers: Servers::All, service: None, answer };
+    let all = |answer| Order::Status { scope: Scope::of(Servers::All), answer };
     Ok(Json(ask(&orders, all).await?))
 }
 

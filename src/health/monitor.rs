@@ -255,6 +255,19 @@ impl Monitor {
         &self.config
     }
 
+    /// What the table holds, as its outputs said; `None` for out of it.
+    #[must_use]
+    pub const fn weight(&self) -> Option<Weight> {
+        self.held
+    }
+
+    /// What it says of the server, and what an administrator wants of that: a part of
+    /// [`status`](Self::status) that costs nothing.
+    #[must_use]
+    pub const fn standing(&self) -> (Health, Override) {
+        (self.health(), self.forced)
+    }
+
     /// All there is to say about the server.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::control;
 use super::systemd::Manager;
-use crate::control::protocol::{Daemon, Events, Servers};
+use crate::control::protocol::{Daemon, Events, Scope};
 use crate::control::status::Reading;
 use crate::control::{Client, ClientError, Event, Record, Timestamp};
 use crate::failover::State;
@@ -87,12 +87,12 @@ impl Teller {
 
     /// Whether this director has found its part: not while it listens for its partner.
     async fn is_settled(&self) -> bool {
-        let status = control::status(&self.directory, Servers::None, None).await;
+        let status = control::status_of(&self.directory, Scope::overview().at_most(0)).await;
         status.pulse.known().is_some_and(|pulse| pulse.state != State::Starting)
     }
 
     async fn tell_status(&mut self) {
-        let status = control::status(&self.directory, Servers::None, None).await;
+        let status = control::status_of(&self.directory, Scope::overview().at_most(0)).await;
         let line = match &status.pulse {
             Reading::Known(_) => status.line(),
             Reading::Unknown { .. } => return,

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use piranha::control::Client;
-use piranha::control::protocol::{Daemon, Servers as Which};
+use piranha::control::protocol::{Daemon, Scope, Servers as Which};
 
 use crate::contender::{Contender, Kind, Layout, PORT};
 use crate::traffic::{Servers, serve};
@@ -14,6 +14,9 @@ use crate::{Outcome, PATIENCE, SERVERS, millis};
 
 /// How often each answer is asked for.
 const ROUNDS: usize = 50;
+
+/// So many services `piranha status` shows.
+const SHOWN: usize = 100;
 
 /// Reloads of one changed weight.
 const RELOADS: u32 = 10;
@@ -33,11 +36,18 @@ pub(crate) fn measure(servers: u32, kernel: bool) -> Outcome<()> {
     let told = runtime.block_on(async {
         let mut client = connect(&contender).await?;
         let up = wait_until_up(&mut client, &layout).await?;
-        let brief = time(&mut client, Which::None).await?;
-        let notable = time(&mut client, Which::Notable).await?;
-        let all = time(&mut client, Which::All).await?;
+        let mut answers = Vec::new();
+        for (what, scope) in [
+            ("overview", Scope::overview().at_most(0)),
+            ("brief", Scope::overview()),
+            ("status", Scope::of(Which::Notable).at_most(SHOWN)),
+            ("all services", Scope::of(Which::Notable)),
+            ("all servers", Scope::of(Which::All)),
+        ] {
+            answers.push((what, time(&mut client, &scope).await?));
+        }
         let reload = reloads(&mut client, &contender, layout, kernel).await?;
-        Outcome::Ok((up, [("brief", brief), ("status", notable), ("all servers", all)], reload))
+        Outcome::Ok((up, answers, reload))
     });
     let (up, answers, reload) = told?;
     println!(
@@ -69,8 +79,7 @@ async fn connect(contender: &Contender) -> Outcome<Client> {
 async fn wait_until_up(client: &mut Client, layout: &Layout) -> Outcome<Duration> {
     let begun = Instant::now();
     loop {
-        let balancing = client.balancing(Which::None, None).await?;
-        let up: u32 = balancing.services.iter().map(|service| service.counts.up).sum();
+        let up = client.balancing_of(Scope::overview().at_most(0)).await?.totals().servers.up;
         if up == layout.services * SERVERS {
             return Ok(begun.elapsed());
         }
@@ -82,11 +91,11 @@ async fn wait_until_up(client: &mut Client, layout: &Layout) -> Outcome<Duration
 }
 
 /// Median and worst, in milliseconds.
-async fn time(client: &mut Client, which: Which) -> Outcome<[f64; 2]> {
+async fn time(client: &mut Client, scope: &Scope) -> Outcome<[f64; 2]> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        client.balancing(which, None).await?;
+        client.balancing_of(scope.clone()).await?;
         times.push(millis(begun.elapsed()));
         // Not in step with anything it does every so often.
         tokio::time::sleep(Duration::from_millis(37)).await;

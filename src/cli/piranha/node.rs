@@ -8,7 +8,7 @@ use super::place::{Place, refused};
 use super::table::Screen;
 use super::{print, print_json, show, status};
 use crate::cli::{Failure, on_one_thread};
-use crate::control::protocol::{Daemon, Done, Servers};
+use crate::control::protocol::{Daemon, Done, Scope};
 use crate::failover::State;
 use crate::time::Instant;
 
@@ -74,7 +74,7 @@ impl Failover {
     }
 
     async fn rehearse(&self) -> Result<u8, Failure> {
-        let known = self.place.status(Servers::None).await;
+        let known = self.place.status(Scope::overview().at_most(status::SERVICES)).await;
         if self.place.json {
             print_json(&serde_json::to_value(&known.verdict)?)?;
         } else {

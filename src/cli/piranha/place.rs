@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::{CONFIG_FILE, Failure};
 use crate::control::metrics::Scene;
-use crate::control::protocol::{Daemon, Problem, ProblemCode, Servers};
+use crate::control::protocol::{Daemon, Problem, ProblemCode, Scope, Servers};
 use crate::control::status::{Balancing, Status};
 use crate::control::{Client, ClientError};
 use crate::runtime::control::{self, directory};
@@ -36,9 +36,9 @@ const LOCAL: &str = "local";
 const PARTNER: &str = "partner";
 
 impl Place {
-    /// What both daemons know, with these servers of each service.
-    pub(super) async fn status(&self, servers: Servers) -> Status {
-        control::status(&self.directory(), servers, None).await
+    /// What both daemons know, as far as `scope` goes.
+    pub(super) async fn status(&self, scope: Scope) -> Status {
+        control::status_of(&self.directory(), scope).await
     }
 
     /// The same with all servers, and what both daemons have counted.

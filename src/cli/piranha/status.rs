@@ -8,14 +8,19 @@ use super::place::Place;
 use super::table::Screen;
 use super::{print, print_json, show, span};
 use crate::cli::{Failure, on_one_thread};
-use crate::control::protocol::Servers;
+use crate::control::protocol::{Scope, Servers};
 use crate::control::status;
 use crate::control::status::{Failover, Reading};
+
+/// So many services are shown where not all of them were asked for: more is read by nobody.
+pub(super) const SERVICES: usize = 100;
 
 /// The exit code where nobody answers, for LSB and for Nagios.
 const NOTHING_RUNS: u8 = 3;
 
 /// Say whether the pair is healthy and would fail over, and what it does.
+///
+/// Of many services those are shown that there is something to notice of, a hundred at most.
 ///
 /// Exit codes: 0 the director runs, 3 it does not (or cannot be asked). With --nagios: 0 ok,
 /// 1 warning, 2 critical, 3 unknown.
@@ -26,7 +31,7 @@ pub(super) struct Status {
     /// How much is told, and how: the same as --wide, --brief and --json.
     #[arg(short, long, value_name = "FORM", value_enum, conflicts_with_all = ["wide", "brief", "json"])]
     output: Option<Form>,
-    /// Every server, and traffic.
+    /// Every service, every server, and traffic.
     #[arg(short, long)]
     wide: bool,
     /// One line for the pair and one for each service.
@@ -44,7 +49,7 @@ pub(super) struct Status {
 /// How a status is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Form {
-    /// Every server, and traffic.
+    /// Every service, every server, and traffic.
     Wide,
     /// One line for the pair and one for each service.
     Brief,
@@ -59,7 +64,7 @@ impl Status {
         self.place.json |= self.output == Some(Form::Json);
         on_one_thread(async move {
             loop {
-                let status = self.place.status(self.servers()).await;
+                let status = self.place.status(self.scope()).await;
                 let code = self.show(&status)?;
                 match self.watch {
                     Some(pause) => tokio::time::sleep(pause.max(Duration::from_millis(100))).await,
@@ -69,13 +74,16 @@ impl Status {
         })
     }
 
-    const fn servers(&self) -> Servers {
+    fn scope(&self) -> Scope {
         if self.place.json || self.wide {
-            Servers::All
-        } else if self.brief || self.nagios {
-            Servers::None
+            Scope::of(Servers::All)
+        } else if self.brief {
+            Scope::overview()
+        } else if self.nagios {
+            // The line names the worst, and counts the others.
+            Scope::overview().at_most(1)
         } else {
-            Servers::Notable
+            Scope::of(Servers::Notable).at_most(SERVICES)
         }
     }
 
@@ -119,7 +127,7 @@ pub(super) struct Readiness {
 impl Readiness {
     pub(super) fn run(self) -> Result<u8, Failure> {
         on_one_thread(async move {
-            let status = self.place.status(Servers::None).await;
+            let status = self.place.status(Scope::overview().at_most(SERVICES)).await;
             if self.place.json {
                 print_json(&serde_json::to_value(&status.verdict)?)?;
             } else {

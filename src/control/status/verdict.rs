@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Balancing, HeartbeatPath, Heartbeats, Reading, ServiceState, ServiceStatus};
+use super::{Balancing, Concern, HeartbeatPath, Heartbeats, Reading, ServiceStatus, Totals};
 use crate::control::revisions::Standing;
 use crate::failover::State;
 use crate::failover::guard::Fault;
@@ -456,6 +456,7 @@ fn judge_balancing(lvs: &Balancing, reasons: &mut Vec<Reason>) {
     }
     reasons.extend(lvs.configuration.standing.iter().flat_map(standing));
     reasons.extend(lvs.services.iter().filter_map(service));
+    reasons.extend(left_out(lvs));
     if !lvs.overrides.is_empty() {
         reasons.push(Reason::new(
             ReasonCode::Overridden,
@@ -505,25 +506,47 @@ fn standing(standing: &Standing) -> Vec<Reason> {
 
 fn service(service: &ServiceStatus) -> Option<Reason> {
     let (counts, name) = (service.counts, &service.name);
-    let mend = "see `piranha server list` for why each server is down";
-    let (code, message) = match service.state {
-        ServiceState::Down => (ReasonCode::ServiceDown, format!("nobody answers for {name}")),
-        ServiceState::Sorry => {
+    let (code, message) = match service.concern()? {
+        Concern::Down => (ReasonCode::ServiceDown, format!("nobody answers for {name}")),
+        Concern::Sorry => {
             (ReasonCode::SorryServing, format!("the sorry server answers for {name}"))
         }
-        ServiceState::Starting => {
+        Concern::Starting => {
             (ReasonCode::ServiceStarting, format!("the servers of {name} had no verdict yet"))
         }
-        ServiceState::Up | ServiceState::Degraded
-            if service.quorum.is_some_and(|quorum| !quorum.is_met) =>
-        {
+        Concern::BelowQuorum => {
             (ReasonCode::QuorumLost, format!("{name} has less than its quorum"))
         }
-        ServiceState::Degraded => (
+        Concern::Degraded => (
             ReasonCode::ServiceDegraded,
             format!("{} of {} servers of {name} fail their checks", counts.down, counts.total),
         ),
-        ServiceState::Up | ServiceState::Elsewhere => return None,
     };
-    Some(Reason::new(code, Some(name), message, mend))
+    Some(Reason::new(code, Some(name), message, SEE_SERVERS))
 }
+
+/// The services that were not told one by one.
+fn left_out(lvs: &Balancing) -> Vec<Reason> {
+    let told: Totals = lvs.services.iter().collect();
+    let all = lvs.totals();
+    let of = |concern| {
+        let more = all.services.with(concern).saturating_sub(told.services.with(concern));
+        (more > 0).then(|| further(concern, more))
+    };
+    Concern::ALL.into_iter().filter_map(of).collect()
+}
+
+fn further(concern: Concern, services: u32) -> Reason {
+    let (code, what) = match concern {
+        Concern::Down => (ReasonCode::ServiceDown, "nobody answers for"),
+        Concern::Sorry => (ReasonCode::SorryServing, "the sorry servers answer for"),
+        Concern::Starting => (ReasonCode::ServiceStarting, "no server had a verdict yet of"),
+        Concern::BelowQuorum => (ReasonCode::QuorumLost, "there is less than the quorum of"),
+        Concern::Degraded => (ReasonCode::ServiceDegraded, "servers fail their checks of"),
+    };
+    let noun = if services == 1 { "service" } else { "services" };
+    let message = format!("{what} {services} more {noun}");
+    Reason::new(code, None, message, SEE_SERVERS)
+}
+
+const SEE_SERVERS: &str = "see `piranha server list` for why each server is down";

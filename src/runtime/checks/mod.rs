@@ -52,6 +52,7 @@ use std::path::PathBuf;
 
 pub use dialer::{Dialer, Way};
 pub use expiries::Expiries;
+pub(in crate::runtime) use pool::Standing;
 pub use pool::{Method, Pool, Seat};
 pub use runner::Runner;
 pub use transcript::{Line, Transcript};

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
+pub(in crate::runtime) use self::crew::Standing;
 use self::crew::{Action, Ask, Crew, Flight, Side, Start};
 use self::slab::Slot;
 use self::sockets::Sockets;
@@ -26,6 +27,7 @@ use crate::control::Histogram;
 use crate::health::{
     Check, Failure, Monitor, MonitorConfig, Output, Override, Snapshot, Stage, Status,
 };
+use crate::net::Weight;
 use crate::runtime::clock;
 use crate::time::Instant;
 
@@ -114,6 +116,11 @@ impl<K: Clone + Send + 'static> Pool<K> {
         let side = Side::Own(Way { target, method });
         self.shared.seat(key, side, Start { config, snapshot: Some(snapshot) })
     }
+
+    /// The keys of the servers whose standing has changed since this was last asked.
+    pub(in crate::runtime) fn take_changed(&self) -> Vec<K> {
+        self.shared.crew().take_changed()
+    }
 }
 
 impl<K: Clone> Seat<K> {
@@ -164,6 +171,16 @@ impl<K: Clone> Seat<K> {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.crew().monitor(self.slot, Monitor::status).unwrap_or_else(|| blank().status())
+    }
+
+    /// The same without what takes room, or `None` for a seat that nobody has.
+    pub(in crate::runtime) fn standing(&self) -> Option<Standing> {
+        self.shared.crew().monitor(self.slot, Monitor::standing)
+    }
+
+    /// The weight that the table is to hold for it.
+    pub(in crate::runtime) fn weight(&self) -> Option<Weight> {
+        self.shared.crew().monitor(self.slot, Monitor::weight).flatten()
     }
 
     /// How long its checks took since it was first watched.

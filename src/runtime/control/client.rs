@@ -13,7 +13,7 @@ use super::place::socket;
 use crate::control::metrics::Scene;
 use crate::control::protocol::{
     Call, Checked, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem,
-    Request, Servers, TableStatus, Uploaded, VERSION,
+    Request, Scope, Servers, TableStatus, Uploaded, VERSION,
 };
 use crate::control::revisions::{Application, Applied, Draft, Review, RevisionText, Revisions};
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
@@ -131,7 +131,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn heartbeats(&mut self) -> Result<Heartbeats, ClientError> {
-        self.call(Call::Status { servers: Servers::None, service: None }, LIMIT).await
+        self.call(Call::Status(Scope::default()), LIMIT).await
     }
 
     /// What `lvs` knows, of one service or of all, with these servers of each.
@@ -144,7 +144,15 @@ impl Client {
         service: Option<&str>,
     ) -> Result<Balancing, ClientError> {
         let service = service.map(ToOwned::to_owned);
-        self.call(Call::Status { servers, service }, LIMIT).await
+        self.balancing_of(Scope { service, ..Scope::of(servers) }).await
+    }
+
+    /// What `lvs` knows, as far as `scope` goes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn balancing_of(&mut self, scope: Scope) -> Result<Balancing, ClientError> {
+        self.call(Call::Status(scope), LIMIT).await
     }
 
     /// What the daemon has counted since it began.
@@ -388,13 +396,19 @@ impl Client {
 
 /// Asks both daemons in `directory` and puts together what they say, with these servers.
 pub async fn status(directory: &Path, servers: Servers, service: Option<&str>) -> Status {
+    let service = service.map(ToOwned::to_owned);
+    status_of(directory, Scope { service, ..Scope::of(servers) }).await
+}
+
+/// The same, as far as `scope` goes.
+pub async fn status_of(directory: &Path, scope: Scope) -> Status {
     let pulse = async {
         let mut client = Client::connect(directory, Daemon::Pulse).await?;
         Ok((client.hello.node.clone(), client.heartbeats().await?))
     };
     let lvs = async {
         let mut client = Client::connect(directory, Daemon::Lvs).await?;
-        Ok((client.hello.node.clone(), client.balancing(servers, service).await?))
+        Ok((client.hello.node.clone(), client.balancing_of(scope).await?))
     };
     let (pulse, lvs) = tokio::join!(pulse, lvs);
     let name =

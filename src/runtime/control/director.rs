@@ -74,8 +74,8 @@ impl Serve for Director {
                 counters.services = self.ask(|answer| Order::Counters { answer }).await?;
                 text(&counters)
             }
-            Call::Status { servers, service } => {
-                let order = |answer| Order::Status { servers, service, answer };
+            Call::Status(scope) => {
+                let order = |answer| Order::Status { scope, answer };
                 let mut balancing = self.ask(order).await?;
                 balancing.configuration.standing = self.keeper.as_ref().map(Keeper::standing);
                 text(&balancing)

@@ -26,7 +26,7 @@ mod server;
 mod session;
 mod upload;
 
-pub use client::{Client, ClientError, Heard, scene, status};
+pub use client::{Client, ClientError, Heard, scene, status, status_of};
 pub use director::serve_director;
 pub use feed::{Feed, feed, now};
 pub use node::{Traffic, serve_node};

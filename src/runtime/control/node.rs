@@ -74,7 +74,7 @@ impl Serve for Node {
         events: &Chronicle,
     ) -> Result<String, Problem> {
         match call {
-            Call::Status { .. } => text(&self.status()?),
+            Call::Status(_) => text(&self.status()?),
             Call::Counters => text(&self.counters(events)),
             Call::HandOver { reason } => {
                 tracing::info!("pulse: {} asks for a hand-over{}", caller.user, because(reason));

@@ -128,6 +128,7 @@ impl Director {
                 continue;
             }
             let Some(departure) = self.leaving.servers.remove(&key) else { continue };
+            self.survey.renew(key.service);
             let entry = self.wanted_entry(key.service);
             let removed = self.table.service(key.service, entry).await;
             self.warn_of(removed);

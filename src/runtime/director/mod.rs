@@ -6,7 +6,7 @@
 //! It is told and asked things by [`Order`]s while it runs:
 //!
 //! ```no_run
-//! use piranha::control::protocol::Servers;
+//! use piranha::control::protocol::{Scope, Servers};
 //! use piranha::runtime::director::{Director, Order};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@
 //! let orders = director.control();
 //! let link = director.spawn();
 //! let (answer, answered) = tokio::sync::oneshot::channel();
-//! orders.send(Order::Status { servers: Servers::All, service: None, answer }).await?;
+//! orders.send(Order::Status { scope: Scope::of(Servers::All), answer }).await?;
 //! for service in answered.await?.services {
 //!     println!("{}: {:?}", service.name, service.state);
 //! }
@@ -37,6 +37,7 @@ mod reload;
 mod replicate;
 mod status;
 mod store;
+mod survey;
 mod trial;
 mod verdicts;
 mod warmth;
@@ -63,6 +64,7 @@ use self::reload::{check_supported, read, refused};
 use self::replicate::Replication;
 pub use self::store::Store;
 pub(in crate::runtime) use self::store::write_private;
+use self::survey::Survey;
 pub use self::trial::Trial;
 use self::warmth::Warmth;
 pub use self::watch::WatchError;
@@ -138,6 +140,7 @@ pub struct Director {
     table: Reconciler<Box<dyn Plane>>,
     desired: Desired,
     watch: Watch,
+    survey: Survey,
     ways: Ways,
     memory: Memory,
     loads: Loads,
@@ -217,6 +220,7 @@ impl Director {
             config,
             table: Reconciler::new(plane),
             watch,
+            survey: Survey::default(),
             ways: Ways::default(),
             memory,
             loads: Loads::default(),
@@ -242,7 +246,9 @@ impl Director {
         director.configure_loads();
         director.configure_plane().await?;
         director.desired.adopt(director.table.observe().await?);
-        director.table.whole(&director.wanted()).await?;
+        let known = director.take_down_first();
+        director.table.known_whole(&director.wanted()).await?;
+        known.into_iter().for_each(|server| director.tell_weight(server));
         director.tell_quorums(&BTreeMap::new());
         Ok(director)
     }
@@ -394,6 +400,7 @@ impl Director {
     }
 
     fn configure_loads(&mut self) {
+        self.survey.renew_all();
         self.loads.configure(&self.overrides.in_force(&self.config));
         for service in self.config.active_virtuals() {
             for server in service.active_servers() {
@@ -438,8 +445,8 @@ impl Director {
 
     async fn on_order(&mut self, order: Order, reports: &mpsc::UnboundedSender<Report>) {
         match order {
-            Order::Status { servers, service, answer } => {
-                let _gone = answer.send(self.status(servers, service.as_deref()));
+            Order::Status { scope, answer } => {
+                let _gone = answer.send(self.tell_status(&scope));
             }
             Order::Table { answer } => {
                 let _gone = answer.send(self.table_status());

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Trial;
-use crate::control::protocol::{Operated, Operation, Problem, Replicas, Servers, TableStatus};
+use crate::control::protocol::{Operated, Operation, Problem, Replicas, Scope, TableStatus};
 use crate::control::status::Balancing;
 use crate::control::{Override, ServiceCounters, TargetError};
 use crate::runtime::configuration::Accepted;
@@ -15,10 +15,8 @@ use crate::runtime::configuration::Accepted;
 pub enum Order {
     /// What it knows.
     Status {
-        /// Which servers are told.
-        servers: Servers,
-        /// Only the service of this name.
-        service: Option<String>,
+        /// How much of it is told.
+        scope: Scope,
         /// Where to.
         answer: oneshot::Sender<Balancing>,
     },

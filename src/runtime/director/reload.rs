@@ -129,7 +129,7 @@ impl Director {
         self.tell_quorums(quorums);
         self.drained.clear();
         self.configure_plane().await?;
-        self.table.whole(&self.wanted()).await
+        self.table.known_whole(&self.wanted()).await
     }
 }
 

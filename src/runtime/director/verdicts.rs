@@ -42,6 +42,22 @@ impl Director {
         self.carry_out(before).await;
     }
 
+    /// Takes down which weights the monitors hold from their beginning, so that the first table has
+    /// them all. Returns the servers; what the monitors say of them changes nothing any more.
+    pub(super) fn take_down_first(&mut self) -> Vec<ServerKey> {
+        let mut known = Vec::new();
+        for service in self.config.active_virtuals() {
+            for server in service.active_servers() {
+                let server = ServerKey { service: service.key(), address: server.address };
+                if let Some(weight) = self.watch.weight(server) {
+                    self.desired.set_weight(server.service, server.address, Some(weight));
+                    known.push(server);
+                }
+            }
+        }
+        known
+    }
+
     pub(super) async fn on_load(&mut self, news: Vec<News>) {
         let mut before = Before::default();
         for news in news {
@@ -51,7 +67,10 @@ impl Director {
                         desired.set_steer(key, address, Some(steer));
                     });
                 }
-                News::Agent(server, word, reason) => self.tell_agent(server, word, reason),
+                News::Agent(server, word, reason) => {
+                    self.survey.renew(server.service);
+                    self.tell_agent(server, word, reason);
+                }
                 News::Most(server, most) => {
                     self.judge(&mut before, server, |desired, key, address| {
                         desired.set_most(key, address, most);
@@ -127,6 +146,7 @@ impl Director {
         if before.services.is_empty() {
             return;
         }
+        before.services.keys().for_each(|&key| self.survey.renew(key));
         let wanted = before.services.keys().map(|&key| (key, self.wanted_entry(key)));
         let wanted = wanted.collect();
         let written = self.table.services(wanted).await;

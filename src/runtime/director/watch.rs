@@ -17,9 +17,9 @@ use crate::health::{
     rise_from_reentry, spread,
 };
 use crate::ipvs::ServiceKey;
-use crate::net::{OutOfRange, Protocol};
+use crate::net::{OutOfRange, Protocol, Weight};
 use crate::runtime::checks::{
-    self, CheckError, Dialer, Expiries, Method, Pool, Seat, Transcript, Way,
+    self, CheckError, Dialer, Expiries, Method, Pool, Seat, Standing, Transcript, Way,
 };
 use crate::runtime::clock;
 use crate::wire::proxy::ProxyProtocol;
@@ -241,6 +241,21 @@ impl Watch {
     /// What is known of a server that is watched.
     pub(super) fn status(&self, key: ServerKey) -> Option<health::Status> {
         self.running.get(&key).map(|watched| watched.seat.status())
+    }
+
+    /// What checks and operators say of a server that is watched.
+    pub(super) fn standing(&self, key: ServerKey) -> Option<Standing> {
+        self.running.get(&key).and_then(|watched| watched.seat.standing())
+    }
+
+    /// The weight that a server has by its checks and by what operators say of it.
+    pub(super) fn weight(&self, key: ServerKey) -> Option<Weight> {
+        self.running.get(&key).and_then(|watched| watched.seat.weight())
+    }
+
+    /// The services of the servers of which that has changed since this was last asked.
+    pub(super) fn take_changed(&self) -> impl Iterator<Item = ServiceKey> {
+        self.pool.take_changed().into_iter().map(|token| token.server.service)
     }
 
     /// When the certificate of a server ends, where its checks saw one.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::files::tls;
 use crate::config::Config;
 use crate::control::doctor::{Certificate, Facts};
-use crate::control::protocol::{CheckResult, Daemon, Servers};
+use crate::control::protocol::{CheckResult, Daemon, Scope};
 use crate::control::status::Reading;
 use crate::control::{Client, ClientError, Record};
-use crate::runtime::control::status;
+use crate::runtime::control::status_of;
 use crate::runtime::director::Trial;
 use crate::runtime::peer::partner_directory;
 
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn ask(config: &Config, control: &Path, facts: &mut Facts) {
     let version = env!("CARGO_PKG_VERSION");
     facts.versions.insert("piranha".to_owned(), version.to_owned());
-    let known = status(control, Servers::None, None).await;
+    let known = status_of(control, Scope::overview().at_most(0)).await;
     if let Reading::Known(pulse) = &known.pulse {
         facts.versions.insert("pulse".to_owned(), pulse.process.version.clone());
         facts.state = Some(pulse.state);

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::{Doing, Group, check};
 use crate::config::Failover;
-use crate::control::protocol::{Problem, ProblemCode, Replicas, TableStatus};
+use crate::control::protocol::{Problem, ProblemCode, Replicas, Scope, TableStatus};
 use crate::control::status::{
     Balancing, DataPlane, Process, Revision, ServiceState, ServiceStatus,
 };
@@ -17,8 +17,9 @@ use crate::runtime::director::Order;
 impl Group {
     pub(super) fn on_order(&mut self, order: Order, reports: &mpsc::UnboundedSender<Report>) {
         match order {
-            Order::Status { service, answer, .. } => {
-                let _gone = answer.send(self.status(service.as_deref()));
+            // They are few: all are told, however many were asked for.
+            Order::Status { scope, answer } => {
+                let _gone = answer.send(self.status(&scope));
             }
             Order::Operate { answer, .. } | Order::Clear { answer, .. } => {
                 let _gone = answer.send(Err(no_servers()));
@@ -48,7 +49,7 @@ impl Group {
         }
     }
 
-    fn status(&self, service: Option<&str>) -> Balancing {
+    fn status(&self, scope: &Scope) -> Balancing {
         let now = clock::now();
         let process = Process::new(std::process::id(), now - self.started);
         let failure = match &self.doing {
@@ -60,7 +61,7 @@ impl Group {
         revision.refused.clone_from(&self.refused);
         let mut half = Balancing::new(process, DataPlane::new("fos", failure), revision);
         let wanted = self.config.active_failovers();
-        let wanted = wanted.filter(|one| service.is_none_or(|name| one.service.name == name));
+        let wanted = wanted.filter(|one| scope.covers(&one.service.name));
         half.services = wanted.map(|failover| self.service(failover)).collect();
         half
     }

@@ -5,13 +5,16 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::control::metrics::{Format, render};
-use crate::control::protocol::Servers;
+use crate::control::protocol::Scope;
 use crate::control::status::{Failover, Grade, Reason, Status};
 use crate::runtime::{clock, control};
 use crate::time::Instant;
 
 /// What was asked of the daemons so recently is not asked again.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// So many services are named for what is wrong with them; others are counted.
+const SERVICES: usize = 100;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -70,7 +73,8 @@ impl Source {
     }
 
     async fn status(&self) -> Arc<Status> {
-        let make = async { control::status(&self.directory, Servers::None, None).await.into() };
+        let scope = Scope::overview().at_most(SERVICES);
+        let make = async { control::status_of(&self.directory, scope).await.into() };
         self.status.get(make).await
     }
 }

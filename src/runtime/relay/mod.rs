@@ -338,6 +338,15 @@ impl Relay {
         services.map(|cell| cell.status(now, state.holds(cell.key()))).collect()
     }
 
+    /// The same, of these services; one that there is not is left out.
+    #[must_use]
+    pub fn status_of(&self, services: &[ServiceKey]) -> Vec<ServiceStatus> {
+        let state = self.inner.state();
+        let now = self.inner.clock.now();
+        let services = services.iter().filter_map(|key| state.services.get(key));
+        services.map(|cell| cell.status(now, state.holds(cell.key()))).collect()
+    }
+
     /// Connections and UDP flows right now, those of removed services and servers and those being
     /// made included.
     #[must_use]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::super::table::{Screen, Tone, wrap};
 use super::{servers, tone};
 use crate::control::status::{
-    Balancing, Failover, Grade, Heartbeats, Partner, Reading, Reason, Status, Verdict,
+    Balancing, Failover, Grade, Heartbeats, Partner, Reading, Reason, Status, Totals, Verdict,
 };
 use crate::failover::State;
 
@@ -33,8 +33,23 @@ pub(in crate::cli::piranha) fn status(status: &Status, screen: Screen, all: bool
         text += &plane(lvs, screen);
         text.push('\n');
         text += &servers::services(lvs, screen, all);
+        text += &left_out(lvs, screen);
     }
     text
+}
+
+/// How many services are not shown.
+fn left_out(lvs: &Balancing, screen: Screen) -> String {
+    if lvs.left_out == 0 {
+        return String::new();
+    }
+    let told: Totals = lvs.services.iter().collect();
+    let bad = lvs.totals().services.concerning().saturating_sub(told.services.concerning());
+    let bad =
+        if bad > 0 { format!(", {bad} of them not as they should be") } else { String::new() };
+    let noun = if lvs.left_out == 1 { "service" } else { "services" };
+    let line = format!("{} more {noun}{bad}: `piranha status --wide` shows all", lvs.left_out);
+    wrap(&line, 2, screen.width)
 }
 
 /// One line for the pair and one for each service.
@@ -62,9 +77,9 @@ pub(in crate::cli::piranha) fn nagios(status: &Status) -> (String, u8) {
         let _ = write!(line, ": {}", worst.message);
     }
     if let Some(lvs) = status.lvs.known() {
-        let up: u32 = lvs.services.iter().map(|service| service.counts.up).sum();
-        let total: u32 = lvs.services.iter().map(|service| service.counts.total).sum();
-        let _ = write!(line, " | servers_up={up};;;0;{total} services={}", lvs.services.len());
+        let Totals { services, servers, .. } = lvs.totals();
+        let (up, total, services) = (servers.up, servers.total, services.total);
+        let _ = write!(line, " | servers_up={up};;;0;{total} services={services}");
     }
     // A bar begins the performance data, and a line is one line.
     (line.replace('\n', " ") + "\n", code)

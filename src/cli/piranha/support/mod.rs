@@ -14,7 +14,7 @@ use self::archive::{Member, write};
 use super::place::Place;
 use super::print;
 use crate::cli::{Failure, on_one_thread};
-use crate::control::protocol::{Daemon, Servers};
+use crate::control::protocol::{Daemon, Scope, Servers};
 use crate::control::redact::Redactor;
 use crate::runtime::configuration;
 use crate::runtime::control::{node_name, now};
@@ -67,7 +67,7 @@ impl SupportBundle {
 
     async fn collect(&self, redactor: &Redactor) -> Result<Vec<Member>, Failure> {
         let mut members = vec![Member::new("version.txt", env!("CARGO_PKG_VERSION").to_owned())];
-        let status = self.place.status(Servers::All).await;
+        let status = self.place.status(Scope::of(Servers::All)).await;
         members.push(Member::new("status.json", serde_json::to_string_pretty(&status)?));
         for daemon in [Daemon::Pulse, Daemon::Lvs] {
             members.push(self.events(daemon).await?);

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::super::place::{Place, refused};
 use super::update::{Action, Input};
 use crate::cli::Failure;
-use crate::control::protocol::{Daemon, Operated, Servers};
+use crate::control::protocol::{Daemon, Operated, Scope, Servers};
 use crate::control::{Client, ClientError, Heard};
 
 /// How often a daemon that is gone is looked for again.
@@ -46,7 +46,7 @@ impl Source {
     async fn poll(self, mut wanted: watch::Receiver<Servers>, interval: Duration) {
         loop {
             let servers = *wanted.borrow_and_update();
-            let status = self.place.status(servers).await;
+            let status = self.place.status(Scope::of(servers)).await;
             if self.inputs.send(Input::Status(Box::new(status))).await.is_err() {
                 return;
             }
@@ -81,7 +81,7 @@ impl Source {
 
 /// What the daemons say at this moment, with what has happened so far.
 pub(super) async fn look(place: &Place, servers: Servers) -> Vec<Input> {
-    let mut inputs = vec![Input::Status(Box::new(place.status(servers).await))];
+    let mut inputs = vec![Input::Status(Box::new(place.status(Scope::of(servers)).await))];
     for daemon in [Daemon::Pulse, Daemon::Lvs] {
         let past = async { place.client(daemon).await?.events(0).await };
         if let Ok(past) = past.await {

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::{
-    Age, DataPlane, Partner, Process, QuorumStatus, Revision, STALE, Status, Timestamp,
+    Age, DataPlane, Partner, Process, QuorumStatus, Revision, STALE, ServiceState, Status,
+    Timestamp,
 };
 use super::*;
 use crate::control::{Override, Word};
@@ -277,4 +278,23 @@ fn the_page_about_failover_lists_every_reason_with_its_grade() {
         let row = PAGE.lines().find(|line| line.starts_with(&row)).expect(&row);
         assert_eq!(row.ends_with("| yes |"), code.stops_failover(), "{row}");
     }
+}
+
+#[test]
+fn services_that_were_left_out_are_counted_by_what_is_wrong_with_them() {
+    let all = [ServiceState::Down, ServiceState::Down, ServiceState::Degraded, ServiceState::Up];
+    let mut lvs = lvs();
+    lvs.services = all.map(web).into();
+    lvs.totals = Some(lvs.totals());
+    lvs.services.truncate(1);
+    lvs.left_out = 3;
+    let verdict = verdict(pulse(), lvs);
+    let told: Vec<_> = verdict.reasons.iter().map(|reason| reason.message.as_str()).collect();
+    let wanted = [
+        "nobody answers for web",
+        "nobody answers for 1 more service",
+        "servers fail their checks of 1 more service",
+    ];
+    assert_eq!(told, wanted);
+    assert_eq!(verdict.health, Grade::Critical);
 }

@@ -24,7 +24,12 @@ pub(super) struct Crew<K, A> {
     due: BinaryHeap<Reverse<(Instant, Slot)>>,
     flights: u64,
     actions: VecDeque<Action<K>>,
+    /// Whose standing has changed since that was last asked for.
+    changed: Vec<Slot>,
 }
+
+/// What a monitor says of its server, without ages and counters.
+pub(in crate::runtime) type Standing = (Health, Override);
 
 /// What the driver has to do.
 #[derive(Debug, PartialEq)]
@@ -79,11 +84,21 @@ struct Member<K> {
     flight: Option<Flight>,
     /// Its entry in `due`.
     due: Option<Instant>,
+    /// What it was known to stand at, and whether that has changed since.
+    standing: Standing,
+    changed: bool,
 }
 
 impl<K> Member<K> {
     const fn is_sure(&self) -> bool {
         matches!(self.monitor.health(), Health::Up | Health::Down)
+    }
+
+    /// Whether its standing has changed for the first time since that was asked for.
+    fn changes(&mut self) -> bool {
+        let standing = self.monitor.standing();
+        let before = std::mem::replace(&mut self.standing, standing);
+        standing != before && !std::mem::replace(&mut self.changed, true)
     }
 }
 
@@ -124,6 +139,7 @@ impl<K, A> Default for Crew<K, A> {
             due: BinaryHeap::new(),
             flights: 0,
             actions: VecDeque::new(),
+            changed: Vec::new(),
         }
     }
 }
@@ -140,8 +156,18 @@ impl<K: Clone, A: Ask> Crew<K, A> {
         };
         mate.into_iter().for_each(|mate| monitor.keep(mate.monitor.beat()));
         let (group, flight, due) = (Slot::NOWHERE, None, None);
-        let durations = Histogram::default();
-        let slot = self.members.insert(Member { key, monitor, durations, group, flight, due });
+        let (durations, standing) = (Histogram::default(), monitor.standing());
+        let slot = self.members.insert(Member {
+            key,
+            monitor,
+            durations,
+            group,
+            flight,
+            due,
+            standing,
+            changed: true,
+        });
+        self.changed.push(slot);
         self.enter_group(slot, side);
         self.settle(now, slot);
         slot
@@ -238,6 +264,17 @@ impl<K: Clone, A: Ask> Crew<K, A> {
         self.actions.pop_front()
     }
 
+    /// The keys of those whose standing has changed since this was last asked.
+    pub(super) fn take_changed(&mut self) -> Vec<K> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let key = |slot| {
+            let member = self.members.get_mut(slot)?;
+            member.changed = false;
+            Some(member.key.clone())
+        };
+        changed.filter_map(key).collect()
+    }
+
     /// How a probe is to be made.
     pub(super) fn ask(&self, flight: Flight) -> Option<&A> {
         self.groups.get(flight.group).map(|group| &group.ask)
@@ -324,6 +361,9 @@ impl<K: Clone, A: Ask> Crew<K, A> {
                 Some(output) => self.actions.push_back(Action::Tell(member.key.clone(), output)),
                 None => break,
             }
+        }
+        if self.members.get_mut(slot).is_some_and(Member::changes) {
+            self.changed.push(slot);
         }
         self.schedule(slot);
     }

@@ -176,6 +176,10 @@ impl Plane for KernelPlane {
         self.measured.clone()
     }
 
+    fn traffic_of(&self, _: &[ServiceKey]) -> Option<Arc<Measured>> {
+        self.traffic()
+    }
+
     /// Connections do not end with this process.
     async fn drain(&mut self, _: Duration) {}
 

@@ -63,6 +63,9 @@ pub(super) trait Plane: Backend {
     /// What goes through it, as of the last time it was looked at; `None` before the first.
     fn traffic(&self) -> Option<Arc<Measured>>;
 
+    /// The same, of these services at least.
+    fn traffic_of(&self, services: &[ServiceKey]) -> Option<Arc<Measured>>;
+
     /// Whether that has rates in it.
     fn tells_rates(&self) -> bool;
 

@@ -94,20 +94,11 @@ impl Plane for Relay {
     }
 
     fn traffic(&self) -> Option<Arc<Measured>> {
-        let status = self.status();
-        let server = |service: &ServiceStatus, address| ServerKey { service: service.key, address };
-        let each = status.iter().flat_map(|service| {
-            let servers = service.destinations.iter();
-            servers
-                .map(move |s| (server(service, s.address), Traffic::new(s.load, s.counters, None)))
-        });
-        let whole = |service: &ServiceStatus| {
-            let load = Load::sum(service.destinations.iter().map(|server| server.load));
-            (service.key, Traffic::new(load, service.counters, None))
-        };
-        let servers = each.collect();
-        let services = status.iter().map(whole).collect();
-        Some(Arc::new(Measured { taken: clock::now(), services, servers }))
+        Some(Arc::new(measure(&self.status())))
+    }
+
+    fn traffic_of(&self, services: &[ServiceKey]) -> Option<Arc<Measured>> {
+        Some(Arc::new(measure(&self.status_of(services))))
     }
 
     fn tells_rates(&self) -> bool {
@@ -126,4 +117,19 @@ impl Plane for Relay {
     fn shutdown(&mut self) {
         Self::shutdown(self);
     }
+}
+
+fn measure(status: &[ServiceStatus]) -> Measured {
+    let server = |service: &ServiceStatus, address| ServerKey { service: service.key, address };
+    let each = status.iter().flat_map(|service| {
+        let servers = service.destinations.iter();
+        servers.map(move |s| (server(service, s.address), Traffic::new(s.load, s.counters, None)))
+    });
+    let whole = |service: &ServiceStatus| {
+        let load = Load::sum(service.destinations.iter().map(|server| server.load));
+        (service.key, Traffic::new(load, service.counters, None))
+    };
+    let servers = each.collect();
+    let services = status.iter().map(whole).collect();
+    Measured { taken: clock::now(), services, servers }
 }
