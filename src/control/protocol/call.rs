@@ -245,7 +245,7 @@ pub enum Servers {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Operation {
     /// Which: `SERVICE/SERVER`, or `SERVER` for one in all its services, see
-    /// [`find_servers`](super::find_servers).
+    /// [`find_servers`](crate::control::find_servers).
     pub target: String,
     /// Further ones, each as `target`: done to all of them, or to none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
