@@ -4,11 +4,14 @@
 //! of its own, and changes nothing. Then the draft is put in force here, there
 //! ([`Agreement::put_in_force`]), and the files that go with it follow. What is on trial
 //! here is on trial there, and either node takes it back by itself, whether or not it reaches the
-//! other. [`confirm`] and [`undo`] do on the partner what was done here.
+//! other. A partner that agreed and then cannot do it has the change taken back here.
+//! [`confirm`] and [`undo`] do on the partner what was done here.
 //!
 //! A partner whose lvs.cf is another one than here is never overruled. Everything goes over the
 //! control sockets of this node and those that lead to the partner, which `piranha sync serve` has;
 //! docs/synchronising.md is the reference.
+
+mod outcome;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -17,6 +20,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::outcome::Here;
 use super::checks::base64;
 use super::configuration::fingerprint;
 use super::control::{Client, ClientError, partner_directory};
@@ -31,7 +35,7 @@ use crate::control::sync::{Action, CONFIG, Direction, Standing, with_role_of, wi
 /// How long the partner may take: files go over the network and are checked there.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Why a change is not agreed on. Nothing was changed on either node.
+/// Why a change is not made on both nodes. Nothing was changed on either node, or it was taken back.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Objection {
@@ -61,6 +65,14 @@ pub enum Objection {
         /// Errors and warnings it has, with their places.
         remarks: Vec<Remark>,
     },
+    /// The partner agreed, and then could not put it in force: it was taken back here.
+    #[error("{node} could not put it in force, so it was taken back here: {reason}")]
+    TakenBack {
+        /// Its name.
+        node: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Objection {
@@ -71,6 +83,7 @@ impl Objection {
             Self::Unreachable { .. } => "partner_unreachable",
             Self::Differs { .. } => "partner_differs",
             Self::Refused { .. } => "partner_refuses",
+            Self::TakenBack { .. } => "partner_failed",
         }
     }
 
@@ -83,6 +96,7 @@ impl Objection {
                 "compare with `piranha sync diff`; `sync run` or `sync resolve` make both the same"
             }
             Self::Refused { .. } => "mend the draft, or what the partner lacks",
+            Self::TakenBack { .. } => "mend what the partner lacks, and apply it again",
         }
     }
 
@@ -103,6 +117,8 @@ pub struct Agreement {
     base: String,
     /// The draft, with the role of the partner.
     text: String,
+    /// The revision that was in force here.
+    before: Option<u64>,
 }
 
 /// What became of a change on the partner.
@@ -119,6 +135,8 @@ pub struct Brought {
     pub pending: Option<Pending>,
     /// What was done about the files that go with it.
     pub steps: Vec<SyncStep>,
+    /// Whether it was taken back here, because the partner agreed and then could not do it.
+    pub taken_back: bool,
 }
 
 impl Brought {
@@ -126,6 +144,18 @@ impl Brought {
     #[must_use]
     pub fn failed(why: impl Into<String>) -> Self {
         Self { why: Some(why.into()), ..Self::default() }
+    }
+
+    /// The same, or why a change that `node` agreed to is on neither node.
+    ///
+    /// # Errors
+    /// [`Objection::TakenBack`].
+    pub fn kept(self, node: &str) -> Result<Self, Objection> {
+        if !self.taken_back {
+            return Ok(self);
+        }
+        let reason = self.why.unwrap_or_default();
+        Err(Objection::TakenBack { node: node.to_owned(), reason })
     }
 }
 
@@ -161,7 +191,8 @@ pub async fn agree(control: &Path, draft: &Draft) -> Result<Option<Agreement>, O
     if !review.usable {
         return Err(not_usable(node, review));
     }
-    Ok(Some(Agreement { node, base, text }))
+    let before = before(control).await.map_err(lost)?;
+    Ok(Some(Agreement { node, base, text, before }))
 }
 
 impl Agreement {
@@ -173,6 +204,9 @@ impl Agreement {
 
     /// Puts it in force on the partner, as it was `here`: on trial for as long if it is on trial
     /// here; else the files that go with it follow.
+    ///
+    /// Where the partner does not do it after all, it is taken back here, so that both have the same.
+    /// A partner that cannot be reached, so that nobody knows, is owed it instead.
     pub async fn put_in_force(
         self,
         control: &Path,
@@ -184,18 +218,21 @@ impl Agreement {
             Ok(lvs) => lvs,
             Err(error) => return later(control, &error).await,
         };
-        let mut wanted = Application::new(Draft::Text(self.text));
-        wanted.base = Some(self.base);
+        let mut wanted = Application::new(Draft::Text(self.text.clone()));
+        wanted.base = Some(self.base.clone());
         wanted.confirm = here.pending.as_ref().map_or(Confirmation::Never, |pending| {
             Confirmation::Within(Age(pending.until.since(pending.since)))
         });
-        (wanted.reason, wanted.on_behalf_of) = (reason, on_behalf_of);
+        (wanted.reason, wanted.on_behalf_of) = (reason, on_behalf_of.clone());
         match lvs.apply_config(wanted).await {
             Ok(Applied { pending: Some(pending), .. }) => {
                 Brought { done: true, pending: Some(pending), ..Brought::default() }
             }
             Ok(_) => files(control).await,
-            Err(error) => Brought::failed(error.to_string()),
+            Err(error) => {
+                let on_behalf_of = on_behalf_of.as_deref();
+                self.failed(&Here { control, applied: here, on_behalf_of }, error).await
+            }
         }
     }
 }
@@ -316,6 +353,11 @@ async fn partner(control: &Path) -> Result<Option<String>, Objection> {
 async fn standing(control: &Path) -> Result<Option<Standing>, ClientError> {
     let files: Vec<SyncFile> = ask(control, PeerCall::SyncStatus).await?;
     Ok(files.into_iter().find(|file| file.name == CONFIG).map(|file| file.standing))
+}
+
+/// The revision in force here.
+async fn before(control: &Path) -> Result<Option<u64>, ClientError> {
+    Ok(Client::connect(control, Daemon::Lvs).await?.config_history().await?.standing.revision)
 }
 
 /// What a draft of this node says.

@@ -1,11 +1,12 @@
 //! Both nodes changed from one: two real directors, each with `piranha sync serve` and `piranha serve`.
 
 use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Asked, ask_socket};
-use crate::daemon::{Daemon, until};
+use crate::daemon::{Daemon, lvs_of, signal, until};
 use crate::peer::{Nodes, at, serve};
 
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
@@ -35,7 +36,11 @@ impl Pair {
     }
 
     fn ask(&self, node: &str, asked: &Asked) -> Answer {
-        ask_socket(&self.nodes.files.path(node).with_extension("web"), asked)
+        ask_socket(&self.socket(node), asked)
+    }
+
+    fn socket(&self, node: &str) -> PathBuf {
+        self.nodes.files.path(node).with_extension("web")
     }
 
     fn get(&self, node: &str, path: &str) -> Value {
@@ -49,14 +54,18 @@ impl Pair {
     }
 
     /// Applies what the file says with `from` as `to`, made from what it says now.
-    fn apply(&self, node: &str, (from, to): (&str, &str), further: &Value) -> Answer {
+    fn apply(&self, node: &str, change: (&str, &str), further: &Value) -> Answer {
+        self.ask(node, &self.application(node, change, further))
+    }
+
+    fn application(&self, node: &str, (from, to): (&str, &str), further: &Value) -> Asked {
         let raw = self.ask(node, &Asked::new("GET", "/api/v1/config/raw"));
         let text = raw.json()["text"].as_str().expect("a text").to_owned();
         assert!(text.contains(from), "{from} in {text}");
         let mut body = further.clone();
         body["text"] = text.replace(from, to).into();
         let asked = Asked::new("POST", "/api/v1/config/apply").with("if-match", raw.field("etag"));
-        self.ask(node, &asked.json(&body))
+        asked.json(&body)
     }
 
     fn revisions(&self, node: &str) -> Vec<Value> {
@@ -94,6 +103,23 @@ impl Pair {
 
     fn mend(&mut self) {
         self.nodes.peers[1] = serve(&self.nodes.files, TWO, &at(self.net, 2));
+    }
+
+    /// Whether both have the same file in force, or both say that they do not.
+    fn agree_or_say_so(&self) -> bool {
+        let file = |node: &str| {
+            let text = self.nodes.text(&format!("{node}.cf")).unwrap_or_default();
+            text.lines().filter(|line| !line.starts_with("role")).collect::<Vec<_>>().join("\n")
+        };
+        let digest = |node: &str| {
+            let status = self.nodes.json(node, &["status"]);
+            status["lvs"]["known"]["configuration"]["digest"].clone()
+        };
+        let are_same = file(ONE) == file(TWO) && digest(ONE).is_string();
+        if are_same {
+            return digest(ONE) == digest(TWO);
+        }
+        self.nodes.differ(ONE) && self.nodes.differ(TWO)
     }
 
     fn owes(&self) -> bool {
@@ -300,4 +326,86 @@ fn what_happens_and_who_did_it_is_known_on_both_nodes_and_outlives_the_servers()
         audited(&pair),
         "it is on this node's disk, whether the other one can be reached or not"
     );
+}
+
+#[test]
+fn a_change_that_the_partner_agreed_to_and_cannot_make_is_taken_back_here_and_that_is_told() {
+    let pair = Pair::new(135);
+    // The partner can run it, and has no room to remember it.
+    let history = pair.nodes.files.path("lb2/lvs.control/history");
+    let away = history.with_extension("away");
+    fs::rename(&history, &away).unwrap();
+    fs::write(&history, "no directory").unwrap();
+    for (change, confirm) in [(HEAVIER, json!({})), (SLOWER, json!({ "confirm_within": 600 }))] {
+        let refused = pair.apply(ONE, change, &confirm);
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("partner_failed")));
+        let title = refused.json()["title"].to_string();
+        assert!(title.contains("taken back") && title.contains("recorded"), "{title}");
+        assert!(pair.both_say(change.0) && !pair.on_trial(ONE) && !pair.on_trial(TWO));
+        assert_eq!(pair.digest(ONE), pair.digest(TWO));
+    }
+    let audit = pair.get(ONE, "/api/v1/audit")["entries"].to_string();
+    assert!(audit.contains("partner_failed"), "{audit}");
+    let undone = pair.revisions(ONE).pop().unwrap();
+    assert!(undone["origin"]["undone"].is_u64(), "{undone}");
+    assert!(undone["reason"].to_string().contains("could not put it in force"), "{undone}");
+
+    let draft = pair.nodes.text("lb1/lvs.cf").unwrap().replace(HEAVIER.0, HEAVIER.1);
+    let draft = pair.nodes.files.write("lb1/draft.cf", &draft).display().to_string();
+    let told = pair.nodes.refused(ONE, &["config", "apply", &draft]);
+    assert!(told.contains("taken back here") && !told.contains("nothing was changed"), "{told}");
+    let same = pair.apply(ONE, (HEAVIER.0, HEAVIER.0), &json!({}));
+    assert_eq!(same.status, 200, "what changes nothing takes nothing back: {same:?}");
+
+    fs::remove_file(&history).unwrap();
+    fs::rename(&away, &history).unwrap();
+    let applied = pair.apply(ONE, HEAVIER, &json!({}));
+    assert_eq!(applied.json()["partner"]["done"], true, "{applied:?}");
+    assert!(pair.both_say("weight = 9"));
+}
+
+#[test]
+fn who_is_killed_between_the_two_nodes_leaves_them_the_same_or_said_to_differ() {
+    let mut pair = Pair::new(136);
+    let mut weight = 1;
+    for victim in ["gui", "lvs of the partner", "lvs"] {
+        let from = if weight == 1 { HEAVIER.0.to_owned() } else { line(weight) };
+        weight += 1;
+        let to = line(weight);
+        let pid = match victim {
+            "gui" => pair.guis[0].pid(),
+            "lvs" => lvs_of(pair.nodes.pulses[0].pid()),
+            _ => lvs_of(pair.nodes.pulses[1].pid()),
+        };
+        let (socket, asked) = (pair.socket(ONE), pair.application(ONE, (&from, &to), &json!({})));
+        let asked = std::thread::spawn(move || ask_socket(&socket, &asked));
+        // Whenever it is killed, before, while or after the partner has it.
+        until("it is in the file here", || pair.says(ONE, &to));
+        signal(pid, "KILL");
+        let said = asked.join().expect("an answer, or none");
+        if victim == "gui" {
+            let [_, second] = pair.guis;
+            pair.guis = [gui(&pair.nodes, ONE), second];
+        }
+        until("they have the same, or say so", || pair.agree_or_say_so());
+        if said.status == 200 && said.json()["partner"]["done"] == true {
+            assert!(pair.both_say(&to), "{victim}: it was said to be done");
+        }
+        // What is different is brought over as any difference is.
+        pair.nodes.ok(ONE, &["sync", "run"]);
+        if !pair.both_say(&to) {
+            assert!(pair.both_say(&from), "{victim}");
+            assert_eq!(pair.apply(ONE, (&from, &to), &json!({})).status, 200, "{victim}");
+        }
+        until("both have it in force", || {
+            pair.both_say(&to)
+                && pair.nodes.weight(TWO) == weight
+                && pair.nodes.weight(ONE) == weight
+        });
+    }
+}
+
+/// The server with this weight.
+fn line(weight: u64) -> String {
+    format!("        active = 1\n        weight = {weight}\n")
 }

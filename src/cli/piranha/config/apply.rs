@@ -189,7 +189,9 @@ impl Change {
             let control = self.place.directory();
             let brought = match agreement {
                 Some(agreed) => {
-                    Some(agreed.put_in_force(&control, &applied, self.reason, None).await)
+                    let node = agreed.node().to_owned();
+                    let brought = agreed.put_in_force(&control, &applied, self.reason, None).await;
+                    Some(brought.kept(&node).map_err(|objection| Self::objected(&objection))?)
                 }
                 None if self.force_local => accord::leave(&control).await,
                 None => None,
@@ -211,8 +213,12 @@ impl Change {
         if let Objection::Refused { remarks, .. } = objection {
             eprint!("{}", show::remarks(remarks, "", ""));
         }
+        let nothing = match objection {
+            Objection::TakenBack { .. } => "",
+            _ => "; nothing was changed",
+        };
         Failure::new(format!(
-            "{objection}; nothing was changed\n  mend: {}; `--force-local` changes this node alone",
+            "{objection}{nothing}\n  mend: {}; `--force-local` changes this node alone",
             objection.mend()
         ))
     }

@@ -10,9 +10,9 @@ use super::page::{framed, render};
 use super::{Action, Answer, Context, partner, told};
 use crate::config::difference;
 use crate::control::protocol::Daemon;
-use crate::control::revisions::{Application, Confirmation, Draft, Revisions};
+use crate::control::revisions::{Application, Applied, Confirmation, Draft, Revisions};
 use crate::control::{Age, Client};
-use crate::runtime::accord;
+use crate::runtime::accord::{self, Brought};
 use crate::runtime::configuration::fingerprint;
 use crate::runtime::web::app::refused;
 use crate::runtime::web::gate::text;
@@ -104,30 +104,39 @@ pub(super) async fn apply(context: &Context) -> Answer {
         change: json!({ "base": application.base, "force": wanted.force }),
         ..Action::default()
     };
-    let done = async {
-        let mut lvs = context.app.client(Daemon::Lvs).await?;
-        check(&mut lvs, &application).await?;
-        let agreement = if wanted.is_for_this_node() {
-            None
-        } else {
-            accord::agree(&context.app.control, &application.draft).await?
-        };
-        let applied = lvs.apply_config(application.clone()).await.map_err(refused)?;
-        Ok::<_, Problem>((applied, agreement))
-    };
-    let (applied, agreement) = context.noted(&action, done.await)?;
+    let (applied, brought) =
+        context.noted(&action, on_both(context, &wanted, application).await)?;
+    let mut answer = json!(applied);
+    answer["partner"] = partner::told_of(context, brought).await;
+    told(context, &answer)
+}
+
+/// Puts it in force here and, where the partner agrees, there.
+async fn on_both(
+    context: &Context,
+    wanted: &Wanted,
+    application: Application,
+) -> Result<(Applied, Option<Brought>), Problem> {
     let control = &context.app.control;
+    let mut lvs = context.app.client(Daemon::Lvs).await?;
+    check(&mut lvs, &application).await?;
+    let agreement = if wanted.is_for_this_node() {
+        None
+    } else {
+        accord::agree(control, &application.draft).await?
+    };
+    let applied = lvs.apply_config(application.clone()).await.map_err(refused)?;
     let brought = match agreement {
         Some(agreement) => {
             let Application { reason, on_behalf_of, .. } = application;
-            Some(agreement.put_in_force(control, &applied, reason, on_behalf_of).await)
+            let node = agreement.node().to_owned();
+            let brought = agreement.put_in_force(control, &applied, reason, on_behalf_of).await;
+            Some(brought.kept(&node)?)
         }
         None if wanted.is_for_this_node() => accord::leave(control).await,
         None => None,
     };
-    let mut answer = json!(applied);
-    answer["partner"] = partner::told_of(context, brought).await;
-    told(context, &answer)
+    Ok((applied, brought))
 }
 
 /// Refuses what this node refuses, before the partner is asked: it could change nothing.
