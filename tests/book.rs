@@ -3,7 +3,7 @@
 //! A block ```` ```lvs.cf ```` is a whole file if it says `primary`; else it stands in one that is complete
 //! without it. Commands in blocks ```` ```sh ```` are given to the programs with `--help` behind, which reads them and does
 //! nothing. The first chapter is played, word by word, by `tests/packages/run`, those on the kernel's ways by
-//! `tests/kernel/book`.
+//! `tests/kernel/book`, what is typed beside a running pair by `tests/netns/book`. `BLOCKS` says of each block who runs it.
 #![cfg(feature = "cli")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may read files")]
 
@@ -16,6 +16,85 @@ use piranha::config::load;
 const WITHOUT_DIRECTORS: &str = "primary = 192.0.2.11\nbackup = 192.0.2.12\nbackup_active = 1\n";
 const A_SERVICE: &str = "virtual rest {\nactive = 1\naddress = 192.0.2.99 eth0\nport = 8099\ncheck = connect\n\
                          server s {\naddress = 192.0.2.98\nactive = 1\n}\n}\n";
+
+/// Who runs a block.
+enum By {
+    /// What is in this file, which names the page.
+    File(&'static str),
+    /// The test in this file does the same in words of its own.
+    Alike(&'static str),
+    /// Nobody, for it is no command and no file, or for another reason.
+    Nobody(&'static str),
+}
+use By::{Alike, File, Nobody};
+
+const LAB: By = File("tests/kernel/book/mod.rs");
+const RULES: By = File("tests/netns/book/rules.rs");
+const RUNNING: By = File("tests/netns/book/running.rs");
+const OUTPUT: By = Nobody("what is printed");
+const DRAWING: By = Nobody("a drawing");
+
+/// The blocks that are neither configurations, which are loaded here, nor Rust, which the documentation's tests run: a page,
+/// how a block begins, who runs it.
+const BLOCKS: &[(&str, &str, By)] = &[
+    ("agent.md", "the agent of", OUTPUT),
+    ("agent.md", "$ nanny agent", Alike("tests/cli/load.rs")),
+    ("api.md", "{", OUTPUT),
+    ("checks.md", "$ nanny --explain", Alike("tests/cli/nanny.rs")),
+    ("checks.md", "connect timed out", OUTPUT),
+    ("checks.md", "openssl x509", Nobody("a program of others, on a certificate of the reader's")),
+    ("control-protocol.md", "{", Nobody("words of the protocol, shortened")),
+    ("direct-routing.md", "sysctl", LAB),
+    ("direct-routing.md", "# /etc/sysctl.d/90-real-server.conf", RULES),
+    ("direct-routing.md", "arping", LAB),
+    ("embedding.md", "[dependencies]", Nobody("needs a registry that has this version")),
+    (
+        "embedding.md",
+        "cargo run --example parse_lvs_cf",
+        Nobody("`tests/run unit` has the tests of the example"),
+    ),
+    ("failover.md", "address = ", Nobody("two lines of a block that the other pages have")),
+    ("failover.md", "service = fos", Alike("tests/cli/fos.rs")),
+    ("firewall-marks.md", "iptables", LAB),
+    ("firewall-marks.md", "table ip lvs", RULES),
+    ("first-pair.md", "", File("tests/packages/chapter")),
+    ("ftp.md", "", LAB),
+    ("gui.md", "piranha serve", RUNNING),
+    ("gui.md", "cargo run", Alike("tests/two_node_serve")),
+    ("gui.md", "curl", RUNNING),
+    ("ipv6.md", "", LAB),
+    ("metrics.md", "metrics = ", Alike("tests/cli/metrics.rs")),
+    ("migration.md", "piranha config", File("tests/cli/migration.rs")),
+    ("migration.md", "ipvsadm -Sn | piranha", File("tests/cli/migration.rs")),
+    ("migration.md", "service pulse start", RUNNING),
+    ("monitoring.md", "piranha top", RUNNING),
+    ("monitoring.md", "piranha notify test", RUNNING),
+    ("nat.md", "clients", DRAWING),
+    ("nat.md", "sysctl", LAB),
+    ("nat.md", "ip route", LAB),
+    ("nat.md", "curl", LAB),
+    ("nat.md", "piranha doctor", LAB),
+    ("notifications.md", "{", OUTPUT),
+    ("notifications.md", "INSTANCE", Alike("tests/cli/notify.rs")),
+    ("pulse-protocol.md", "0       1", DRAWING),
+    ("pulse-protocol.md", "50 55 4c 53", File("src/wire/pulse/tests.rs")),
+    ("pulse-protocol.md", "active ", DRAWING),
+    ("recording.md", "pulse --record", Alike("tests/cli/pair.rs")),
+    ("relay.md", "ip rule", RULES),
+    ("relay.md", "nft add", RULES),
+    ("security.md", "table inet director", RULES),
+    ("synchronising.md", "piranha s", Alike("tests/cli/sync.rs")),
+    ("synchronising.md", "systemctl", Nobody("needs systemd")),
+    ("synchronising.md", "# piranha pair new", Alike("tests/cli/peer.rs")),
+    ("synchronising.md", "joiner", DRAWING),
+    ("systemd.md", "nanny:", OUTPUT),
+    ("systemd.md", "journalctl", Nobody("needs systemd")),
+    ("troubleshooting.md", "", RUNNING),
+    ("tunnelling.md", "", LAB),
+    ("upgrading.md", "dpkg", Alike("tests/packages/chapter")),
+    ("upgrading.md", "piranha readiness", Alike("tests/packages/chapter")),
+    ("upgrading.md", "piranha config check", RUNNING),
+];
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -52,6 +131,19 @@ fn blocks(page: &str, kind: &str) -> Vec<String> {
         }
     }
     blocks
+}
+
+/// The kind and the first line of everything between fences.
+fn openings(page: &str) -> Vec<(&str, &str)> {
+    let mut lines = page.lines().map(str::trim);
+    let mut openings = Vec::new();
+    while let Some(line) = lines.next() {
+        if let Some(kind) = line.strip_prefix("```") {
+            openings.push((kind, lines.next().unwrap()));
+            lines.find(|line| *line == "```").unwrap();
+        }
+    }
+    openings
 }
 
 fn completed(block: &str) -> String {
@@ -105,6 +197,61 @@ fn every_command_of_the_book_is_one_that_there_is() {
         }
     }
     assert!(seen >= 30, "only {seen} commands were found");
+}
+
+#[test]
+fn of_every_block_of_the_book_it_is_known_who_runs_it() {
+    let mut used = BTreeSet::new();
+    for (name, page) in pages() {
+        let others = openings(&page);
+        let others =
+            others.iter().filter(|(kind, _)| *kind != "lvs.cf" && !kind.starts_with("rust"));
+        for (kind, line) in others {
+            let row = BLOCKS
+                .iter()
+                .position(|(page, begins, _)| *page == name && line.starts_with(begins));
+            assert!(
+                row.is_some(),
+                "docs/{name}: the block `{kind}` of {line:?} is not in BLOCKS: who runs it?"
+            );
+            used.extend(row);
+        }
+    }
+    for (row, (page, begins, by)) in BLOCKS.iter().enumerate() {
+        assert!(used.contains(&row), "docs/{page} has no block of {begins:?} any more");
+        match by {
+            File(path) => {
+                let text = std::fs::read_to_string(docs().join("..").join(path)).unwrap();
+                assert!(text.contains(page), "{path} does not say that it runs blocks of {page}");
+            }
+            Alike(path) => assert!(docs().join("..").join(path).exists(), "there is no {path}"),
+            Nobody(why) => assert!(!why.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn every_page_with_rust_is_among_the_documentation_of_a_module() {
+    let included = sources(&docs().join("../src"));
+    let with_rust = pages().into_iter().filter(|(_, page)| page.contains("```rust"));
+    for (name, _) in with_rust {
+        assert!(included.contains(&format!("docs/{name}\")]")), "no module has docs/{name}");
+    }
+}
+
+/// All lines below a directory that include a text into the documentation.
+fn sources(directory: &Path) -> String {
+    let mut found = String::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(path).unwrap();
+            found.extend(text.lines().filter(|line| line.starts_with("#[doc = include_str!")));
+        }
+    }
+    found
 }
 
 #[test]

@@ -10,6 +10,7 @@
 )]
 
 mod addresses;
+mod book;
 mod chaos;
 mod checks;
 #[allow(dead_code, reason = "shared with the command line's tests, which need more of it")]

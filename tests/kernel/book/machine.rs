@@ -2,15 +2,16 @@
 
 use std::process::{Child, Command, Output, Stdio};
 
+use super::wait_for;
 use crate::daemon::{LVS, PULSE, children};
-use crate::lab::wait_for;
 
+const NANNY: &str = env!("CARGO_BIN_EXE_nanny");
 const PIRANHA: &str = env!("CARGO_BIN_EXE_piranha");
 const INIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/init/pulse");
 
 /// What installing the packages does, on overlays: the system below is everybody's.
 const PREPARE: &str = r#"
-exec 2>"$PIRANHA_LAB/$NAME"
+[ -z "$PIRANHA_LAB" ] || exec 2>"$PIRANHA_LAB/$NAME"
 mount -t proc proc /proc
 mount -t tmpfs tmpfs /run
 for directory in etc var usr/bin usr/sbin; do
@@ -21,6 +22,7 @@ done
 program() { : >"$2" && mount --bind "$1" "$2"; }
 program "$PULSE" /usr/sbin/pulse
 program "$LVS" /usr/sbin/lvsd
+program "$NANNY" /usr/sbin/nanny
 program "$PIRANHA" /usr/bin/piranha
 mkdir -p /etc/sysconfig/ha /etc/init.d /etc/modules-load.d /var/lib/piranha /var/log/piranha
 rm -f /etc/default/pulse /etc/sysconfig/pulse
@@ -45,8 +47,9 @@ impl Machine {
         let mut keeper = Command::new("ip");
         keeper.args(["netns", "exec", name, "unshare", "--mount", "--uts", "--pid", "--fork"]);
         keeper.args(["--kill-child", "sh", "-e", "-c", PREPARE]);
-        let of_ours = [("PULSE", PULSE), ("LVS", LVS), ("PIRANHA", PIRANHA), ("INIT", INIT)];
-        keeper.envs(of_ours).env("NAME", name).stdin(Stdio::null());
+        let daemons = [("PULSE", PULSE), ("LVS", LVS), ("NANNY", NANNY)];
+        keeper.envs(daemons).envs([("PIRANHA", PIRANHA), ("INIT", INIT)]);
+        keeper.env("NAME", name).stdin(Stdio::null());
         // It complains about signals when its child is killed.
         keeper.stderr(Stdio::null());
         let mut keeper = keeper.spawn().unwrap();
@@ -63,13 +66,21 @@ impl Machine {
 
     /// Runs a script of the shell, which ends at the first command that fails.
     pub(crate) fn run(&self, script: &str) -> Output {
+        self.command(script).output().unwrap()
+    }
+
+    /// The same, not yet run.
+    pub(crate) fn command(&self, script: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.first.to_string(), "--mount", "--uts", "--net", "--pid"]);
-        // Where the modules of this kernel are.
-        let modules = std::env::var("MODPROBE").unwrap().replace("/modprobe", "/modules");
-        command.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]);
-        command.args([&format!("MODPROBE_OPTIONS=-d {modules}"), "sh", "-e", "-c", script]);
-        command.output().unwrap()
+        command.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"]);
+        // Where the modules of the lab's kernel are.
+        if let Ok(modprobe) = std::env::var("MODPROBE") {
+            let modules = modprobe.replace("/modprobe", "/modules");
+            command.arg(format!("MODPROBE_OPTIONS=-d {modules}"));
+        }
+        command.args(["sh", "-e", "-c", script]);
+        command
     }
 
     /// The same, which must succeed; gives what it printed.

@@ -26,7 +26,8 @@ pub(super) fn read(name: &str) -> Vec<Block> {
 fn blocks(page: &str) -> Vec<Block> {
     let (mut heading, mut blocks, mut open) = (String::new(), Vec::new(), None::<Block>);
     for line in page.lines() {
-        match (&mut open, line.strip_prefix("```")) {
+        // Fences may be indented, as in lists.
+        match (&mut open, line.trim_start().strip_prefix("```")) {
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(block), None) => block.text += &format!("{line}\n"),
             (None, Some(kind)) => {
