@@ -206,10 +206,16 @@ fn a_new_node_stands_by_beside_one_that_speaks_version_1_and_takes_over_when_tha
     scene.configure(&["heartbeat_version = 1\n".to_owned()]);
     scene.lb1.sh("service pulse start");
     until("it is active", || is_in_state(&scene.lb1, "ACTIVE"));
-    for line in steps()[0].lines() {
-        // The daemons answer a moment after they were started.
-        until(line, || is_fine(&scene.lb2.run(line)));
-    }
+    let steps = steps();
+    let [check, doctor, start, status] = steps[0].lines().collect::<Vec<_>>()[..] else {
+        panic!("four commands: {}", steps[0])
+    };
+    scene.lb2.sh(check);
+    let found = String::from_utf8_lossy(&scene.lb2.run(doctor).stdout).into_owned();
+    assert!(found.contains("10.0.0.80"), "that the old node has the VIP: {found}");
+    scene.lb2.sh(start);
+    // The daemons answer a moment after they were started.
+    until("the status is no worse than a warning", || is_fine(&scene.lb2.run(status)));
     until("it stands by", || is_in_state(&scene.lb2, "STANDBY"));
     scene.lb1.sh("service pulse stop");
     until("it takes over", || is_in_state(&scene.lb2, "ACTIVE"));
