@@ -17,8 +17,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::answer::{
-    CheckResult, Checked, Done, Events, Operated, OperatedServer, Replicas, ServerLoad,
-    TableStatus, Uploaded,
+    CheckResult, Checked, Done, Events, Notified, NotifiedReceiver, Operated, OperatedServer,
+    Replicas, ServerLoad, TableStatus, Uploaded,
 };
 pub use self::call::{Call, Operation, Scope, Servers};
 use super::Record;

@@ -33,6 +33,7 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ("accounts.js", JAVASCRIPT, include_str!("assets/accounts.js")),
     ("graph.js", JAVASCRIPT, include_str!("assets/graph.js")),
     ("config.js", JAVASCRIPT, include_str!("assets/config.js")),
+    ("columns.js", JAVASCRIPT, include_str!("assets/columns.js")),
     ("app.js", JAVASCRIPT, include_str!("assets/app.js")),
 ];
 

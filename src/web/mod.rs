@@ -7,7 +7,8 @@
 //! - `session`, `throttle`, `account`: who is logged in, who has to wait, who there is.
 //! - `audit`: what is noted of every change.
 //! - `lines`: two texts compared.
-//! - `connections`: who is connected to a service; `listing`: the table as ipvsadm prints it.
+//! - `connections`: who is connected to a service; `listing`: the table as ipvsadm prints it;
+//!   `csv`: services and servers for spreadsheets.
 //! - `problem`: how an error is told (RFC 9457).
 //! - `live`, `history`, `chronicle`: what is told every second, what was, what happened.
 //! - `page`: what the pages show; `asset`: their style sheets and scripts.
@@ -29,6 +30,7 @@ pub(crate) mod asset;
 pub(crate) mod audit;
 pub(crate) mod chronicle;
 pub(crate) mod connections;
+pub(crate) mod csv;
 pub(crate) mod form;
 pub(crate) mod guard;
 pub(crate) mod headers;

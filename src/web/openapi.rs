@@ -4,7 +4,7 @@ mod answers;
 
 use serde_json::{Map, Value, json};
 
-use super::{Access, Kind, Method, ROUTES, Route};
+use super::{Access, Endpoint, Kind, Method, ROUTES, Route};
 
 /// OpenAPI 3.1 of everything below `/api/`.
 #[must_use]
@@ -94,6 +94,8 @@ fn responses(route: &Route) -> Value {
     let mut done = json!({ "description": "Done." });
     if route.kind == Kind::Stream {
         done["content"] = json!({ "text/event-stream": {} });
+    } else if route.endpoint == Endpoint::ServicesCsv {
+        done["content"] = json!({ "text/csv": { "schema": { "type": "string" } } });
     } else if let Some(schema) = answers::schema(route.endpoint) {
         done["content"] = json!({ "application/json": { "schema": schema } });
     }

@@ -184,8 +184,13 @@ impl Browser {
     pub(crate) fn press(&mut self, key: &str, code: u32) {
         for kind in ["keyDown", "keyUp"] {
             let mut event = json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code });
-            if key == "Enter" && kind == "keyDown" {
-                event["text"] = "\r".into();
+            let text = match key {
+                "Enter" => "\r",
+                " " => " ",
+                _ => "",
+            };
+            if kind == "keyDown" && !text.is_empty() {
+                event["text"] = text.into();
             }
             self.call("Input.dispatchKeyEvent", &event);
         }

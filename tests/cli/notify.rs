@@ -4,8 +4,13 @@ use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::daemon::{Daemon, Files, children, read_from, service, signal, until, word_server};
+use serde_json::Value;
+
+use crate::daemon::{
+    Daemon, Files, children, lvs_of, read_from, service, signal, until, word_server,
+};
 
 /// A /24 of loopback that no other run of these tests has at the same time.
 fn net(number: u8) -> String {
@@ -165,4 +170,38 @@ fn is_teller_of(pid: u32, parent: u32) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let ours = status.lines().any(|line| line == format!("PPid:\t{parent}"));
     ours && String::from_utf8_lossy(&command).contains("--notifier")
+}
+
+#[test]
+fn a_test_is_sent_by_lvs_by_what_is_in_force_and_where_it_does_not_run_by_the_command() {
+    let (files, net) = (Files::new(), net(6));
+    let parents = files.path("parents");
+    let script = recorder(&files, "script", &format!("echo $PPID >> {}", parents.display()));
+    let text = node(&net, &format!("notify_event_command = {}\n", script.display()));
+    let path = files.write("lvs.cf", &text);
+    let mut pulse = Daemon::pulse(&path);
+    pulse.expect("active, was acquiring");
+    let lvs = lvs_of(pulse.pid());
+    // In the file, and not in force.
+    fs::write(&path, format!("notify_fifo = {}\n{text}", files.path("fifo").display())).unwrap();
+    let test = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_piranha"));
+        command.args(["notify", "test", "--json", "-c"]).arg(&path);
+        let output = command.arg("--control").arg(path.with_extension("control")).output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(output.status.success(), "{output:?}");
+        (told["told"].clone(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (told, said) = test();
+    let [one] = told.as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!((&one["directive"], &one["done"]), (&"notify_event_command".into(), &"told".into()));
+    assert_eq!(said, "");
+    let started = fs::read_to_string(&parents).unwrap();
+    assert!(started.lines().any(|pid| pid == lvs.to_string()), "{started}");
+    pulse.signal("TERM");
+    let (status, log) = pulse.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let (told, said) = test();
+    assert!(said.contains("lvs does not run"), "{said}");
+    assert_eq!(told.as_array().map(Vec::len), Some(2), "{told}");
 }

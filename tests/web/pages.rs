@@ -99,7 +99,9 @@ fn what_is_said_of_several_servers_is_said_of_all_or_of_none() {
     assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("last_server")));
     let unknown = put(&json!({ "servers": ["web/s1", "web/s9"], "state": "drain", "force": true }));
     assert_eq!(unknown.status, 404, "{unknown:?}");
-    for servers in [json!([]), json!(["web/*"]), json!(["s1"])] {
+    let whole = put(&json!({ "servers": ["web/*"], "state": "disable" }));
+    assert_eq!((whole.status, &whole.json()["code"]), (409, &json!("last_server")));
+    for servers in [json!([]), json!(["s1"])] {
         let refused = put(&json!({ "servers": servers, "state": "drain", "force": true }));
         assert_eq!(refused.status, 400, "{servers}: {refused:?}");
     }
@@ -113,6 +115,71 @@ fn what_is_said_of_several_servers_is_said_of_all_or_of_none() {
 }
 
 #[test]
+#[test]
+fn a_service_as_a_whole_is_all_its_servers_in_one_act_whatever_is_said() {
+    let director = Director::new();
+    let (root, oscar) = (director.site.log_in("root"), director.site.log_in("oscar"));
+    let put = |body: &serde_json::Value| {
+        let asked = oscar.sends(Asked::new("PUT", "/api/v1/overrides")).json(body);
+        let answer = director.site.client.ask(&asked);
+        assert_eq!(answer.status, 200, "{body}: {answer:?}");
+        assert_eq!(answer.json()["servers"].as_array().map(Vec::len), Some(2), "{answer:?}");
+    };
+    let said = || director.site.get(&oscar, "/api/v1/overrides")["overrides"].clone();
+    for (state, weight) in [("weight", json!(7)), ("drain", json!(null)), ("disable", json!(null))]
+    {
+        put(&json!({
+            "servers": ["web/*", "web/s1"], "state": state, "weight": weight, "force": true,
+            "reason": "all of it",
+        }));
+        let said = said();
+        let said = said.as_array().unwrap();
+        assert_eq!(said.len(), 2, "each server has its own word: {said:?}");
+        assert!(said.iter().all(|one| one["server"] != "" && one["reason"] == "all of it (oscar)"));
+    }
+    let audit = director.site.get(&root, "/api/v1/audit")["entries"][0].clone();
+    assert_eq!(
+        (&audit["action"], &audit["target"]),
+        (&json!("server.disable"), &json!("web/*, web/s1"))
+    );
+    // The command says it of the service as one, which `ready` for all servers ends too.
+    let piranha = std::process::Command::new(env!("CARGO_BIN_EXE_piranha"))
+        .args(["service", "disable", "web", "--control"])
+        .arg(director.config.with_extension("control"))
+        .output()
+        .unwrap();
+    assert!(piranha.status.success(), "{piranha:?}");
+    assert_eq!(said().as_array().map(Vec::len), Some(3));
+    put(&json!({ "servers": ["web/*"], "state": "ready" }));
+    assert_eq!(said(), json!([]));
+    until("all are up again", || {
+        let service = director.site.get(&oscar, "/api/v1/services/web");
+        service["counts"]["up"] == 2
+    });
+}
+
+#[test]
+fn services_are_told_as_a_table_that_a_spreadsheet_takes_for_text() {
+    let director = Director::new();
+    let oscar = director.site.log_in("oscar");
+    let path = "/api/v1/services/web/servers/s1/override";
+    let drained = json!({ "state": "drain", "reason": "=1+1, \"now\"" });
+    let drained = director.site.client.ask(&oscar.sends(Asked::new("PUT", path)).json(&drained));
+    assert_eq!(drained.status, 200, "{drained:?}");
+    let asked = Asked::new("GET", "/api/v1/services.csv").with("cookie", &oscar.cookie);
+    let answer = director.site.client.ask(&asked);
+    assert_eq!(
+        (answer.status, answer.field("content-type")),
+        (200, "text/csv; charset=utf-8; header=present")
+    );
+    assert!(answer.field("content-disposition").ends_with(".csv\""), "{answer:?}");
+    let lines: Vec<_> = answer.body.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), 3, "{}", answer.body);
+    assert!(lines[0].starts_with("observed_at,node,service,"), "{}", answer.body);
+    assert!(lines[1].contains(",drain,\"'=1+1, \"\"now\"\" (oscar)\","), "{}", answer.body);
+    assert!(director.page(&oscar, "/services").contains("href=\"/api/v1/services.csv\""));
+}
+
 fn the_table_and_the_connections_of_a_service_are_told_with_their_age() {
     let director = Director::new();
     let vera = director.site.log_in("vera");
@@ -152,6 +219,9 @@ fn a_support_bundle_has_what_helps_and_no_secret_and_who_is_told_can_be_tried() 
         assert!(!answer.body.contains(hidden), "{hidden}");
     }
     let test = root.sends(Asked::new("POST", "/api/v1/notify/test")).json(&json!({}));
+    // It is told by what is in force.
+    let reload = root.sends(Asked::new("POST", "/api/v1/config/reload")).json(&json!({}));
+    assert_eq!(director.site.client.ask(&reload).status, 200);
     let told = director.site.client.ask(&test).json();
     assert_eq!(told["told"][0]["directive"], "notify_fifo", "{told}");
     let entries = director.site.get(&root, "/api/v1/audit")["entries"].clone();

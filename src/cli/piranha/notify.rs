@@ -1,13 +1,13 @@
 //! `piranha notify`
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
-use serde_json::{Value, json};
 
+use super::place::{Place, refused};
 use super::{print, print_json};
-use crate::cli::{CONFIG_FILE, Failure, on_one_thread, read_config};
-use crate::runtime::notify::{self, Trial};
+use crate::cli::{Failure, on_one_thread, read_config};
+use crate::control::ClientError;
+use crate::control::protocol::{Daemon, Notified, NotifiedReceiver};
+use crate::runtime::notify;
 
 /// The receivers that can be tried, by their directives.
 const SINKS: [&str; 5] =
@@ -16,53 +16,58 @@ const SINKS: [&str; 5] =
 /// The commands of `piranha notify`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Tell everybody whom lvs.cf names that this is a test: 0 if all took it, 1 if not. A program
-    /// that acts on the state of the node is not run.
+    /// Have `lvs` tell everybody whom lvs.cf names that this is a test: 0 if all took it, 1 if not.
+    /// Where it does not run, this command does. A program that acts on the state of the node is not
+    /// run.
     Test {
         /// Only those of this directive.
         #[arg(value_parser = SINKS, value_name = "DIRECTIVE")]
         only: Option<String>,
-        /// The configuration file.
-        #[arg(long, short, value_name = "FILE", default_value = CONFIG_FILE)]
-        configfile: PathBuf,
-        /// Print JSON.
-        #[arg(short, long)]
-        json: bool,
+        #[command(flatten)]
+        place: Place,
     },
 }
 
 impl Command {
     pub(super) fn run(self) -> Result<u8, Failure> {
-        let Self::Test { only, configfile, json } = self;
-        let config = read_config(&configfile)?;
-        let mut trials = Vec::new();
-        on_one_thread(async {
-            trials = notify::test(&config, only.as_deref()).await;
-            Ok(())
-        })?;
-        if trials.is_empty() {
-            let file = configfile.display();
-            return Err(Failure::new(format!("{file}: nobody is to be told of events")));
-        }
-        if json {
-            print_json(&json!({ "told": trials.iter().map(value).collect::<Vec<_>>() }))?;
-        } else {
-            print(trials.iter().map(line).collect::<String>())?;
-        }
-        Ok(u8::from(trials.iter().any(|trial| trial.result.is_err())))
+        let Self::Test { only, place } = self;
+        on_one_thread(async move {
+            let Notified { told, .. } = test(&place, only.as_deref()).await?;
+            if told.is_empty() {
+                let file = place.file().display();
+                return Err(Failure::new(format!("{file}: nobody is to be told of events")));
+            }
+            let failed = told.iter().any(|one| one.failure.is_some());
+            if place.json {
+                print_json(&serde_json::to_value(Notified::new(told))?)?;
+            } else {
+                print(told.iter().map(line).collect::<String>())?;
+            }
+            Ok(u8::from(failed))
+        })
     }
 }
 
-fn value(trial: &Trial) -> Value {
-    let Trial { directive, receiver, result, .. } = trial;
-    let (done, failure) = (result.as_ref().ok(), result.as_ref().err());
-    json!({ "directive": directive, "receiver": receiver, "done": done, "failure": failure })
+/// Through `lvs`, which tells of what happens too; without it from here, which is said.
+async fn test(place: &Place, only: Option<&str>) -> Result<Notified, Failure> {
+    match place.client(Daemon::Lvs).await {
+        Ok(mut lvs) => lvs.test_notify(only).await.map_err(refused),
+        Err(ClientError::Unreachable { .. }) if place.is_own() => {
+            eprintln!("lvs does not run: told by this command, by what the file says");
+            let config = read_config(place.file())?;
+            let told = notify::test(&config, only).await;
+            Ok(Notified::new(told.into_iter().map(Into::into).collect()))
+        }
+        Err(error) => Err(refused(error)),
+    }
 }
 
-fn line(trial: &Trial) -> String {
-    let Trial { directive, receiver, result, .. } = trial;
-    match result {
-        Ok(done) => format!("{directive} {receiver}: {done}\n"),
-        Err(reason) => format!("{directive} {receiver}: failed: {reason}\n"),
+fn line(one: &NotifiedReceiver) -> String {
+    let NotifiedReceiver { directive, receiver, done, failure, .. } = one;
+    match (done, failure) {
+        (_, Some(reason)) => format!("{directive} {receiver}: failed: {reason}\n"),
+        (done, None) => {
+            format!("{directive} {receiver}: {}\n", done.as_deref().unwrap_or("told"))
+        }
     }
 }

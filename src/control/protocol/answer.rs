@@ -123,6 +123,48 @@ impl OperatedServer {
     }
 }
 
+/// What became of a [`Call::TestNotify`].
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Notified {
+    /// One for each receiver; none where nobody is to be told of events.
+    pub told: Vec<NotifiedReceiver>,
+}
+
+impl Notified {
+    /// These receivers.
+    #[must_use]
+    pub const fn new(told: Vec<NotifiedReceiver>) -> Self {
+        Self { told }
+    }
+}
+
+/// What came of telling one receiver of events.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NotifiedReceiver {
+    /// The directive that names it.
+    pub directive: String,
+    /// A command, a path, a host, addresses.
+    pub receiver: String,
+    /// What was done, in words; `None` if it failed.
+    pub done: Option<String>,
+    /// Why it failed; `None` if it did not.
+    pub failure: Option<String>,
+}
+
+impl NotifiedReceiver {
+    /// The receiver that `directive` names, and what came of telling it.
+    #[must_use]
+    pub fn new(directive: String, receiver: String, result: Result<String, String>) -> Self {
+        let (done, failure) = match result {
+            Ok(done) => (Some(done), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        Self { directive, receiver, done, failure }
+    }
+}
+
 /// What became of a [`Call::Check`].
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

@@ -60,6 +60,13 @@ pub enum Call {
         /// Which, as in [`Operation::target`].
         target: String,
     },
+    /// Tell everybody whom the configuration in force names that this is a test, as events are told;
+    /// answered with [`Notified`]. Served by `lvs`.
+    TestNotify {
+        /// Only those of this directive, such as `notify_mail`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<String>,
+    },
     /// Take back what was said of servers; answered with [`Operated`]. Served by `lvs`.
     ClearOverrides {
         /// Of which, as in [`Operation::target`]; of all without.
@@ -167,7 +174,7 @@ impl Call {
             | Self::ConfigHistory
             | Self::ConfigText { .. } => true,
             Self::Peer(call) => call.is_open_to_partner(),
-            Self::Replicated { .. } | Self::FromPartner { .. } => false,
+            Self::TestNotify { .. } | Self::Replicated { .. } | Self::FromPartner { .. } => false,
         }
     }
 }
@@ -247,7 +254,9 @@ pub struct Operation {
     /// Which: `SERVICE/SERVER`, or `SERVER` for one in all its services, see
     /// [`find_servers`](crate::control::find_servers).
     pub target: String,
-    /// Further ones, each as `target`: done to all of them, or to none.
+    /// Further ones, each as `target`: done to all of them, or to none. Where there are any,
+    /// `SERVICE/*` means each server of the service, not the service as one; [`Word::Ready`] then
+    /// ends what is said of that too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<String>,
     /// What.

@@ -12,8 +12,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use super::place::socket;
 use crate::control::metrics::Scene;
 use crate::control::protocol::{
-    Call, Checked, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Operated, Operation, Problem,
-    Request, Scope, Servers, TableStatus, Uploaded, VERSION,
+    Call, Checked, Daemon, Done, Events, Hello, MAX_MESSAGE, Message, Notified, Operated,
+    Operation, Problem, Request, Scope, Servers, TableStatus, Uploaded, VERSION,
 };
 use crate::control::revisions::{Application, Applied, Draft, Review, RevisionText, Revisions};
 use crate::control::status::{Balancing, Heartbeats, Reading, Status};
@@ -248,6 +248,16 @@ impl Client {
     /// [`ClientError::Refused`] where there is no such server, or too many ask for checks.
     pub async fn check(&mut self, target: &str) -> Result<Checked, ClientError> {
         self.call(Call::Check { target: target.to_owned() }, LONG_LIMIT).await
+    }
+
+    /// Has `lvs` tell everybody whom its configuration names that this is a test; with `only` those
+    /// of one directive.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where another test is under way.
+    pub async fn test_notify(&mut self, only: Option<&str>) -> Result<Notified, ClientError> {
+        let only = only.map(ToOwned::to_owned);
+        self.call(Call::TestNotify { only }, LONG_LIMIT).await
     }
 
     /// Takes back what was said to `lvs` of `target`, or of all servers.

@@ -11,7 +11,9 @@ use super::feed::{Chronicle, Feed};
 use super::node::wrong_daemon;
 use super::server::{Caller, Options, Serve, Served, start};
 use super::session::text;
-use crate::control::protocol::{Call, Checked, Daemon, Done, Operated, Problem, ProblemCode};
+use crate::control::protocol::{
+    Call, Checked, Daemon, Done, Notified, Operated, Problem, ProblemCode,
+};
 use crate::runtime::director::Order;
 use crate::runtime::revisions::Keeper;
 
@@ -45,14 +47,16 @@ pub fn serve_director(
     orders: mpsc::Sender<Order>,
     keeper: Option<Keeper>,
 ) -> io::Result<Served> {
-    let trials = Semaphore::new(TRIALS);
-    start(options, feed, Arc::new(Director { orders, keeper, trials }))
+    let (trials, tests) = (Semaphore::new(TRIALS), Semaphore::new(1));
+    start(options, feed, Arc::new(Director { orders, keeper, trials, tests }))
 }
 
 struct Director {
     orders: mpsc::Sender<Order>,
     /// Places for clients that have servers checked.
     trials: Semaphore,
+    /// The place for a client that has the notifications tried.
+    tests: Semaphore,
     keeper: Option<Keeper>,
 }
 
@@ -99,6 +103,10 @@ impl Serve for Director {
             Call::Check { target } => {
                 tracing::info!("lvs: {} asks for a check of {target}", caller.user);
                 text(&self.check(target).await?)
+            }
+            Call::TestNotify { only } => {
+                tracing::info!("lvs: {} asks for a test of the notifications", caller.user);
+                text(&self.test_notify(only).await?)
             }
             Call::ClearOverrides { target } => {
                 let author = caller.user.clone();
@@ -180,6 +188,17 @@ impl Director {
         }
         pause.await;
         Ok(Checked::new(checks))
+    }
+
+    /// One at a time: each tells everybody.
+    async fn test_notify(&self, only: Option<String>) -> Result<Notified, Problem> {
+        let place = self.tests.try_acquire();
+        let _place = place.map_err(|_taken| {
+            let message = "another test of the notifications is under way";
+            Problem::new(ProblemCode::Busy, message, "try again in a moment")
+        })?;
+        let told = self.ask(|answer| Order::TestNotify { only, answer }).await?;
+        Ok(Notified::new(told.into_iter().map(Into::into).collect()))
     }
 
     fn keeper(&self) -> Result<&Keeper, Problem> {

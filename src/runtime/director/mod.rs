@@ -475,6 +475,10 @@ impl Director {
             Order::Trials { target, answer } => {
                 let _gone = answer.send(Trial::along(&self.config, &self.ways, &target));
             }
+            Order::TestNotify { only, answer } => match &self.notifier {
+                Some(notifier) => notifier.test(only, answer),
+                None => drop(answer.send(Vec::new())),
+            },
             Order::Reload { accepted, answer } => {
                 let reloaded = self.on_reload(accepted, None, reports).await;
                 let _gone = answer.send(reloaded.map_err(|error| refused(&error)));

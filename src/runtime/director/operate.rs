@@ -205,16 +205,25 @@ impl Director {
     /// What an operation is about. Of several targets each means its servers, whichever way they
     /// are named, and each server counts once.
     fn aim_of(&self, operation: &Operation) -> Result<Aim, Problem> {
-        let mut aim = self.aim(&operation.target)?;
+        let first = self.aim(&operation.target)?;
         if operation.further.is_empty() {
-            return Ok(aim);
+            return Ok(first);
         }
+        let mut aims = vec![first];
         for target in &operation.further {
-            aim.targets.extend(self.aim(target)?.targets);
+            aims.push(self.aim(target)?);
         }
+        let wholes: BTreeSet<_> =
+            aims.iter().filter(|aim| aim.is_service()).flat_map(|aim| aim.names.clone()).collect();
         let mut seen = BTreeSet::new();
-        aim.targets.retain(|target| seen.insert((target.key.service, target.key.address)));
-        Ok(Aim::at_servers(aim.targets))
+        let mut targets: Vec<_> = aims.into_iter().flat_map(|aim| aim.targets).collect();
+        targets.retain(|target| seen.insert((target.key.service, target.key.address)));
+        let mut aim = Aim::at_servers(targets);
+        if operation.word == Word::Ready {
+            // What is said of the service as one would go on keeping its servers out.
+            aim.names.extend(wholes);
+        }
+        Ok(aim)
     }
 
     fn aim(&self, target: &str) -> Result<Aim, Problem> {

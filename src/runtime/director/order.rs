@@ -7,6 +7,7 @@ use crate::control::protocol::{Operated, Operation, Problem, Replicas, Scope, Ta
 use crate::control::status::Balancing;
 use crate::control::{Override, ServiceCounters, TargetError};
 use crate::runtime::configuration::Accepted;
+use crate::runtime::notify;
 
 /// Something a [`Director`](super::Director) is asked. Whoever does not wait for the answer may
 /// drop its receiver.
@@ -83,6 +84,14 @@ pub enum Order {
         target: String,
         /// Where to.
         answer: oneshot::Sender<Result<Vec<Trial>, TargetError>>,
+    },
+    /// Tell everybody whom the configuration names that this is a test. Dropped where nobody could
+    /// take it.
+    TestNotify {
+        /// Only those of this directive.
+        only: Option<String>,
+        /// Where to.
+        answer: oneshot::Sender<Vec<notify::Trial>>,
     },
     /// Read the configuration again. The answer is in how many places the table differs.
     Reload {

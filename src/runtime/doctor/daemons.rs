@@ -1,16 +1,21 @@
 //! What the daemons say, and what their checks see of certificates.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use super::files::tls;
 use crate::config::Config;
 use crate::control::doctor::{Certificate, Facts};
-use crate::control::protocol::{CheckResult, Daemon, Scope};
+use crate::control::protocol::{Daemon, Scope};
 use crate::control::status::Reading;
 use crate::control::{Client, ClientError, Record};
+use crate::health::{CheckSpec, TlsSpec};
+use crate::net::Protocol;
+use crate::runtime::checks::{self, Dialer, Transcript};
 use crate::runtime::control::status_of;
 use crate::runtime::director::Trial;
+use crate::runtime::nanny;
 use crate::runtime::peer::partner_directory;
 
 /// Certificates that are looked at, the first servers' in lvs.cf.
@@ -18,6 +23,12 @@ const CERTIFICATES: usize = 16;
 
 /// How long all of them may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where `piranha serve` listens unless it is told otherwise.
+const GUI: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3637);
+
+/// How long it may take to shake hands.
+const GUI_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn ask(config: &Config, control: &Path, facts: &mut Facts) {
     let version = env!("CARGO_PKG_VERSION");
@@ -38,6 +49,7 @@ pub(super) async fn ask(config: &Config, control: &Path, facts: &mut Facts) {
         let step = past.await.ok().and_then(|past| set_back(&past.events));
         facts.set_back = facts.set_back.max(step);
     }
+    facts.certificates.extend(certificate_of_gui().await);
     if tokio::time::timeout(PATIENCE, certificates(config, facts)).await.is_err() {
         facts.unseen.push(("all certificates".to_owned(), format!("it took over {PATIENCE:?}")));
     }
@@ -73,15 +85,28 @@ async fn certificates(config: &Config, facts: &mut Facts) {
         let name = format!("{}/{}", v.name, server.name);
         let warning = tls.expiry_warning.as_secs() / 86400;
         for trial in Trial::of(config, &name).unwrap_or_default() {
-            let days = expires_in(&trial.run().await);
+            let days = expires_in(&trial.run().await.transcript);
             facts.certificates.extend(days.map(|days| Certificate::new(&name, days, warning)));
         }
     }
 }
 
+/// The certificate of the GUI of this node, where that listens on its usual port.
+async fn certificate_of_gui() -> Option<Certificate> {
+    let tls = TlsSpec { verify: false, ..TlsSpec::default() };
+    let warning = tls.expiry_warning.as_secs() / 86400;
+    let transcript = Transcript::default();
+    let dialer = Dialer::default().with_transcript(transcript.clone());
+    let check = checks::build_with(&CheckSpec::Tls(tls), Protocol::Tcp, &dialer).ok()?;
+    // Where nobody listens there is nothing to renew.
+    let _nobody = nanny::once(GUI, check.as_ref(), GUI_PATIENCE).await;
+    let lines: Vec<_> = transcript.lines().iter().map(ToString::to_string).collect();
+    Some(Certificate::new(format!("the GUI at {GUI}"), expires_in(&lines)?, warning))
+}
+
 /// What the record of a check says of the certificate.
-fn expires_in(check: &CheckResult) -> Option<u64> {
-    check.transcript.iter().find_map(|line| {
+fn expires_in(transcript: &[String]) -> Option<u64> {
+    transcript.iter().find_map(|line| {
         let (_, rest) = line.split_once("certificate expires in ")?;
         rest.split(' ').next()?.parse().ok()
     })
@@ -109,10 +134,8 @@ mod tests {
 
     #[test]
     fn the_days_of_a_certificate_are_in_the_record_of_its_check() {
-        let address = "127.0.0.1:1".parse().unwrap();
-        let mut check = CheckResult::new("web".to_owned(), "s".to_owned(), address);
-        assert_eq!(expires_in(&check), None);
-        check.transcript = vec!["0.1s * TLSv1_3, key x, certificate expires in 12 days".to_owned()];
-        assert_eq!(expires_in(&check), Some(12));
+        assert_eq!(expires_in(&[]), None);
+        let line = "0.1s * TLSv1_3, key x, certificate expires in 12 days".to_owned();
+        assert_eq!(expires_in(&[line]), Some(12));
     }
 }

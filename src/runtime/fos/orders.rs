@@ -38,6 +38,10 @@ impl Group {
                 let _gone = answer.send(Err(TargetError::NoSuchServer(target)));
             }
             Order::Settled { answer } => drop(answer.send(false)),
+            Order::TestNotify { only, answer } => match &self.notifier {
+                Some(notifier) => notifier.test(only, answer),
+                None => drop(answer.send(Vec::new())),
+            },
             Order::Reload { accepted, answer } => {
                 let reloaded = self.reload(accepted, reports).map(|()| 0);
                 let _gone = answer.send(reloaded.map_err(|error| refused(&error)));

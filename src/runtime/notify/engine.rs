@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::command::Manner;
@@ -11,6 +11,7 @@ use super::delivery::Receiver;
 use super::fifo::Fifo;
 use super::mail::Mailer;
 use super::setup::Setup;
+use super::trial::{Trial, try_all};
 use super::turns::{Follower, Side, Sides};
 use super::webhook::Webhook;
 use super::{Order, Told};
@@ -87,6 +88,7 @@ impl Engine {
                 Input::Order(Some(Order::Role(role))) => self.role = role,
                 Input::Order(Some(Order::Reload)) => self.reload(),
                 Input::Order(Some(Order::Lost)) => self.on_lost(),
+                Input::Order(Some(Order::Test(only, answer))) => self.test(only, answer),
                 Input::Order(Some(Order::End(report))) => {
                     done = report;
                     break;
@@ -108,6 +110,14 @@ impl Engine {
             order = orders.recv() => Input::Order(order),
             () = clock::sleep_until_or_forever(self.ledger.poll_timeout()) => Input::Due,
         }
+    }
+
+    /// Has a test told beside whatever else is.
+    fn test(&mut self, only: Option<String>, answer: oneshot::Sender<Vec<Trial>>) {
+        let setup = self.setup.clone();
+        self.tasks.spawn(async move {
+            let _gone = answer.send(try_all(&setup, only.as_deref()).await);
+        });
     }
 
     /// Reads lvs.cf; one that cannot be used changes nothing, and whoever runs it says so.

@@ -79,6 +79,9 @@ enum Order {
     /// This is wanted from now on.
     #[serde(skip)]
     Configure(Box<Setup>),
+    /// Tell everybody, or those of this directive, that this is a test.
+    #[serde(skip)]
+    Test(Option<String>, oneshot::Sender<Vec<Trial>>),
     /// Nothing more will happen: tell what is waiting, and end.
     #[serde(skip)]
     End(Option<oneshot::Sender<()>>),
@@ -146,6 +149,14 @@ impl Notifier {
     /// Has the process that tells read lvs.cf again; of no effect without one.
     pub fn reload(&self) {
         let _ = self.orders.try_send(Order::Reload);
+    }
+
+    /// Tells everybody that this is a test, as [`test`] does, by the configuration that is in force
+    /// and from where events are told; with `only` those of one directive. `answer` is dropped
+    /// where too much waits, or a process of its own tells.
+    pub fn test(&self, only: Option<String>, answer: oneshot::Sender<Vec<Trial>>) {
+        // Without an answer the client is told that nothing came of it.
+        let _ = self.orders.try_send(Order::Test(only, answer));
     }
 
     /// Waits, at most `limit`, until everything is told that waits. Later events are not.

@@ -1,6 +1,7 @@
 use crate::config::Config;
 use crate::control::Event;
 use crate::control::notify::{Message, Notice};
+use crate::control::protocol::NotifiedReceiver;
 
 use super::command::Manner;
 use super::delivery::Receiver;
@@ -22,16 +23,27 @@ pub struct Trial {
     pub result: Result<&'static str, String>,
 }
 
+impl From<Trial> for NotifiedReceiver {
+    fn from(trial: Trial) -> Self {
+        let Trial { directive, receiver, result } = trial;
+        Self::new(directive.to_owned(), receiver, result.map(str::to_owned))
+    }
+}
+
 /// Tells everybody whom `config` names that this is a test; with `only` those of one directive,
 /// such as `notify_mail`.
 ///
 /// A program that acts on the state of the node is not run, since it would believe what it is
 /// told, and no line goes into a pipe: it is only opened.
 pub async fn test(config: &Config, only: Option<&str>) -> Vec<Trial> {
+    try_all(&Setup::of(config), only).await
+}
+
+/// The same, by what is in force.
+pub(super) async fn try_all(setup: &Setup, only: Option<&str>) -> Vec<Trial> {
     let node = node();
     let text = format!("this is a test of the notifications of {node}");
     let notice = Notice::new(super::wall_clock(), Event::Warning { text });
-    let setup = Setup::of(config);
     let mut trials = Vec::new();
     let is_wanted = |directive: &str| only.is_none_or(|only| only == directive);
     for command in setup.notify.commands.iter().filter(|_| is_wanted("notify_command")) {
@@ -50,9 +62,9 @@ pub async fn test(config: &Config, only: Option<&str>) -> Vec<Trial> {
         });
     }
     if is_wanted("notify_event_command") {
-        trials.extend(run_commands(&setup, &notice, &node).await);
+        trials.extend(run_commands(setup, &notice, &node).await);
     }
-    let receivers = receivers(&setup, &node);
+    let receivers = receivers(setup, &node);
     for (directive, shown, receiver) in receivers.into_iter().filter(|(d, ..)| is_wanted(d)) {
         let message = Message { notices: vec![notice.clone()], left_out: 0 };
         let told = receiver.deliver(&message, &node, &setup.notify.name).await;

@@ -12,6 +12,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
 use super::store::private;
+use crate::control::Timestamp;
+use crate::runtime::control::now;
+use crate::web::page::EXPIRY_WARNING;
+use crate::wire::certificate::Certificate;
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug)]
@@ -50,7 +54,8 @@ impl Files {
         let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(at(&self.certificate))?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(at(&self.key))?;
         let none = || at(&self.certificate)("there is no certificate in it");
-        let fingerprint = fingerprint(chain.first().ok_or_else(none)?);
+        let first = chain.first().ok_or_else(none)?;
+        let (fingerprint, ends) = (fingerprint(first), ends(first));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -59,7 +64,9 @@ impl Files {
             .with_single_cert(chain, key);
         let mut config = config.map_err(at(&self.certificate))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Loaded { config: Arc::new(config), fingerprint })
+        let loaded = Loaded { config: Arc::new(config), fingerprint, ends };
+        loaded.warn();
+        Ok(loaded)
     }
 }
 
@@ -67,6 +74,16 @@ impl Files {
 struct Loaded {
     config: Arc<ServerConfig>,
     fingerprint: String,
+    ends: Option<Timestamp>,
+}
+
+impl Loaded {
+    /// Says so in time; the page System goes on saying it.
+    fn warn(&self) {
+        if let Some(ends) = self.ends.filter(|ends| ends.since(now()) < EXPIRY_WARNING) {
+            tracing::warn!("web: the certificate of the pages ends at {ends}: renew it");
+        }
+    }
 }
 
 /// The certificate in use. One that was replaced on disk is used from the next connection on.
@@ -105,6 +122,11 @@ impl Identity {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).1.fingerprint.clone()
     }
 
+    /// When the certificate ends, where that can be read.
+    pub(super) fn ends(&self) -> Option<Timestamp> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).1.ends
+    }
+
     /// Whether somebody gave the certificate: browsers are told to insist on TLS then.
     pub(super) const fn is_given(&self) -> bool {
         self.files.given
@@ -115,6 +137,11 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let digest = Sha256::digest(certificate);
     let bytes: Vec<_> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
     bytes.join(":")
+}
+
+fn ends(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let certificate = Certificate::parse(certificate).ok()?;
+    Some(Timestamp(certificate.not_after.saturating_mul(1000)))
 }
 
 fn make(certificate: &Path, key: &Path, names: &[String]) -> io::Result<()> {
@@ -139,6 +166,25 @@ fn at<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> io::Error + use<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_known_as_soon_as_it_is_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::find(None, directory.path(), &["lb1".to_owned()]).unwrap();
+        let identity = Identity::load(files.clone()).unwrap();
+        assert!(identity.ends().is_some_and(|ends| ends.since(now()) > EXPIRY_WARNING));
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(["lb1".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(2031, 2, 3);
+        let certificate = parameters.self_signed(&key).unwrap();
+        write(&files.key, key.serialize_pem().as_bytes()).unwrap();
+        write(&files.certificate, certificate.pem().as_bytes()).unwrap();
+        let identity = Identity::load(files).unwrap();
+        assert_eq!(
+            identity.ends().map(|ends| ends.to_string()[..10].to_owned()).as_deref(),
+            Some("2031-02-03")
+        );
+    }
 
     #[test]
     fn a_made_certificate_is_kept_and_a_replaced_one_is_used_without_a_restart() {

@@ -53,8 +53,9 @@ const ACTS = {
 
 let current = null;
 
-const names = (row) => `${row.dataset.service}/${row.dataset.server}`;
-const cellOf = (row) => row.querySelector(":scope > .acts");
+const isWhole = (row) => !("server" in row.dataset);
+const names = (row) => (isWhole(row) ? `all servers of ${row.dataset.service}` : `${row.dataset.service}/${row.dataset.server}`);
+const cellOf = (row) => row.querySelector(":scope > [data-connections]");
 
 // What a button is about: the server of its row, or this node.
 function one(button) {
@@ -77,7 +78,7 @@ function one(button) {
   };
 }
 
-// What it is about for all marked servers together.
+// What it is about for all marked servers and services together.
 function many(button) {
   const rows = chosen();
   const cells = rows.map(cellOf);
@@ -86,12 +87,17 @@ function many(button) {
     ...one(button),
     act: button.dataset.bulk,
     servers: rows.map(({ dataset: { service, server } }) => ({ service, server })),
-    target: rows.length === 1 ? names(rows[0]) : `${rows.length} servers`,
-    each: rows.map((row) => `${names(row)}: ${cellOf(row).dataset.connections} active, weight ${cellOf(row).dataset.weight}`),
+    target: rows.length === 1 ? names(rows[0]) : `${cells.reduce((sum, cell) => sum + Number(cell.dataset.servers ?? 1), 0)} servers`,
+    each: rows.map((row) => inWords(row, cellOf(row).dataset)),
     connections: cells.reduce((sum, cell) => sum + (Number(cell.dataset.connections) || 0), 0),
-    weight: weights.length === 1 ? weights[0] : "different ones",
+    weight: weights.length === 1 && weights[0] !== undefined ? weights[0] : "different ones",
     left: leftBare(rows),
   };
+}
+
+function inWords(row, { connections, weight, servers }) {
+  const what = isWhole(row) ? `${servers} of them` : `weight ${weight}`;
+  return `${names(row)}: ${connections} active, ${what}`;
 }
 
 // Services of which no server would take connections any more.
@@ -99,6 +105,10 @@ function leftBare(rows) {
   const services = [...new Set(rows.map((row) => row.dataset.service))];
   return services.filter((service) => {
     const own = [...document.querySelectorAll("tr[data-server]")].filter((row) => row.dataset.service === service && cellOf(row));
+    const whole = rows.find((row) => isWhole(row) && row.dataset.service === service);
+    if (whole) {
+      return "takes" in cellOf(whole).dataset;
+    }
     const taking = own.filter((row) => "takes" in cellOf(row).dataset);
     return taking.length > 0 && taking.every((row) => rows.includes(row));
   });
@@ -171,7 +181,7 @@ function request(of) {
     body.weight = Number(part("number").value);
   }
   if (of.each) {
-    body.servers = of.servers.map(({ service, server }) => `${service}/${server}`);
+    body.servers = of.servers.map(({ service, server }) => `${service}/${server ?? "*"}`);
   }
   return ["PUT", target, body];
 }
@@ -182,7 +192,7 @@ async function go() {
     if (!part("again").hidden) {
       await send("POST", "/api/v1/session/confirm", { password: part("password").value });
     }
-    const back = await Promise.all(current.servers.map(before));
+    const back = (await Promise.all(current.servers.map(before))).flat();
     await send(...request(current));
     document.getElementById("act").close();
     if (current.each) {
@@ -208,16 +218,30 @@ async function go() {
 
 const path = (of) => `/api/v1/services/${encodeURIComponent(of.service)}/servers/${encodeURIComponent(of.server)}`;
 
-// The request that says of a server again what is said of it now.
+// The requests that say again what is said now of a server, or of all servers of a service.
 async function before(of) {
+  if (of.server === undefined) {
+    return beforeAll(of.service);
+  }
   const { operator } = await send("GET", path(of));
   if (!operator) {
-    return ["DELETE", `${path(of)}/override`, undefined];
+    return [["DELETE", `${path(of)}/override`, undefined]];
   }
-  const { word, until, reason } = operator;
+  return [["PUT", `${path(of)}/override`, again(operator)]];
+}
+
+// What is said of the service as one comes first, so that the words of its servers stand over it.
+async function beforeAll(service) {
+  const { overrides } = await send("GET", "/api/v1/overrides");
+  const said = overrides.filter((one) => one.service === service).sort((one, other) => one.server.localeCompare(other.server));
+  const put = (server, body) => ["PUT", "/api/v1/overrides", { ...body, servers: [`${service}/${server || "*"}`] }];
+  return [put("*", { state: "ready" }), ...said.map((one) => put(one.server, again(one)))];
+}
+
+function again({ word, until, reason }) {
   const state = typeof word === "string" ? word : Object.keys(word)[0];
-  const expires = until ? Math.max(1, Math.round((new Date(until) - Date.now()) / 1000)) : undefined;
-  return ["PUT", `${path(of)}/override`, { state, weight: word.weight, expires, reason: reason ?? undefined, force: true }];
+  const left = (time) => (time ? Math.max(1, Math.round((new Date(time) - Date.now()) / 1000)) : undefined);
+  return { state, weight: word.weight, deadline: left(word.drain?.deadline), expires: left(until), reason: reason ?? undefined, force: true };
 }
 
 let waning = 0;

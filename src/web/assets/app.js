@@ -1,4 +1,5 @@
 import { start as act } from "./act.js";
+import { start as columns } from "./columns.js";
 import { start as live } from "./live.js";
 
 const PLACES = { o: "/", s: "/services", c: "/cluster", e: "/events" };
@@ -78,5 +79,6 @@ copies();
 keys();
 theme();
 filters();
+columns();
 act();
 live();

@@ -43,7 +43,7 @@ function show(row, values) {
       cell.textContent = text;
     }
   }
-  const connections = row.querySelector(":scope > .acts");
+  const connections = row.querySelector(":scope > [data-connections]");
   if (connections && typeof values.active === "number") {
     connections.dataset.connections = values.active;
   }

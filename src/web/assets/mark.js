@@ -1,11 +1,17 @@
-// Servers that are marked, to be operated together. Marks outlive rows, which are drawn anew.
+// Servers that are marked, one by one or all of a service, to be operated together. Marks outlive rows, which are drawn anew.
 const marked = new Set();
 const part = (name) => document.getElementById(name);
-const key = (row) => JSON.stringify([row.dataset.service, row.dataset.server]);
-const boxes = (within) => [...within.querySelectorAll("tr[data-server] > .marking > [data-mark]")];
+const key = (row) => JSON.stringify([row.dataset.service, row.dataset.server ?? null]);
+const boxes = (within) => [...within.querySelectorAll("tr > .marking > [data-mark]")];
 
+// Those that a box for all of them in the head of a table stands for.
+const under = (all) => boxes(all.closest("table")).filter((box) => box.closest("table") === all.closest("table"));
+
+// Who is marked with all servers of the service is not there once more.
 export function chosen() {
-  return boxes(document).map((box) => box.closest("tr")).filter((row) => marked.has(key(row)));
+  const rows = boxes(document).map((box) => box.closest("tr")).filter((row) => marked.has(key(row)));
+  const whole = new Set(rows.filter((row) => !("server" in row.dataset)).map((row) => row.dataset.service));
+  return rows.filter((row) => !("server" in row.dataset) || !whole.has(row.dataset.service));
 }
 
 export function unmark() {
@@ -18,14 +24,16 @@ function show() {
     box.checked = marked.has(key(box.closest("tr")));
   }
   for (const all of document.querySelectorAll("[data-mark-all]")) {
-    const own = boxes(all.closest("table"));
+    const own = under(all);
     const set = own.filter((box) => box.checked).length;
     all.checked = own.length > 0 && set === own.length;
     all.indeterminate = set > 0 && set < own.length;
   }
-  const count = chosen().length;
-  part("bulk").hidden = count === 0;
-  part("bulk-count").textContent = count === 1 ? "1 server marked" : `${count} servers marked`;
+  const rows = chosen();
+  const servers = rows.filter((row) => "server" in row.dataset).length;
+  const counts = [[rows.length - servers, "service"], [servers, "server"]].filter(([count]) => count > 0);
+  part("bulk").hidden = rows.length === 0;
+  part("bulk-count").textContent = `${counts.map(([count, word]) => `${count} ${word}${count === 1 ? "" : "s"}`).join(" and ")} marked`;
 }
 
 function set(box) {
@@ -41,7 +49,7 @@ export function start() {
     if (change.target.matches("[data-mark]")) {
       set(change.target);
     } else if (change.target.matches("[data-mark-all]")) {
-      for (const box of boxes(change.target.closest("table"))) {
+      for (const box of under(change.target)) {
         box.checked = change.target.checked;
         set(box);
       }

@@ -20,7 +20,7 @@ const ANSWERS: &[(Endpoint, &str)] = &[
         E::Server,
         "+ name:string address:string state:string for_ms:integer reason:string? weight:integer?",
     ),
-    (E::Events, "+ events:[]object last:integer partner:object?"),
+    (E::Events, "+ events:[]object last:integer partner:object? partner_unknown:string?"),
     (E::History, "+ from:string step_ms:integer values:[]number?"),
     (E::Overrides, "+ overrides:[]object"),
     (

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::frame::Frame;
 use super::glyph::Glyph;
+use super::heard::Heard;
 use crate::control::status::{ServerState, ServiceState};
 use crate::web::Role;
 use crate::web::audit::Entry;
@@ -16,13 +17,20 @@ use crate::web::form::Form;
 pub(crate) struct Events {
     frame: Frame,
     events: Vec<Told>,
+    /// How old what is known of the partner is, where there is one.
+    heard: Option<Heard>,
     query: String,
     warnings: bool,
 }
 
 impl Events {
-    /// Those of `events` that `asked` lets through (`q`, `warnings`).
-    pub(crate) fn new(frame: Frame, mut events: Vec<Told>, asked: &Form) -> Self {
+    /// Those of `events` that `asked` lets through (`q`, `warnings`), and when the partner was last
+    /// heard from.
+    pub(crate) fn new(
+        frame: Frame,
+        (mut events, heard): (Vec<Told>, Option<Heard>),
+        asked: &Form,
+    ) -> Self {
         let (query, warnings) =
             (asked.text("q").trim().to_lowercase(), asked.text("warnings") == "1");
         events.retain(|told| {
@@ -30,7 +38,12 @@ impl Events {
             (told.warning || !warnings)
                 && texts.iter().any(|text| text.to_lowercase().contains(&query))
         });
-        Self { frame, events, query, warnings }
+        Self { frame, events, heard, query, warnings }
+    }
+
+    /// How old what is known of the node of this event is, where that is the partner.
+    fn heard_of(&self, told: &Told) -> Option<&Heard> {
+        self.heard.as_ref().filter(|_| told.node != self.frame.node)
     }
 }
 

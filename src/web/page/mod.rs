@@ -5,6 +5,7 @@ mod connections;
 mod flow;
 mod frame;
 mod glyph;
+mod heard;
 mod lists;
 mod number;
 mod overview;
@@ -17,10 +18,11 @@ pub(crate) use config::{Comparison, Config, Files, Past};
 pub(crate) use connections::{ConnectionsPage, Listing, ServerLoads};
 pub(crate) use frame::{Frame, sentence};
 pub(crate) use glyph::{Glyph, UNKNOWN};
+pub(crate) use heard::Heard;
 pub(crate) use lists::{Accounts, Audit, Events, Help, SessionRow, TokenRow, UserRow};
 pub(crate) use overview::{Cluster, Kiosk, Overview};
 pub(crate) use service::{Service, ServiceRow, Services, rows};
-pub(crate) use system::{Program, System};
+pub(crate) use system::{Certificate, EXPIRY_WARNING, Program, System};
 
 /// Where one logs in.
 #[derive(Debug, Template)]

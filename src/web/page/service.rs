@@ -31,6 +31,8 @@ pub(crate) struct ServiceRow {
     pub(crate) spark_most: f32,
     pub(crate) said: usize,
     pub(crate) servers: Vec<ServerRow>,
+    /// Whether any of them takes connections.
+    pub(crate) takes: bool,
     pub(crate) is_open: bool,
     pub(crate) is_problem: bool,
 }
@@ -109,6 +111,7 @@ impl ServiceRow {
             spark_most: history.map_or(1.0, most),
             said: servers.iter().filter(|server| server.operator.is_some()).count(),
             servers: rows.collect(),
+            takes: taking > 0,
             is_open: false,
             is_problem: !is_known
                 || !matches!(service.state, ServiceState::Up | ServiceState::Elsewhere),
@@ -230,6 +233,18 @@ impl Services {
             row.is_open = row.name == open;
         }
         Self { frame, rows, total, query, problems, sort, open }
+    }
+
+    /// The columns that a user may leave out, and what they are called.
+    const fn columns(&self) -> [(&'static str, &'static str); 6] {
+        [
+            ("up", "Servers up"),
+            ("active", "Active"),
+            ("cps", "Conn/s"),
+            ("in", "In/s"),
+            ("out", "Out/s"),
+            ("spark", "Last minute"),
+        ]
     }
 
     /// Where the same page has the servers of `row` open, or closed where they are.

@@ -40,6 +40,7 @@ pub enum Endpoint {
     Nodes,
     Node,
     Services,
+    ServicesCsv,
     Service,
     Server,
     Connections,
@@ -107,7 +108,7 @@ const WORD: &[Field] = &[
 ];
 
 const MANY: &[Field] = &[
-    must("servers", "array", "Which: `SERVICE/SERVER` each, 500 at most."),
+    must("servers", "array", "`SERVICE/SERVER`, or `SERVICE/*` for all of one; 500 at most."),
     must("state", "string", "`ready`, `drain`, `disable` or `weight`."),
     may("weight", "integer", "The weight, for `weight`."),
     may("deadline", "integer", "For `drain`: disabled after so many seconds."),
@@ -169,6 +170,13 @@ pub const ROUTES: &[Route] = &[
     Route::api(Get, "/api/v1/nodes", Viewer, Endpoint::Nodes, "This node, and what its partner said."),
     Route::api(Get, "/api/v1/nodes/{name}", Viewer, Endpoint::Node, "This node, by its name."),
     Route::api(Get, "/api/v1/services", Viewer, Endpoint::Services, "The services and their servers."),
+    Route::api(
+        Get,
+        "/api/v1/services.csv",
+        Viewer,
+        Endpoint::ServicesCsv,
+        "The same as a table: a line for each server (RFC 4180).",
+    ),
     Route::api(Get, "/api/v1/services/{service}", Viewer, Endpoint::Service, "One service."),
     Route::api(
         Get,
@@ -225,7 +233,7 @@ pub const ROUTES: &[Route] = &[
         "/api/v1/overrides",
         Operator,
         Endpoint::PutOverrides,
-        "Say the same of several servers: of all of them, or of none.",
+        "Say the same of several servers, or of whole services: of all of them, or of none.",
     )
     .with(MANY),
     Route::api(

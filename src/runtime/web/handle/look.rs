@@ -9,6 +9,8 @@ use crate::control::Timestamp;
 use crate::control::protocol::Servers;
 use crate::control::status::{Balancing, Reading, ServiceStatus, Status};
 use crate::runtime::control::now;
+use crate::runtime::web::reply::Reply;
+use crate::web::csv;
 use crate::web::history::SERIES;
 use crate::web::problem::Problem;
 
@@ -34,6 +36,16 @@ fn node(status: &Status) -> Value {
 pub(super) async fn services(context: &Context) -> Answer {
     let lvs = balancing(context).await?;
     told(context, &json!({ "services": lvs.services }))
+}
+
+pub(super) async fn services_csv(context: &Context) -> Answer {
+    let lvs = balancing(context).await?;
+    let node = &context.app.node;
+    let table = csv::services(node, now(), &lvs.services);
+    let mut reply = Reply::new("text/csv; charset=utf-8; header=present", table);
+    let name = format!("attachment; filename=\"piranha-services-{node}.csv\"");
+    reply.set("content-disposition", &name);
+    Ok(reply)
 }
 
 pub(super) async fn service(context: &Context) -> Answer {
@@ -65,9 +77,15 @@ async fn balancing(context: &Context) -> Result<Balancing, Problem> {
 pub(super) async fn events(context: &Context) -> Answer {
     let after = number(context, "after")?.unwrap_or(0);
     let partner = partner::known(context).await;
+    let unknown = if partner.is_some() { None } else { partner::unknown(context).await };
     let chronicle = context.app.watch.chronicle();
     let events: Vec<_> = chronicle.after(after).collect();
-    let known = json!({ "events": events, "last": chronicle.last(), "partner": partner });
+    let known = json!({
+        "events": events,
+        "last": chronicle.last(),
+        "partner": partner,
+        "partner_unknown": unknown,
+    });
     told(context, &known)
 }
 

@@ -123,6 +123,7 @@ pub(super) async fn serve(endpoint: Endpoint, context: Context) -> Answer {
         Endpoint::Nodes => look::nodes(&context).await,
         Endpoint::Node => look::one_node(&context).await,
         Endpoint::Services => look::services(&context).await,
+        Endpoint::ServicesCsv => look::services_csv(&context).await,
         Endpoint::Service => look::service(&context).await,
         Endpoint::Server => look::server(&context).await,
         Endpoint::Connections => connections::told_of_service(&context).await,

@@ -58,16 +58,16 @@ struct Many {
     said: Said,
 }
 
-/// The same of several servers. Whether that leaves a service without one is judged by `lvs`, for
-/// all of them together.
+/// The same of several servers, or of all servers of a service. Whether that leaves a service
+/// without one is judged by `lvs`, for all of them together.
 pub(super) async fn put_many(context: &Context) -> Answer {
     let Many { servers, said } = context.json()?;
     if servers.is_empty() || servers.len() > MANY {
         return Err(Problem::bad_request(format!("`servers` are 1 to {MANY}")));
     }
-    // A service as a whole is not a set of servers, and a bare name may mean more than one.
-    if servers.iter().any(|server| !server.contains('/') || server.ends_with("/*")) {
-        return Err(Problem::bad_request("each of `servers` is SERVICE/SERVER"));
+    // A bare name may mean a server in several services.
+    if servers.iter().any(|server| !server.contains('/')) {
+        return Err(Problem::bad_request("each of `servers` is SERVICE/SERVER or SERVICE/*"));
     }
     let word = if said.state == "ready" { Word::Ready } else { said.word()? };
     say(context, &said, word, servers).await
@@ -76,6 +76,10 @@ pub(super) async fn put_many(context: &Context) -> Answer {
 /// Says `word` of `targets`, of which there is one at least.
 async fn say(context: &Context, said: &Said, word: Word, mut targets: Vec<String>) -> Answer {
     let all = targets.join(", ");
+    // Alone, it would mean the service as one, of which less can be said than of its servers.
+    if targets.len() == 1 && targets[0].ends_with("/*") {
+        targets.push(targets[0].clone());
+    }
     let mut operation = Operation::new(targets.remove(0), word);
     operation.further = targets;
     operation.reason = Some(by(context, said.reason.as_deref()));

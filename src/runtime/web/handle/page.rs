@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use http::StatusCode;
 
-use super::{Answer, Context, session};
+use super::{Answer, Context, partner, session};
 use crate::control::status::Balancing;
 use crate::runtime::web::app::{App, stored};
 use crate::runtime::web::reply::Reply;
@@ -56,9 +56,10 @@ pub(super) async fn cluster(context: &Context) -> Answer {
 }
 
 pub(super) async fn events(context: &Context) -> Answer {
-    let (_, frame) = framed(context, "Events", "events").await?;
+    let (snapshot, frame) = framed(context, "Events", "events").await?;
+    let heard = partner::heard(context, &snapshot.status).await;
     let events = context.app.watch.chronicle().latest(500).cloned().collect();
-    render(&Events::new(frame, events, &context.query), None)
+    render(&Events::new(frame, (events, heard), &context.query), None)
 }
 
 pub(super) async fn audit(context: &Context) -> Answer {

@@ -11,10 +11,11 @@ use super::{Action, Answer, Context, told};
 use crate::control::peer::{PairStatus, PartnerStatus, PeerCall, SyncFile, SyncStep};
 use crate::control::protocol::{Call, Daemon};
 use crate::control::revisions::Remark;
+use crate::control::status::Status;
 use crate::control::sync::Direction;
 use crate::runtime::accord::{Brought, Objection};
 use crate::runtime::web::app::refused;
-use crate::web::page::Files;
+use crate::web::page::{Files, Heard};
 use crate::web::problem::Problem;
 
 /// Files go over the network and are checked on the other side.
@@ -32,10 +33,9 @@ async fn ask<T: DeserializeOwned>(context: &Context, call: PeerCall) -> Result<T
 pub(super) async fn told_of(context: &Context, brought: Option<Brought>) -> Value {
     let Some(brought) = brought else {
         let snapshot = context.app.watch.latest().await;
-        let pulse = snapshot.as_ref().and_then(|snapshot| snapshot.status.pulse.known());
         // Without a partner in lvs.cf there is nobody who should have it.
-        return match pulse {
-            Some(pulse) if !pulse.paths.is_empty() => json!(Brought::failed(NOT_PAIRED)),
+        return match snapshot {
+            Some(snapshot) if has_partner(&snapshot.status) => json!(Brought::failed(NOT_PAIRED)),
             _ => Value::Null,
         };
     };
@@ -46,6 +46,27 @@ pub(super) async fn told_of(context: &Context, brought: Option<Brought>) -> Valu
 /// paired with none.
 pub(super) async fn known(context: &Context) -> Option<PartnerStatus> {
     ask::<PairStatus>(context, PeerCall::PairStatus).await.ok()?.partner
+}
+
+/// When the partner was last heard from; `None` where lvs.cf has none.
+pub(super) async fn heard(context: &Context, status: &Status) -> Option<Heard> {
+    match ask::<PairStatus>(context, PeerCall::PairStatus).await {
+        Ok(PairStatus { partner: Some(partner), .. }) => Some(Heard::of(partner)),
+        // What it told earlier is still there, and must not pass for all there is.
+        Ok(_) | Err(_) if has_partner(status) => Some(Heard::nobody(NOT_PAIRED)),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Why nothing is known of the partner that lvs.cf has.
+pub(super) async fn unknown(context: &Context) -> Option<&'static str> {
+    let snapshot = context.app.watch.latest().await?;
+    has_partner(&snapshot.status).then_some(NOT_PAIRED)
+}
+
+/// Whether lvs.cf has a partner, as far as is known.
+fn has_partner(status: &Status) -> bool {
+    status.pulse.known().is_some_and(|pulse| !pulse.paths.is_empty())
 }
 
 pub(super) async fn files(context: &Context) -> Answer {

@@ -1,17 +1,17 @@
 //! The programs of this node, and what helps who has to help: a bundle, and a test of who is told.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::config::{in_file, load, off, path};
+use super::config::{in_file, path};
 use super::page::{framed, render};
 use super::{Action, Answer, Context, told};
 use crate::control::protocol::{Daemon, Servers};
 use crate::control::redact::Redactor;
-use crate::runtime::notify::{self, Trial};
+use crate::runtime::control::now;
 use crate::runtime::web::app::refused;
 use crate::runtime::web::reply::Reply;
-use crate::web::page::{Program, System};
+use crate::web::page::{Certificate, Program, System};
 use crate::web::problem::Problem;
 
 pub(super) async fn page(context: &Context) -> Answer {
@@ -22,7 +22,13 @@ pub(super) async fn page(context: &Context) -> Answer {
         Program::new(("lvs", "checks and the data plane"), &status.lvs, |said| &said.process),
     ];
     let plane = status.lvs.known().map(|lvs| lvs.data_plane.clone());
-    let certificate = (context.app.identity.fingerprint(), context.app.identity.is_given());
+    let identity = &context.app.identity;
+    let certificate = Certificate {
+        fingerprint: identity.fingerprint(),
+        is_given: identity.is_given(),
+        ends: identity.ends(),
+        now: now(),
+    };
     render(&System { frame, programs, plane, certificate }, None)
 }
 
@@ -54,7 +60,7 @@ async fn collect(context: &Context) -> Result<String, Problem> {
     let bundle = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "node": context.app.node,
-        "at": crate::runtime::control::now().to_string(),
+        "at": now().to_string(),
         "status": context.app.status(Servers::All).await,
         "table": table,
         "events": events,
@@ -69,25 +75,13 @@ struct Wanted {
     only: Option<String>,
 }
 
-/// Tells everybody whom lvs.cf names that this is a test, from here, not from `pulse`.
+/// Has `lvs` tell everybody whom its configuration names that this is a test.
 pub(super) async fn test_alerts(context: &Context) -> Answer {
     let Wanted { only } = context.json()?;
     let action = Action { name: "notify.test", target: only.as_deref(), ..Action::default() };
-    let tried = context.noted(&action, trials(context, only.clone()).await)?;
-    told(context, &json!({ "told": tried.iter().map(value).collect::<Vec<_>>() }))
-}
-
-async fn trials(context: &Context, only: Option<String>) -> Result<Vec<Trial>, Problem> {
-    let path = path(context).await?;
-    let text = in_file(context, path.clone()).await?;
-    let config = off(move || load(&path, &text).config).await?;
-    let config = config
-        .ok_or_else(|| Problem::new(422, "configuration", "lvs.cf has errors", "mend it first"))?;
-    Ok(notify::test(&config, only.as_deref()).await)
-}
-
-fn value(trial: &Trial) -> Value {
-    let Trial { directive, receiver, result, .. } = trial;
-    let (done, failure) = (result.as_ref().ok(), result.as_ref().err());
-    json!({ "directive": directive, "receiver": receiver, "done": done, "failure": failure })
+    let tried = async {
+        let mut lvs = context.app.client(Daemon::Lvs).await?;
+        lvs.test_notify(only.as_deref()).await.map_err(refused)
+    };
+    told(context, &context.noted(&action, tried.await)?)
 }
