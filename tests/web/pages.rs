@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use flate2::read::GzDecoder;
 use serde_json::json;
 
 use crate::client::{Answer, Asked, Client};
@@ -115,7 +116,6 @@ fn what_is_said_of_several_servers_is_said_of_all_or_of_none() {
 }
 
 #[test]
-#[test]
 fn a_service_as_a_whole_is_all_its_servers_in_one_act_whatever_is_said() {
     let director = Director::new();
     let (root, oscar) = (director.site.log_in("root"), director.site.log_in("oscar"));
@@ -180,6 +180,7 @@ fn services_are_told_as_a_table_that_a_spreadsheet_takes_for_text() {
     assert!(director.page(&oscar, "/services").contains("href=\"/api/v1/services.csv\""));
 }
 
+#[test]
 fn the_table_and_the_connections_of_a_service_are_told_with_their_age() {
     let director = Director::new();
     let vera = director.site.log_in("vera");
@@ -218,10 +219,10 @@ fn a_support_bundle_has_what_helps_and_no_secret_and_who_is_told_can_be_tried() 
     for hidden in [secret, "admin@example.net", cookie, "argon2", "PRIVATE KEY"] {
         assert!(!answer.body.contains(hidden), "{hidden}");
     }
-    let test = root.sends(Asked::new("POST", "/api/v1/notify/test")).json(&json!({}));
     // It is told by what is in force.
     let reload = root.sends(Asked::new("POST", "/api/v1/config/reload")).json(&json!({}));
     assert_eq!(director.site.client.ask(&reload).status, 200);
+    let test = root.sends(Asked::new("POST", "/api/v1/notify/test")).json(&json!({}));
     let told = director.site.client.ask(&test).json();
     assert_eq!(told["told"][0]["directive"], "notify_fifo", "{told}");
     let entries = director.site.get(&root, "/api/v1/audit")["entries"].clone();
@@ -306,6 +307,47 @@ fn the_stream_begins_with_everything_and_goes_on_with_what_changes_until_the_ses
         let heard = listening.join().unwrap();
         assert!(heard.contains("event: event"), "{heard}");
     });
+}
+
+#[test]
+fn the_stream_comes_short_to_who_can_read_that_message_by_message() {
+    let director = Director::new();
+    let vera = director.site.log_in("vera");
+    let mut stream = director.site.client.connect();
+    let asked = format!(
+        "GET /api/v1/stream HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\ncookie: {}\r\n\r\n",
+        vera.cookie
+    );
+    stream.write_all(asked.as_bytes()).unwrap();
+    let (mut came, mut chunk) = (Vec::new(), [0; 4096]);
+    // A message that is not whole yet is read with the next ones.
+    let told = |came: &[u8]| {
+        let head = came.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
+        let mut text = Vec::new();
+        let _unfinished = GzDecoder::new(&unchunked(&came[head..])[..]).read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    while told(&came).matches("event: ping").count() < 2 {
+        let read = stream.read(&mut chunk).unwrap();
+        assert!(read > 0, "{}", told(&came));
+        came.extend(&chunk[..read]);
+        let text = String::from_utf8_lossy(&came);
+        assert!(text.contains("content-encoding: gzip") && came.len() < 1 << 20, "{text}");
+    }
+    assert!(told(&came).starts_with("event: snapshot\n"), "{}", told(&came));
+}
+
+/// What chunks carry (RFC 9112, 7.1), as far as they are whole.
+fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
+        let length = std::str::from_utf8(&bytes[..end]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        let Some(chunk) = bytes.get(end + 2..end + 2 + length) else { break };
+        whole.extend(chunk);
+        bytes = bytes.get(end + 4 + length..).unwrap_or_default();
+    }
+    whole
 }
 
 #[test]

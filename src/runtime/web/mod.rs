@@ -12,6 +12,7 @@ mod handle;
 pub(crate) mod password;
 mod past;
 mod reply;
+mod squeeze;
 pub(crate) mod store;
 mod tls;
 mod trail;

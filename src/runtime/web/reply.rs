@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io::Write;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -13,6 +13,7 @@ use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::squeeze::Squeeze;
 use crate::web::headers::NO_STORE;
 use crate::web::problem::Problem;
 
@@ -89,19 +90,30 @@ impl Reply {
     /// the bytes it is the tag of. A secret beside what a stranger chose could be guessed from the
     /// length; cookies are never sent for a stranger here (`SameSite=Strict`).
     pub(super) fn compressed(mut self) -> Self {
-        let Body::Whole(Some(text)) = &self.body else { return self };
+        let text = match &mut self.body {
+            Body::Whole(Some(text)) => text,
+            Body::Whole(None) => return self,
+            Body::Stream(_, squeeze) => {
+                *squeeze = Some(Squeeze::default());
+                return self.in_gzip();
+            }
+        };
         if text.len() < WORTHWHILE || self.headers.contains_key("etag") {
             return self;
         }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         // Writing to memory cannot fail.
-        if let Ok(()) = encoder.write_all(text)
+        if let Ok(()) = encoder.write_all(&*text)
             && let Ok(short) = encoder.finish()
         {
             self.body = Body::Whole(Some(short.into()));
-            self = self.header("content-encoding", "gzip").header("vary", "accept-encoding");
+            self = self.in_gzip();
         }
         self
+    }
+
+    fn in_gzip(self) -> Self {
+        self.header("content-encoding", "gzip").header("vary", "accept-encoding")
     }
 
     /// As the response, without its body where that was not asked for.
@@ -118,7 +130,8 @@ impl Reply {
 #[derive(Debug)]
 pub(super) enum Body {
     Whole(Option<Bytes>),
-    Stream(mpsc::Receiver<Bytes>),
+    /// In gzip where there is somebody to make it so.
+    Stream(mpsc::Receiver<Bytes>, Option<Squeeze>),
 }
 
 impl hyper::body::Body for Body {
@@ -131,8 +144,14 @@ impl hyper::body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(chunks) => {
-                chunks.poll_recv(context).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+            Self::Stream(chunks, squeeze) => {
+                let chunk = ready!(chunks.poll_recv(context));
+                let bytes = match (chunk, &mut *squeeze) {
+                    (Some(bytes), Some(squeeze)) => Some(squeeze.message(&bytes)),
+                    (None, _) => squeeze.take().map(Squeeze::end),
+                    (plain, None) => plain,
+                };
+                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
         }
     }
@@ -146,7 +165,7 @@ impl hyper::body::Body for Body {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(..) => SizeHint::default(),
         }
     }
 }

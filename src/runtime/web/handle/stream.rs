@@ -29,7 +29,7 @@ pub(super) fn open(context: &Context) -> Answer {
         let _gone = feed(&app, session, seen, &sender).await;
     });
     let mut reply = Reply::new("text/event-stream", Bytes::new());
-    reply.body = Body::Stream(receiver);
+    reply.body = Body::Stream(receiver, None);
     Ok(reply.header("x-accel-buffering", "no"))
 }
 
