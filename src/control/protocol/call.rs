@@ -61,7 +61,7 @@ pub enum Call {
         target: String,
     },
     /// Tell everybody whom the configuration in force names that this is a test, as events are told;
-    /// answered with [`Notified`]. Served by `lvs`.
+    /// answered with [`Notified`](super::Notified). Served by `lvs`.
     TestNotify {
         /// Only those of this directive, such as `notify_mail`.
         #[serde(default, skip_serializing_if = "Option::is_none")]

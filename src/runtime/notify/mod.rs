@@ -151,7 +151,7 @@ impl Notifier {
         let _ = self.orders.try_send(Order::Reload);
     }
 
-    /// Tells everybody that this is a test, as [`test`] does, by the configuration that is in force
+    /// Tells everybody that this is a test, as [`test()`] does, by the configuration that is in force
     /// and from where events are told; with `only` those of one directive. `answer` is dropped
     /// where too much waits, or a process of its own tells.
     pub fn test(&self, only: Option<String>, answer: oneshot::Sender<Vec<Trial>>) {
