@@ -13,10 +13,9 @@ use crate::control::{Client, ClientError, Record};
 use crate::health::{CheckSpec, TlsSpec};
 use crate::net::Protocol;
 use crate::runtime::checks::{self, Dialer, Transcript};
-use crate::runtime::control::status_of;
+use crate::runtime::control::{partner_directory, status_of};
 use crate::runtime::director::Trial;
 use crate::runtime::nanny;
-use crate::runtime::peer::partner_directory;
 
 /// Certificates that are looked at, the first servers' in lvs.cf.
 const CERTIFICATES: usize = 16;

@@ -79,7 +79,8 @@ impl Inbox {
                 socket.as_fd().as_raw_fd(),
                 messages.as_mut_ptr(),
                 count_of(BATCH),
-                libc::MSG_DONTWAIT,
+                // Unsigned in musl.
+                libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
@@ -166,7 +167,7 @@ pub(crate) fn send_trains(
             socket.as_fd().as_raw_fd(),
             messages.as_mut_ptr(),
             count_of(count),
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
         )
     };
     usize::try_from(sent).map_err(|_negative| io::Error::last_os_error())
