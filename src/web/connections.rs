@@ -66,7 +66,8 @@ pub(crate) fn gather(
     // The kernel takes no snapshot: a line that cannot be read is one that was cut.
     let own = parse_connections(table).flatten().filter(|one| is_of(one, key, servers));
     for one in own {
-        let is_template = &*one.state == "NONE" || one.protocol == ConnectionProtocol::Ip;
+        // Its state is NONE, or with newer kernels ASSURED once a connection came of it.
+        let is_template = one.client.port() == 0 || one.protocol == ConnectionProtocol::Ip;
         if is_template {
             told.templates += 1;
         } else {
@@ -127,17 +128,20 @@ TCP 0A000002 A5C8 0A000001 0050 0A000103 1F90 ESTABLISHED LOCAL     899
 TCP 0A000002 A5C9 0A000001 0050 0A000104 1F90 FIN_WAIT    SYNC       90
 TCP 0A000003 A5C8 0A000001 0050 0A000103 1F90 ESTABLISHED LOCAL     899
 TCP 0A000002 0000 0A000001 0050 0A000103 1F90 NONE        LOCAL      59
+TCP 0A000003 0000 0A000001 0050 0A000103 1F90 ASSURED     LOCAL      55
 UDP 0A000002 A5C8 0A000001 0050 0A000103 1F90 UDP         LOCAL     299
 TCP 0A000002 A5C8 0A000001 01BB 0A000103 1F90 ESTABLISHED LOCAL     899
 TCP fd00:0000:0000:0000:0000:0000:0000:0009 C8DE fd00:0000:0000:0000:0000:0000:0000:0001 0050 fd00:0000:0000:0000:0000:0000:0000:0003 0050 ESTABLISHED LOCAL 899
 TCP 0A0000"
         );
         let told = gather(&table, false, tcp("10.0.0.1:80"), &[]);
-        assert_eq!((told.found, told.templates, told.whole), (3, 1, false));
+        assert_eq!((told.found, told.templates, told.whole), (3, 2, false));
         let counts: Vec<_> = told.clients.iter().map(|client| client.connections).collect();
         assert_eq!(counts, [2, 1]);
-        assert_eq!(told.rows.len(), 4);
-        assert_eq!(&*told.rows[3].state, "PERSISTENT");
+        assert_eq!(told.rows.len(), 5);
+        for row in &told.rows[3..] {
+            assert_eq!((&*row.state, row.client.port()), ("PERSISTENT", 0));
+        }
         let told = gather(&table, true, tcp("[fd00::1]:80"), &[]);
         assert_eq!((told.found, told.clients[0].address), (1, "fd00::9".parse().unwrap()));
     }

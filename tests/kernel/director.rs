@@ -10,10 +10,10 @@ use crate::daemon::{Daemon, Files, LVS, PULSE, find_lvs, lvs_of, signal};
 use crate::lab::{Lab, address, lab, results, sh, wait_for};
 use crate::net::{Net, ask_tcp, ask_udp, inside, is_served, open, serve_tcp, serve_udp};
 
-const VIP: &str = "10.1.0.100:80";
+pub(crate) const VIP: &str = "10.1.0.100:80";
 
 /// A director without a partner; `extra` goes to the top, `web` into the block of the service.
-fn configuration(extra: &str, weight: u32, web: &str) -> String {
+pub(crate) fn configuration(extra: &str, weight: u32, web: &str) -> String {
     let server = |name: &str, address: &str, weight: u32| {
         format!(
             "    server {name} {{\n        address = {address}\n        port = 8080\n        \
@@ -31,15 +31,15 @@ fn configuration(extra: &str, weight: u32, web: &str) -> String {
     )
 }
 
-struct Setting {
+pub(crate) struct Setting {
     _net: Net,
-    files: Files,
+    pub(crate) files: Files,
     _lab: Lab,
 }
 
 impl Setting {
     /// Clients, director and servers; the VIP is nowhere yet.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lab = lab();
         let net = Net::routed();
         sh("ip -n director addr del 10.1.0.100/32 dev c0
@@ -54,17 +54,17 @@ impl Setting {
         self.files.write("lvs.cf", text)
     }
 
-    fn pulse(&self, text: &str) -> Daemon {
+    pub(crate) fn pulse(&self, text: &str) -> Daemon {
         let config = self.write(text);
         in_director(&[PULSE, "-v", "-n", "--drain", "1", "-c", config.to_str().unwrap()])
     }
 }
 
-fn in_director(command: &[&str]) -> Daemon {
+pub(crate) fn in_director(command: &[&str]) -> Daemon {
     Daemon::start("ip", &[&["netns", "exec", "director"], command].concat())
 }
 
-fn table() -> String {
+pub(crate) fn table() -> String {
     sh("ip netns exec director ipvsadm -Sn")
 }
 

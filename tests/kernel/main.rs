@@ -9,7 +9,13 @@ mod bare;
 mod book;
 mod capture;
 mod checks;
+#[cfg(all(feature = "cli", feature = "web"))]
+#[path = "../web/client.rs"]
+#[allow(dead_code, reason = "shared with the tests of the server, which use all of it")]
+mod client;
 mod clients;
+#[cfg(all(feature = "cli", feature = "web"))]
+mod connections;
 #[cfg(feature = "cli")]
 #[allow(dead_code, reason = "shared with the command line's tests, which need more of it")]
 #[path = "../cli/daemon.rs"]
