@@ -120,6 +120,10 @@ fn columns_of_the_services_are_chosen_by_keyboard_and_stay_so_in_this_browser() 
     assert_eq!(browser.worth(&shown("active")), json!(true), "the others stay");
     // Rows that are drawn anew, and another page.
     browser.worth("document.querySelector('#services tbody tr').mark = 'old'");
+    let oscar = director.site.log_in("oscar");
+    let put = oscar.sends(Asked::new("PUT", "/api/v1/services/web/servers/s1/override"));
+    let heavy = put.json(&json!({ "state": "weight", "weight": 7 }));
+    assert_eq!(director.site.client.ask(&heavy).status, 200);
     browser.until("document.querySelector('#services tbody tr').mark === undefined");
     assert_eq!(browser.worth(&shown("cps")), json!(false));
     browser.go(&format!("{origin}/help"));

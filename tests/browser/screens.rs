@@ -200,3 +200,58 @@ fn without_scripts_one_logs_in_and_reads() {
         assert!(text.contains(expected) && text.contains("UP") || path == "/events", "{text}");
     }
 }
+
+/// Puts the clocks of a page ahead by `window.ahead` milliseconds, and starts them on another day.
+const CLOCKS: &str = "{
+    window.ahead = 0;
+    const [since, date] = [performance.now.bind(performance), Date.now];
+    performance.now = () => since() + window.ahead;
+    Date.now = () => date() - 1_000_000_000_000 + window.ahead;
+}";
+
+/// A screen on the wall of four times 1080 lines, whose clock is wrong and was stopped for a while.
+#[test]
+#[ignore = "needs Chromium: tests/run browser"]
+fn a_kiosk_in_4k_needs_no_hand_and_believes_the_server_and_not_its_own_clock() {
+    let director = Director::new();
+    let origin = origin(&director);
+    let mut browser = Browser::start();
+    log_in(&mut browser, &origin, "vera");
+    browser.screen_of((3840, 2160), "dark");
+    browser.call("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": CLOCKS }));
+    browser.go(&format!("{origin}/kiosk"));
+    let live = "document.getElementById('clock').textContent.startsWith('live')";
+    browser.until(live);
+    keep_picture(&mut browser, "3840-dark-kiosk");
+    let year = browser.worth("new Date(Date.now()).getFullYear()");
+    assert!(year.as_i64().is_some_and(|year| year < 2000), "{year}");
+    // The time on it is that of the server, to the minute.
+    let minutes = "{ const [h, m] = document.getElementById('clock').textContent.match(/\\d\\d/g).map(Number); h * 60 + m }";
+    let shown = browser.worth(minutes).as_u64().unwrap_or_default();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let right = now.as_secs() / 60 % 1440;
+    assert!((right + 1440 - shown) % 1440 <= 2, "{shown} of {right}");
+
+    let size = "parseFloat(getComputedStyle(document.body).fontSize)";
+    assert!(browser.worth(size).as_f64().is_some_and(|size| size >= 30.0), "legible from afar");
+    for (what, expected) in [
+        ("document.querySelectorAll('nav, button, input, form').length", json!(0)),
+        ("document.documentElement.scrollWidth - innerWidth <= 0", json!(true)),
+        ("document.documentElement.scrollHeight - innerHeight <= 0", json!(true)),
+    ] {
+        assert_eq!(browser.worth(what), expected, "{what}");
+    }
+    let nodes = browser.worth("document.querySelectorAll('*').length").as_u64().unwrap_or_default();
+    for _ in 0..3 {
+        // Ten minutes in which nothing came are said to be stale, until something comes.
+        browser.worth("{ window.was = false;
+            new MutationObserver(() => { window.was ||= document.body.classList.contains('stale-page'); })
+                .observe(document.body, { attributes: true }); }");
+        browser.until("window.was || (window.ahead += 600_000, false)");
+        browser.until(&format!("{live} && !document.body.classList.contains('stale-page')"));
+        browser.until("document.querySelectorAll('main .state[data-state=up]').length > 0");
+    }
+    let after = browser.worth("document.querySelectorAll('*').length").as_u64().unwrap_or_default();
+    assert!(after <= nodes + 20, "{after} after {nodes}");
+    assert_eq!(browser.troubles(&origin), Vec::<String>::new());
+}
