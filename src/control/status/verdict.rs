@@ -243,7 +243,7 @@ impl Verdict {
             )),
         }
         match lvs {
-            Reading::Known(half) => judge_balancing(half, &mut reasons),
+            Reading::Known(half) => judge_balancing(half, has_partner(pulse), &mut reasons),
             Reading::Unknown { reason } => reasons.push(Reason::new(
                 ReasonCode::LvsUnknown,
                 None,
@@ -437,7 +437,12 @@ fn silent(pulse: &Heartbeats, path: &HeartbeatPath) -> Option<Reason> {
     Some(Reason::new(ReasonCode::PathSilent, Some(&name), message, mend))
 }
 
-fn judge_balancing(lvs: &Balancing, reasons: &mut Vec<Reason>) {
+/// Whether lvs.cf has a partner, as far as is known.
+fn has_partner(pulse: &Reading<Heartbeats>) -> bool {
+    pulse.known().is_some_and(|half| !half.paths.is_empty())
+}
+
+fn judge_balancing(lvs: &Balancing, has_partner: bool, reasons: &mut Vec<Reason>) {
     if let Some(failure) = &lvs.data_plane.failure {
         reasons.push(Reason::new(
             ReasonCode::DataPlaneFailed,
@@ -457,15 +462,27 @@ fn judge_balancing(lvs: &Balancing, reasons: &mut Vec<Reason>) {
     reasons.extend(lvs.configuration.standing.iter().flat_map(standing));
     reasons.extend(lvs.services.iter().filter_map(service));
     reasons.extend(left_out(lvs));
-    if !lvs.overrides.is_empty() {
-        reasons.push(Reason::new(
-            ReasonCode::Overridden,
-            None,
-            format!("what operators say of servers differs from lvs.cf: {}", lvs.overrides.len()),
-            "see `piranha override list`",
-        ));
-    }
+    reasons.extend(overridden(lvs, has_partner));
     reasons.extend(not_replicated(lvs));
+}
+
+/// A partner that nobody tells would take over with the servers as lvs.cf has them.
+fn overridden(lvs: &Balancing, has_partner: bool) -> Option<Reason> {
+    let words = lvs.overrides.len();
+    if words == 0 {
+        return None;
+    }
+    let message = format!("what operators say of servers differs from lvs.cf: {words}");
+    let (message, mend) = if has_partner && lvs.replication.is_none() {
+        let message = format!("{message}; the partner is not told, and would not go by it");
+        (
+            message,
+            "say it on both nodes, or pair them (`piranha pair`): see `piranha override list`",
+        )
+    } else {
+        (message, "see `piranha override list`")
+    };
+    Some(Reason::new(ReasonCode::Overridden, None, message, mend))
 }
 
 /// Nothing is missing on the partner while nothing is said, and nobody is told of a second in

@@ -6,7 +6,7 @@ use crate::cli::piranha::table::Screen;
 use crate::control::revisions::{Applied, Archive, Origin, Pending, Revisions, Standing};
 use crate::control::status::{
     Balancing, DataPlane, HeartbeatPath, Heartbeats, Partner, Process, QuorumStatus, Reading,
-    Revision, ServerStatus, ServiceStatus, Status, Traffic,
+    Replication, Revision, ServerStatus, ServiceStatus, Status, Traffic,
 };
 use crate::control::{Age, Override, Timestamp, Word};
 use crate::failover::{Cause, Role, State, VirtualAddress};
@@ -104,6 +104,7 @@ fn lvs() -> Balancing {
     let mut half = Balancing::new(process(), DataPlane::new("kernel", None), revision);
     half.services = vec![web(), dns()];
     half.overrides = vec![said()];
+    half.replication = Some(Replication::new(true, age(1), None));
     half
 }
 

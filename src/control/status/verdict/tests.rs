@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::{
-    Age, DataPlane, Partner, Process, QuorumStatus, Revision, STALE, ServiceState, Status,
-    Timestamp,
+    Age, DataPlane, Partner, Process, QuorumStatus, Replication, Revision, STALE, ServiceState,
+    Status, Timestamp,
 };
 use super::*;
 use crate::control::{Override, Word};
@@ -183,6 +183,23 @@ fn what_operators_say_is_noted() {
     let said = Override::new("web", "s1", Word::Disable, "ann", Timestamp(0));
     let noted = of_lvs(|half| half.overrides = vec![said]);
     assert_eq!(noted, (vec![ReasonCode::Overridden], Grade::Ok, Failover::WouldSucceed));
+}
+
+#[test]
+fn a_partner_that_nobody_tells_what_operators_say_is_named_where_there_is_one() {
+    let message = |pulse: Heartbeats, replication| {
+        let mut half = lvs();
+        half.overrides = vec![Override::new("web", "s1", Word::Disable, "ann", Timestamp(0))];
+        half.replication = replication;
+        let verdict = verdict(pulse, half);
+        let noted = verdict.reasons.iter().find(|reason| reason.code == ReasonCode::Overridden);
+        noted.unwrap().message.contains("the partner is not told")
+    };
+    assert!(message(pulse(), None));
+    assert!(!message(pulse(), Some(Replication::new(true, Age::default(), None))));
+    let mut alone = pulse();
+    alone.paths.clear();
+    assert!(!message(alone, None));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::super::model::{Model, View};
 use super::super::update::{Input, update};
 use crate::control::protocol::Daemon;
 use crate::control::status::{
-    Balancing, DataPlane, HeartbeatPath, Heartbeats, Partner, Process, Reading, Revision,
-    ServerState, ServerStatus, ServiceState, ServiceStatus, Status, Traffic,
+    Balancing, DataPlane, HeartbeatPath, Heartbeats, Partner, Process, Reading, Replication,
+    Revision, ServerState, ServerStatus, ServiceState, ServiceStatus, Status, Traffic,
 };
 use crate::control::{Age, Event, History, Override, Record, Timestamp, Word};
 use crate::failover::{Cause, Role, State, VirtualAddress};
@@ -108,6 +108,7 @@ fn lvs(services: Vec<ServiceStatus>) -> Balancing {
         .filter_map(|server| server.operator.clone())
         .collect();
     half.services = services;
+    half.replication = Some(Replication::new(true, age(1), None));
     half
 }
 
