@@ -1,6 +1,7 @@
 //! Pages and API beside real daemons.
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::read::GzDecoder;
 use serde_json::json;
@@ -291,8 +292,14 @@ fn the_stream_begins_with_everything_and_goes_on_with_what_changes_until_the_ses
     assert!(text.find("event: snapshot") < text.find("event: ping"), "{text}");
 
     let client = director.site.client.clone();
+    let begun = AtomicBool::new(false);
+    let hears = |text: &str| {
+        begun.fetch_or(text.contains("event: snapshot"), Ordering::Relaxed);
+        false
+    };
     std::thread::scope(|scope| {
-        let listening = scope.spawn(move || listen(&client, &vera, |_| false));
+        let listening = scope.spawn(|| listen(&client, &vera, hears));
+        until("it listens", || begun.load(Ordering::Relaxed));
         let put = root.sends(Asked::new("PUT", "/api/v1/services/web/servers/s1/override"));
         let drained = put.json(&json!({ "state": "weight", "weight": 7 }));
         assert_eq!(director.site.client.ask(&drained).status, 200);
