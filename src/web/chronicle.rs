@@ -17,6 +17,9 @@ pub(crate) struct Told {
     /// Greater than that of any event told before, as long as this server runs.
     pub(crate) id: u64,
     pub(crate) node: String,
+    /// Whether that is this node, whatever both are called.
+    #[serde(skip)]
+    pub(crate) is_own: bool,
     pub(crate) daemon: Daemon,
     pub(crate) subsystem: &'static str,
     /// Whether somebody should look at it now.
@@ -43,13 +46,19 @@ pub(crate) struct Chronicle {
 }
 
 impl Chronicle {
-    /// Adds what `daemon` of `node` told.
-    pub(crate) fn add(&mut self, node: &str, daemon: Daemon, record: &Record) -> Told {
+    /// Adds what `daemon` told, of the node of this name, which is this one or the partner.
+    pub(crate) fn add(
+        &mut self,
+        (node, is_own): (&str, bool),
+        daemon: Daemon,
+        record: &Record,
+    ) -> Told {
         self.last += 1;
         let event = &record.event;
         let told = Told {
             id: self.last,
             node: node.to_owned(),
+            is_own,
             daemon,
             subsystem: event.subsystem(),
             warning: event.is_warning(),
@@ -97,7 +106,7 @@ mod tests {
         let three = pulse.add(Timestamp(3), warning("c")).clone();
         let two = lvs.add(Timestamp(2), warning("b")).clone();
         for (daemon, record) in [(Daemon::Pulse, one), (Daemon::Pulse, three), (Daemon::Lvs, two)] {
-            all.add("lb1", daemon, &record);
+            all.add(("lb1", true), daemon, &record);
         }
         let texts: Vec<_> = all.after(0).map(|told| told.text.as_str()).collect();
         assert_eq!(texts, ["a", "b", "c"]);

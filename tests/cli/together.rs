@@ -122,6 +122,14 @@ impl Pair {
         self.nodes.differ(ONE) && self.nodes.differ(TWO)
     }
 
+    /// Whether `lvs` of both says what it runs by.
+    fn both_run(&self) -> bool {
+        [ONE, TWO].iter().all(|node| {
+            let status = self.nodes.json(node, &["status"]);
+            status["lvs"]["known"]["configuration"]["digest"].is_string()
+        })
+    }
+
     fn owes(&self) -> bool {
         !self.nodes.json(ONE, &["pair", "status"])["owed_since"].is_null()
     }
@@ -291,6 +299,9 @@ fn what_happens_and_who_did_it_is_known_on_both_nodes_and_outlives_the_servers()
     });
     assert!(events(&pair)["partner"]["heard_ms"].is_u64(), "{}", events(&pair));
 
+    let page = |pair: &Pair| pair.ask(ONE, &Asked::new("GET", "/events")).body;
+    until("its page says that the partner is heard", || page(&pair).contains("heard just now"));
+
     let drained = json!({ "state": "weight", "weight": 3, "reason": "only on lb2" });
     let path = "/api/v1/services/web/servers/s/override";
     let answer = pair.ask(TWO, &Asked::new("PUT", path).json(&drained));
@@ -304,6 +315,10 @@ fn what_happens_and_who_did_it_is_known_on_both_nodes_and_outlives_the_servers()
     until("that is said, with the age of what is known", || {
         let partner = events(&pair)["partner"].clone();
         partner["problem"].is_string() && partner["heard_ms"].is_u64()
+    });
+    until("and beside its events that it is silent", || {
+        let page = page(&pair);
+        page.contains("is missing here.") && page.matches("silent for").count() > 1
     });
     let history = Asked::new("GET", "/api/v1/history?service=web&series=up&range=300");
     // A server that has not looked yet knows of no service.
@@ -387,18 +402,20 @@ fn who_is_killed_between_the_two_nodes_leaves_them_the_same_or_said_to_differ() 
             let [_, second] = pair.guis;
             pair.guis = [gui(&pair.nodes, ONE), second];
         }
+        until("both run again", || pair.both_run());
         until("they have the same, or say so", || pair.agree_or_say_so());
         if said.status == 200 && said.json()["partner"]["done"] == true {
             assert!(pair.both_say(&to), "{victim}: it was said to be done");
         }
         // What is different is brought over as any difference is.
-        pair.nodes.ok(ONE, &["sync", "run"]);
+        until("it is brought over", || pair.nodes.run(ONE, &["sync", "run"]).status.success());
         if !pair.both_say(&to) {
             assert!(pair.both_say(&from), "{victim}");
             assert_eq!(pair.apply(ONE, (&from, &to), &json!({})).status, 200, "{victim}");
         }
         until("both have it in force", || {
-            pair.both_say(&to)
+            pair.both_run()
+                && pair.both_say(&to)
                 && pair.nodes.weight(TWO) == weight
                 && pair.nodes.weight(ONE) == weight
         });

@@ -230,17 +230,17 @@ impl Watch {
         }
         for record in client.follow(place.last).await?.events {
             place.last = record.number;
-            self.happened(&node, daemon, &record);
+            self.happened((&node, is_own), daemon, &record);
         }
         loop {
             if let Heard::Event(record) = client.next_event().await? {
                 place.last = record.number;
-                self.happened(&node, daemon, &record);
+                self.happened((&node, is_own), daemon, &record);
             }
         }
     }
 
-    fn happened(&self, node: &str, daemon: Daemon, record: &crate::control::Record) {
+    fn happened(&self, node: (&str, bool), daemon: Daemon, record: &crate::control::Record) {
         let told = self.chronicle().add(node, daemon, record);
         let _nobody = self.news.send(News::Event(line("event", Some(told.id), &json!(told))));
     }

@@ -43,7 +43,7 @@ impl Events {
 
     /// How old what is known of the node of this event is, where that is the partner.
     fn heard_of(&self, told: &Told) -> Option<&Heard> {
-        self.heard.as_ref().filter(|_| told.node != self.frame.node)
+        self.heard.as_ref().filter(|_| !told.is_own)
     }
 }
 
