@@ -142,11 +142,11 @@ const TICKS: u32 = 12;
 
 /// The most of a processor that one tick may take on the page, in the mean, whatever else the
 /// machine does.
-const MOST: Duration = Duration::from_millis(150);
+const MOST: Duration = Duration::from_millis(300);
 
 /// The longest that the page may be busy with one thing after its start, by the clock on the wall:
 /// generous, since this machine may do much else; more than that somebody notices.
-const LONGEST: u64 = 400;
+const LONGEST: u64 = 1000;
 
 /// How many of the tasks that a browser calls long (50 ms) there may be for each tick.
 const LONG_ONES: u64 = 2;
