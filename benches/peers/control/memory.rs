@@ -1,5 +1,6 @@
 //! What `lvs` takes of memory, and how soon it says what it knows.
 
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use piranha::control::Client;
 use piranha::control::protocol::{Daemon, Scope, Servers as Which};
 
 use crate::contender::{Contender, Kind, Layout, PORT};
-use crate::traffic::{Servers, serve};
+use crate::traffic::{Servers, answer};
 use crate::watch::Table;
 use crate::{Outcome, PATIENCE, SERVERS, millis};
 
@@ -28,7 +29,9 @@ pub(crate) fn measure(servers: u32, kernel: bool) -> Outcome<()> {
         Table::empty()?;
         Some(Servers::start()?)
     } else {
-        std::thread::spawn(|| serve(&format!("0.0.0.0:{PORT}")).map_err(|error| error.to_string()));
+        // Where somebody else has the port there is no server to be up.
+        let listener = TcpListener::bind(("0.0.0.0", PORT))?;
+        std::thread::spawn(move || answer(&listener));
         None
     };
     let contender = Contender::start_with(Kind::Lvs, &layout.lvs_cf(kernel))?;

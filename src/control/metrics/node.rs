@@ -379,6 +379,18 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "piranha_connection_sync_running",
+        kind: Gauge,
+        labels: &["role"],
+        help: "Whether the thread of the kernel that synchronises connections in this role runs: the master sends, the backup listens; nothing where lvs.cf does not ask for them.",
+        write: |view, out| {
+            let sync = view.lvs.and_then(|lvs| lvs.connection_sync.as_ref());
+            let Some(sync) = sync else { return };
+            out.put(&["role=\"master\""], sync.master);
+            out.put(&["role=\"backup\""], sync.backup);
+        },
+    },
+    Family {
         name: "piranha_load_probe_value",
         kind: Gauge,
         labels: &["remote_address", "tool"],

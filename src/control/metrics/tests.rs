@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::control::revisions::Standing;
 use crate::control::status::{
-    Balancing, DataPlane, HeartbeatPath, Heartbeats, LoadReading, Partner, Process, QuorumStatus,
-    Reading, Replication, Revision, ServerState, ServerStatus, ServiceState, ServiceStatus,
-    Traffic,
+    Balancing, ConnectionSync, DataPlane, HeartbeatPath, Heartbeats, LoadReading, Partner, Process,
+    QuorumStatus, Reading, Replication, Revision, ServerState, ServerStatus, ServiceState,
+    ServiceStatus, Traffic,
 };
 use crate::control::{
     Age, Event, EventCounters, Override, PathTraffic, ServerCounters, ServiceCounters, Timestamp,
@@ -98,6 +98,7 @@ fn scene(services: Vec<ServiceStatus>) -> Scene {
     lvs.services = services.iter().map(|service| counters(service.key)).collect();
     half.services = services;
     half.replication = Some(Replication::new(true, Age::default(), None));
+    half.connection_sync = Some(ConnectionSync::new(true, false, None));
     let load = crate::health::Load::new(1.25).unwrap();
     half.loads = vec![LoadReading::new([10, 0, 0, 1].into(), "rup".into(), load, Age::default())];
     half.overrides.push(Override::new("web", "s", Word::Disable, "ann", NOW));
@@ -232,6 +233,8 @@ fn values_are_those_of_the_scene() {
     is("piranha_check_duration_seconds_bucket", &[("le", "+Inf")], 1.0);
     is("piranha_overrides", &[("kind", "disable")], 1.0);
     is("piranha_config_pending_changes", &[], 1.0);
+    is("piranha_connection_sync_running", &[("role", "master")], 1.0);
+    is("piranha_connection_sync_running", &[("role", "backup")], 0.0);
     is("piranha_load_probe_value", &[("remote_address", "10.0.0.1"), ("tool", "rup")], 1.25);
     is("piranha_real_server_certificate_expiry_timestamp_seconds", &[], 1_800_000_000.0);
     is("process_cpu_seconds_total", &[("daemon", "lvs")], 3.0);

@@ -37,6 +37,9 @@ pub struct Balancing {
     /// Whether the partner has that too; `None` where nothing brings it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<Replication>,
+    /// How connections are synchronised, where lvs.cf has the kernel do that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_sync: Option<ConnectionSync>,
     /// The load of servers that is measured, as it was last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadReading>,
@@ -56,6 +59,7 @@ impl Balancing {
             totals: None,
             overrides: Vec::new(),
             replication: None,
+            connection_sync: None,
             loads: Vec::new(),
         }
     }
@@ -114,6 +118,26 @@ impl Replication {
     #[must_use]
     pub const fn new(in_step: bool, age: Age, problem: Option<String>) -> Self {
         Self { in_step, age, problem }
+    }
+}
+
+/// The threads of the kernel that keep the partner's table of connections in step with this one.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ConnectionSync {
+    /// Whether the one runs that sends.
+    pub master: bool,
+    /// Whether the one runs that listens.
+    pub backup: bool,
+    /// Why one that should run does not, as far as it is known.
+    pub failure: Option<String>,
+}
+
+impl ConnectionSync {
+    /// These threads run, and what failed last.
+    #[must_use]
+    pub const fn new(master: bool, backup: bool, failure: Option<String>) -> Self {
+        Self { master, backup, failure }
     }
 }
 

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::balancing::{Balancing, DataPlane, LoadReading, Replication, Revision};
+pub use self::balancing::{
+    Balancing, ConnectionSync, DataPlane, LoadReading, Replication, Revision,
+};
 pub use self::pair::{Declined, HeartbeatPath, Heartbeats, Partner};
 pub use self::service::{
     Counts, QuorumStatus, ServerState, ServerStatus, ServiceState, ServiceStatus, Traffic,

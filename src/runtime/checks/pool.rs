@@ -136,7 +136,14 @@ impl<K: Clone> Seat<K> {
     /// Goes on with another configuration, see
     /// [`Monitor::handle_config`](crate::health::Monitor::handle_config).
     pub fn configure(&self, config: MonitorConfig) {
-        self.shared.crew().configure(clock::now(), self.slot, config);
+        let mut crew = self.shared.crew();
+        // Most servers are what they were before a reload, and to look at the clock for each of
+        // thousands takes time.
+        if crew.monitor(self.slot, |monitor| *monitor.config() == config) == Some(true) {
+            return;
+        }
+        crew.configure(clock::now(), self.slot, config);
+        drop(crew);
         self.shared.wake.notify_one();
     }
 

@@ -35,9 +35,11 @@ mod rates;
 mod reconciler;
 mod reload;
 mod replicate;
+mod requests;
 mod status;
 mod store;
 mod survey;
+mod tell;
 mod trial;
 mod verdicts;
 mod warmth;
@@ -45,8 +47,6 @@ mod watch;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub use self::order::{InForce, Order};
 use self::plane::Plane;
 use self::rates::Rating;
 use self::reconciler::Reconciler;
-use self::reload::{check_supported, read, refused};
+use self::reload::{check_supported, read};
 use self::replicate::Replication;
 pub use self::store::Store;
 pub(in crate::runtime) use self::store::write_private;
@@ -78,10 +78,8 @@ use super::notify::Notifier;
 use super::systemd::Watchdog;
 use crate::config::Config;
 use crate::control::supervision::{Report, Request, Terms};
-use crate::control::{Desired, Event, Overrides, QuorumState};
-use crate::failover::{ActionError, VirtualAddress};
-use crate::health::Health;
-use crate::ipvs::{Backend, BackendError, ServiceKey, Table, Unsupported};
+use crate::control::{Desired, Event, Overrides};
+use crate::ipvs::{Backend, BackendError, Table, Unsupported};
 use crate::time::Instant;
 
 /// How often the table in force is compared with the one wanted, and drained servers are looked
@@ -411,85 +409,6 @@ impl Director {
         }
     }
 
-    async fn on_request(&mut self, request: Request, reports: &mpsc::UnboundedSender<Report>) {
-        match request {
-            Request::Acquire { id, addresses } => {
-                let result = self.acquire(&addresses).await;
-                let _ = reports.send(Report::Done { id, result });
-                self.tend().await;
-            }
-            Request::Release { id, addresses } => {
-                self.release(&addresses).await;
-                let _ = reports.send(Report::Done { id, result: Ok(()) });
-                self.tend().await;
-            }
-            Request::Held { addresses } => self.on_held(&addresses).await,
-            Request::Reload => {
-                let _told_as_event = self.on_reload(None, None, reports).await;
-            }
-            // Whoever holds the addresses announces them; the end is the caller's.
-            Request::Announce { .. } | Request::Stop { .. } => {}
-        }
-    }
-
-    /// Goes on as an earlier `lvs` did: nothing is new to anybody but this process.
-    async fn on_held(&mut self, addresses: &[VirtualAddress]) {
-        let plane = self.table.backend_mut();
-        if addresses.is_empty() {
-            plane.release(addresses).await;
-        } else if let Err(error) = plane.acquire(addresses).await {
-            self.tell(Event::Warning { text: error.to_string() });
-        }
-        self.tend().await;
-    }
-
-    async fn on_order(&mut self, order: Order, reports: &mpsc::UnboundedSender<Report>) {
-        match order {
-            Order::Status { scope, answer } => {
-                let _gone = answer.send(self.tell_status(&scope));
-            }
-            Order::Table { answer } => {
-                let _gone = answer.send(self.table_status());
-            }
-            Order::Counters { answer } => {
-                let _gone = answer.send(self.counters());
-            }
-            Order::Operate { author, operation, answer } => {
-                let outcome = self.operate(&author, operation, reports).await;
-                let _gone = answer.send(outcome);
-            }
-            Order::Clear { author, target, answer } => {
-                let _gone = answer.send(self.clear(&author, target.as_deref()).await);
-            }
-            Order::Replicas { unless, answer } => {
-                let _gone = answer.send(self.replicas(unless.as_deref()));
-            }
-            Order::Replicate { words, answer } => {
-                let _gone = answer.send(self.take_replicas(words).await);
-            }
-            Order::Replicated { digest, problem, answer } => {
-                self.on_replicated(digest, problem);
-                let _gone = answer.send(());
-            }
-            Order::Settled { answer } => self.settle(answer),
-            Order::Trials { target, answer } => {
-                let _gone = answer.send(Trial::along(&self.config, &self.ways, &target));
-            }
-            Order::TestNotify { only, answer } => match &self.notifier {
-                Some(notifier) => notifier.test(only, answer),
-                None => drop(answer.send(Vec::new())),
-            },
-            Order::Reload { accepted, answer } => {
-                let reloaded = self.on_reload(accepted, None, reports).await;
-                let _gone = answer.send(reloaded.map_err(|error| refused(&error)));
-            }
-            Order::Check { accepted, answer } => {
-                let checked = self.check_acceptable(&accepted).map_err(|error| refused(&error));
-                let _gone = answer.send(checked.map(|()| accepted));
-            }
-        }
-    }
-
     fn configured(&self) -> Report {
         Report::Configured(Box::new(self.terms()))
     }
@@ -499,48 +418,6 @@ impl Director {
         Terms { outlives_lvs: self.table.backend().outlives_us(), ..terms }
     }
 
-    async fn acquire(&mut self, wanted: &[VirtualAddress]) -> Result<(), ActionError> {
-        self.table.backend_mut().acquire(wanted).await?;
-        self.tell(Event::Acquired { addresses: wanted.to_vec() });
-        Ok(())
-    }
-
-    async fn release(&mut self, addresses: &[VirtualAddress]) {
-        self.table.backend_mut().release(addresses).await;
-        self.tell(Event::Released { addresses: addresses.to_vec() });
-    }
-
-    /// Gives every address up and waits, at most `drain`, for connections that would end with
-    /// this process. A table that outlives the process is left as it is.
-    async fn stop(mut self, drain: Duration) {
-        let addresses = self.terms().addresses;
-        let plane = self.table.backend_mut();
-        plane.release(&addresses).await;
-        self.tend().await;
-        let plane = self.table.backend_mut();
-        plane.drain(drain).await;
-        if self.release {
-            self.tear_down().await;
-        }
-        self.table.backend_mut().shutdown();
-        let known = self.watch.remembered();
-        if !known.is_empty() {
-            self.memory.write_now(&known);
-        }
-    }
-
-    /// The addresses are gone, so that no connection of theirs reaches this machine any more.
-    async fn tear_down(&mut self) {
-        let removed = self.table.whole(&Table::new()).await;
-        let left = removed.is_err();
-        self.warn_of(removed);
-        let news = self.table.backend_mut().tear_down().await;
-        news.into_iter().for_each(|event| self.tell(event));
-        if !left {
-            tracing::info!("lvs: the table has been taken down, as asked (--release)");
-        }
-    }
-
     fn remember_health(&mut self) {
         if self.memory.is_due(clock::now()) {
             let known = self.watch.remembered();
@@ -548,88 +425,6 @@ impl Director {
                 self.memory.write_soon(known);
             }
         }
-    }
-
-    fn tell_health(&self, server: ServerKey, from: Health, to: Health, reason: String) {
-        let Some(names) = self.watch.names(server) else {
-            return;
-        };
-        let (service, name) = (names.service.clone(), names.server.clone());
-        let address = server.address;
-        self.tell(Event::Health { service, server: name, address, from, to, reason });
-    }
-
-    fn tell_agent(&self, server: ServerKey, word: Option<&str>, reason: Option<String>) {
-        let Some(names) = self.watch.names(server) else {
-            return;
-        };
-        let (service, name) = (names.service.clone(), names.server.clone());
-        let (address, word) = (server.address, word.map(str::to_owned));
-        self.tell(Event::Agent { service, server: name, address, word, reason });
-    }
-
-    fn tell_most(&self, server: ServerKey, most: Option<NonZeroU32>) {
-        let Some(names) = self.watch.names(server) else {
-            return;
-        };
-        let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::MostConnections { service, server: name, address: server.address, most });
-    }
-
-    fn tell_weight(&self, server: ServerKey) {
-        let Some(names) = self.watch.names(server) else {
-            return;
-        };
-        let weight = self.desired.weight(server.service, server.address);
-        let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Weight { service, server: name, address: server.address, weight });
-    }
-
-    fn tell_sorry(&self, key: ServiceKey, before: &[SocketAddr]) {
-        let now = self.desired.sorry_servers(key);
-        if now == before {
-            return;
-        }
-        let serving = !now.is_empty();
-        for &address in if serving { now } else { before } {
-            let service = self.service_name(key);
-            self.tell(Event::SorryServer { service, address, serving });
-        }
-    }
-
-    fn tell_kept(&self, key: ServiceKey, before: &BTreeSet<SocketAddr>) {
-        let now = self.desired.kept(key);
-        for &address in now.symmetric_difference(before) {
-            let kept = now.contains(&address);
-            let key = ServerKey { service: key, address };
-            if let Some(names) = self.watch.names(key) {
-                let (service, server) = (names.service.clone(), names.server.clone());
-                self.tell(Event::Kept { service, server, address, kept });
-            }
-        }
-    }
-
-    fn tell_quorums(&self, before: &BTreeMap<ServiceKey, QuorumState>) {
-        for (key, _) in self.desired.quorums() {
-            self.tell_quorum(key, before.get(&key).copied());
-        }
-    }
-
-    /// A service that was not there counts as up, as it does until verdicts say otherwise.
-    fn tell_quorum(&self, key: ServiceKey, before: Option<QuorumState>) {
-        let Some(now) = self.desired.quorum(key) else {
-            return;
-        };
-        if now.is_met != before.is_none_or(|before| before.is_met) {
-            let QuorumState { is_met, weight, needed, of } = now;
-            let service = self.service_name(key);
-            self.tell(Event::Quorum { service, is_met, weight, needed, of });
-        }
-    }
-
-    fn service_name(&self, key: ServiceKey) -> String {
-        let mut virtuals = self.config.active_virtuals();
-        virtuals.find(|v| v.key() == key).map_or_else(|| key.to_string(), |v| v.name.clone())
     }
 
     /// Returns when to do it again.
@@ -693,17 +488,5 @@ impl Director {
             self.drained.insert(server);
             self.tell_drained(server);
         }
-    }
-
-    fn tell_drained(&self, server: ServerKey) {
-        let Some(names) = self.watch.names(server) else {
-            return;
-        };
-        let (service, name) = (names.service.clone(), names.server.clone());
-        self.tell(Event::Drained { service, server: name, address: server.address });
-    }
-
-    fn tell(&self, event: Event) {
-        (self.observer)(event);
     }
 }

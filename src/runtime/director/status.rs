@@ -69,6 +69,7 @@ impl Director {
         half.services = wanted.into_iter().filter_map(|one| moment.service(one)).collect();
         let node = node_name();
         half.overrides = self.overrides.iter().map(|said| said.told_on(&node)).collect();
+        half.connection_sync = plane.connection_sync();
         if !scope.overview {
             half.loads = self.loads.readings(now);
         }

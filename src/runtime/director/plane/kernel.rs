@@ -15,7 +15,7 @@ use super::sync::SyncDaemons;
 use super::{Measured, Plane};
 use crate::config::Config;
 use crate::control::Event;
-use crate::control::status::Traffic;
+use crate::control::status::{ConnectionSync, Traffic};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::ipvs::kernel::{DestinationStatus, KernelError, Reason, Timeouts};
 use crate::ipvs::{
@@ -143,6 +143,10 @@ impl Plane for KernelPlane {
 
     fn is_warm(&self) -> bool {
         self.sync.is_warm()
+    }
+
+    fn connection_sync(&self) -> Option<ConnectionSync> {
+        self.sync.status()
     }
 
     /// The kernel balances whatever reaches it: to hold an address is all that it takes.

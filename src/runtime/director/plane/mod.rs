@@ -19,7 +19,7 @@ use super::StartError;
 use super::watch::ServerKey;
 use crate::config::{Config, DataPlane, Virtual};
 use crate::control::Event;
-use crate::control::status::Traffic;
+use crate::control::status::{ConnectionSync, Traffic};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::ipvs::{Applied, Backend, BackendError, Capabilities, Op, ServiceKey, Table};
 use crate::runtime::heartbeat::Observer;
@@ -49,6 +49,9 @@ pub(super) trait Plane: Backend {
 
     /// Whether it knows the connections of the other director, as far as it can.
     fn is_warm(&self) -> bool;
+
+    /// How connections are synchronised, where it does that and lvs.cf asks for it.
+    fn connection_sync(&self) -> Option<ConnectionSync>;
 
     /// Serves on all of `addresses`, or on none of those it did not serve on before.
     async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError>;

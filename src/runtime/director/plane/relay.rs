@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::{Measured, Plane};
 use crate::config::Config;
 use crate::control::Event;
-use crate::control::status::Traffic;
+use crate::control::status::{ConnectionSync, Traffic};
 use crate::failover::{ActionError, VirtualAddress};
 use crate::ipvs::relay::{RelayOptions, ServiceStatus};
 use crate::ipvs::{BackendError, Load, ServiceKey};
@@ -66,6 +66,10 @@ impl Plane for Relay {
 
     fn is_warm(&self) -> bool {
         true
+    }
+
+    fn connection_sync(&self) -> Option<ConnectionSync> {
+        None
     }
 
     async fn acquire(&mut self, addresses: &[VirtualAddress]) -> Result<(), ActionError> {

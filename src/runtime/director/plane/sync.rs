@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::control::Event;
+use crate::control::status::ConnectionSync;
 use crate::failover::VirtualAddress;
 use crate::ipvs::kernel::sysctl::{SYNC_REFRESH, Sysctl};
 use crate::ipvs::kernel::{Daemon, DaemonRole, KernelError, Reason};
@@ -54,6 +55,8 @@ pub(super) struct SyncDaemons {
     untold: Vec<Event>,
     /// Since when the backup takes connections in.
     listening: Option<Instant>,
+    /// Those that ran when that was looked at last.
+    running: Vec<DaemonRole>,
     /// What was told last of a failure that lasts.
     complaint: Option<String>,
 }
@@ -122,12 +125,21 @@ impl SyncDaemons {
         self.wanted.is_none() || self.listening.is_some_and(warm)
     }
 
+    /// What runs of what lvs.cf asks for; `None` where it asks for nothing.
+    pub(super) fn status(&self) -> Option<ConnectionSync> {
+        self.wanted.as_ref()?;
+        let runs = |role| self.running.contains(&role);
+        let (master, backup) = (runs(DaemonRole::Master), runs(DaemonRole::Backup));
+        Some(ConnectionSync::new(master, backup, self.complaint.clone()))
+    }
+
     async fn arrange(
         &mut self,
         client: &mut AsyncClient,
         news: &mut Vec<Event>,
     ) -> Result<(), KernelError> {
         let running = client.daemons().await?;
+        self.running = running.iter().map(Daemon::role).collect();
         self.by_role = is_backup_only();
         let roles = roles(self.by_role, self.held.as_ref(), &running);
         let wanted = self.wanted.iter().flatten();
@@ -139,6 +151,7 @@ impl SyncDaemons {
             }
             news.push(told(change));
         }
+        self.running = roles.to_vec();
         self.outdated = false;
         self.ours = !wanted.is_empty();
         let listens = wanted.iter().any(|daemon| daemon.role() == DaemonRole::Backup);
