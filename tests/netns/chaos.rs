@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, children, signal};
@@ -11,6 +12,9 @@ use crate::wire::VIP4;
 
 /// What a director consists of beside `pulse` itself, by a word of its command line.
 const PARTS: [&str; 5] = ["--supervised", "--guard", "--notifier", "slow-check", "slow-hook"];
+
+/// All of a director, at the same moment.
+const EVERYTHING: &str = "everything";
 
 /// A takeover, and a start of everything, on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -112,6 +116,10 @@ impl Directors {
 
     /// Kills one process of a director; `false` where none of the kind runs just now.
     fn kill(&mut self, node: usize, part: Option<&str>) -> bool {
+        if part == Some(EVERYTHING) {
+            self.kill_everything(node);
+            return true;
+        }
         let Some(part) = part else {
             self.running[node].signal("KILL");
             // As the service manager does it.
@@ -123,6 +131,26 @@ impl Directors {
         victim.into_iter().for_each(|pid| signal(pid, "KILL"));
         victim.is_some()
     }
+}
+
+impl Directors {
+    /// Nobody is left who could take the addresses down: the kernel does, when their time is over.
+    fn kill_everything(&mut self, node: usize) {
+        let pulse = self.running[node].pid();
+        let number = [1, 2][node];
+        // The command that names them is one, so that none has time to see another die.
+        let family: Vec<_> = family(pulse).iter().map(u32::to_string).collect();
+        let killed = Command::new("kill").arg("-KILL").args(&family).status();
+        assert!(killed.is_ok(), "{killed:?}");
+        until("it has no address any more", || self.pair.is_free_of(number));
+        self.running[node] = self.pair.start(number);
+    }
+}
+
+/// `pid` and everything below it.
+fn family(pid: u32) -> Vec<u32> {
+    let below = children(pid).into_iter().flat_map(family);
+    std::iter::once(pid).chain(below).collect()
 }
 
 /// A process below `pid` whose command line has `word` in it.
@@ -144,7 +172,10 @@ fn whatever_process_of_a_pair_is_killed_takes_no_more_than_itself_down() {
     let mut kills = 0;
     while kills == 0 || begun.elapsed() < duration() {
         let mut victims: Vec<_> = (0..2)
-            .flat_map(|node| PARTS.map(|part| (node, Some(part))).into_iter().chain([(node, None)]))
+            .flat_map(|node| {
+                let whole = [(node, Some(EVERYTHING)), (node, None)];
+                PARTS.map(|part| (node, Some(part))).into_iter().chain(whole)
+            })
             .collect();
         chance.shuffle(&mut victims);
         for (node, part) in victims {
@@ -178,4 +209,32 @@ fn whatever_process_of_a_pair_is_killed_takes_no_more_than_itself_down() {
     });
     // Of those that were killed neither.
     until("no process is left", || [1, 2].iter().all(|n| pair.wire.station(*n).processes() == ""));
+}
+
+#[test]
+#[ignore = "needs root: tests/run netns"]
+fn helpers_that_hang_hold_up_neither_the_service_nor_a_takeover() {
+    let mut directors = Directors::new();
+    until("the pair is up", || directors.is_whole());
+    let owner = directors.owner();
+    let [own, other] = [[1, 2][owner], [2, 1][owner]];
+    let helpers = directors.running.iter().flat_map(|pulse| {
+        ["--guard", "--notifier"].map(|part| find(pulse.pid(), part).expect("it runs"))
+    });
+    let helpers: Vec<_> = helpers.collect();
+    helpers.iter().for_each(|pid| signal(*pid, "STOP"));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        until("the service answers", || directors.answers());
+        assert_eq!(directors.owner(), owner, "a helper that hangs moved the service");
+    }
+    directors.running[owner].signal("KILL");
+    until("the partner has the addresses and the dead one has not", || {
+        directors.pair.is_held_by(other) && directors.pair.is_free_of(own)
+    });
+    until("the service answers", || directors.answers());
+    helpers.iter().for_each(|pid| signal(*pid, "CONT"));
+    directors.running[owner] = directors.pair.start(own);
+    until("the pair is whole again", || directors.is_whole());
+    assert!(directors.pair.is_held_by(other), "what the hung guard says late moved the service");
 }
