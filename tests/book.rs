@@ -64,6 +64,12 @@ const BLOCKS: &[(&str, &str, By)] = &[
     ("gui.md", "curl", RUNNING),
     ("ipv6.md", "", LAB),
     ("metrics.md", "metrics = ", Alike("tests/cli/metrics.rs")),
+    ("migration.md", "piranha config check /etc", RUNNING),
+    (
+        "migration.md",
+        "piranha config import --output /etc",
+        Nobody("the running table is the kernel's; tests/cli/migration.rs has the other lines"),
+    ),
     ("migration.md", "piranha config", File("tests/cli/migration.rs")),
     ("migration.md", "ipvsadm -Sn | piranha", File("tests/cli/migration.rs")),
     ("migration.md", "service pulse start", RUNNING),
