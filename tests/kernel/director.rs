@@ -249,7 +249,8 @@ fn a_reload_of_many_services_without_a_change_writes_nothing_and_one_weight_is_o
     pulse.signal("HUP");
     pulse.expect("configuration reloaded, 1 changes");
     let changed = begun.elapsed();
-    assert!(table().contains("10.2.1.2:2003 -m -w 7"));
+    // It is told when the file is in force; the weight follows with the next verdicts.
+    wait_for("the weight", || table().contains("10.2.1.2:2003 -m -w 7"));
     pulse.signal("TERM");
     let (_, log) = pulse.end();
     let reloads: Vec<_> = log.split("configuration reloaded").collect();

@@ -80,6 +80,10 @@ const fn key(way: &Way) -> ServiceKey {
     ServiceKey::mark(way.mark, Family::of(way.vip.ip()))
 }
 
+/// What is kept of the time for a probe, a tenth of it at most: whoever waits for it gives up when that is over, and then nothing
+/// is said of the way.
+const SPARE: Duration = Duration::from_millis(50);
+
 /// A check along a way, which says so when nothing comes back.
 pub(super) struct Along {
     check: Arc<dyn Check>,
@@ -95,7 +99,8 @@ impl Along {
 #[async_trait]
 impl Check for Along {
     async fn probe(&self, target: SocketAddr, limit: Duration) -> Result<(), Failure> {
-        let failure = match self.check.probe(target, limit).await {
+        let spare = SPARE.min(limit / 10);
+        let failure = match self.check.probe(target, limit.saturating_sub(spare)).await {
             Err(
                 failure @ (Failure::TimedOut { .. }
                 | Failure::Refused
